@@ -1,0 +1,59 @@
+# Each target makes what it needs first: on a fresh machine `make bench` alone is enough.
+
+PYTHON ?= python3
+VENV ?= .venv
+SUITE ?= quick
+PORT ?= 5000
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# What was chosen on the command line, as options: make bench TASK=sentiment ARCH=lstm,gru
+CHOICE = $(if $(TASK),--task $(TASK)) $(if $(ARCH),--arch $(ARCH)) $(if $(SEEDS),--seeds $(SEEDS)) \
+         $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(RERUN),--rerun)
+
+export NO_GCE_CHECK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help bench ui report test lint lock clean
+
+help: ## list the targets
+	@echo "Targets:"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
+	@echo "Choices of bench: SUITE=quick TASK=sentiment,speech ARCH=lstm,gru SEEDS=3 EPOCHS=2 RERUN=1"
+
+bench: $(READY) ## train and compare the models of a suite, log them to MLflow
+	@$(BIN)/python -m benchmarks run --suite $(SUITE) $(CHOICE)
+
+ui: $(READY) ## open the MLflow UI on the newest comparison
+	@$(BIN)/python -m benchmarks ui --port $(PORT)
+
+report: $(READY) ## print the tables of a suite and put them into the README
+	@$(BIN)/python -m benchmarks report --suite $(SUITE) --write README.md
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## check style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+lock: $(READY) ## renew the pinned versions in constraints.txt
+	@$(BIN)/python -m pip install -q uv
+	@{ echo "# Versions that the benchmarks ran with, for Python 3.11 and newer. Made by: make lock"; \
+	   $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header \
+	     --no-emit-index-url --extra benchmarks --extra test setup.cfg; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove the environment; data and results stay
+	rm -rf $(VENV)
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || { echo "Creating $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the pinned dependencies (a few minutes) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[benchmarks,test]'
+	@touch $@

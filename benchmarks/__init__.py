@@ -1,0 +1,1 @@
+"""Benchmarks: run a suite of models on standard data, log it to MLflow, report it."""

@@ -1,0 +1,118 @@
+"""Command line of the benchmarks: `python -m benchmarks run | report | ui`."""
+
+import argparse
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("NO_GCE_CHECK", "true")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+from rich.console import Console
+
+
+def main(arguments=None):
+    """Runs one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        return COMMANDS[options.command](options, console)
+    except KeyboardInterrupt:
+        console.print("Interrupted: the run is KILLED, what is finished is kept.")
+        return 130
+
+
+def run(options, console):
+    """Runs a suite and prints its tables."""
+    from benchmarks import config
+
+    try:
+        configs = config.load(
+            options.suite,
+            tasks=options.task,
+            chosen=options.arch,
+            seeds=options.seeds,
+            epochs=options.epochs,
+        )
+    except config.ConfigError as error:
+        console.print(str(error), style="red", markup=False)
+        return 2
+    console.print(f"Suite {options.suite}: {len(configs)} runs. Loading TensorFlow ...")
+    from benchmarks import report, runner, tracking
+
+    tracking.connect()
+    runner.run_suite(configs, console, rerun=options.rerun)
+    report.print_suite(configs[0].suite, console, {config.experiment for config in configs})
+    console.print("Logged to", tracking.tracking_uri(), soft_wrap=True)
+    console.print("Next: [bold]make ui[/bold] to compare the runs in the browser.")
+    return 0
+
+
+def report(options, console):
+    """Prints the tables of a suite; `--write FILE` puts them into a file between marks."""
+    from pathlib import Path
+
+    from benchmarks import report, tracking
+
+    tracking.connect()
+    report.print_suite(options.suite, console)
+    if options.write:
+        report.write_between_marks(
+            Path(options.write), options.suite, report.markdown(options.suite)
+        )
+        console.print(f"Written to {options.write}.")
+    return 0
+
+
+def ui(options, console):
+    """Serves the MLflow UI on the local store, opened on the newest comparison."""
+    import subprocess
+    import threading
+    import webbrowser
+
+    from benchmarks import tracking
+
+    tracking.connect()
+    url = tracking.ui_url(options.port)
+    console.print(f"MLflow UI: {url}  (Ctrl-C ends it)", soft_wrap=True)
+    server = [sys.executable, "-m", "mlflow", "ui", "--port", str(options.port)]
+    server += ["--backend-store-uri", tracking.tracking_uri()]
+    opener = threading.Timer(5, webbrowser.open, [url])
+    opener.daemon = True
+    opener.start()
+    return subprocess.run(server, check=False).returncode
+
+
+COMMANDS = {"run": run, "report": report, "ui": ui}
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def words(text):
+        return [word.strip() for word in text.split(",") if word.strip()]
+
+    def count(text):
+        number = int(text)
+        if number < 1:
+            raise argparse.ArgumentTypeError(f"expected 1 or more, received {number}")
+        return number
+
+    command = commands.add_parser("run", help=run.__doc__)
+    command.add_argument("--suite", default="quick", help="name of a suite, or a YAML file")
+    command.add_argument("--task", type=words, help="only these tasks, with commas between")
+    command.add_argument("--arch", type=words, help="these architectures instead")
+    command.add_argument("--seeds", type=count, help="number of seeds instead")
+    command.add_argument("--epochs", type=count, help="number of epochs instead")
+    command.add_argument("--rerun", action="store_true", help="train also what is finished")
+    command = commands.add_parser("report", help=report.__doc__)
+    command.add_argument("--suite", default="quick", help="name of a suite")
+    command.add_argument("--write", metavar="FILE", help="put the tables into this file")
+    command = commands.add_parser("ui", help=ui.__doc__)
+    command.add_argument("--port", type=count, default=5000)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

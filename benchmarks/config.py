@@ -1,0 +1,189 @@
+"""Suite files: YAML in, one validated, frozen config object a run out."""
+
+import difflib
+import hashlib
+import itertools
+import json
+from pathlib import Path
+
+import pydantic
+import yaml
+
+from benchmarks.tasks import TASKS
+from zoo.layers import architectures
+
+SUITES = Path(__file__).parent / "suites"
+BASELINE = "baseline"
+
+
+class ConfigError(ValueError):
+    """A suite, or what was asked of it, can't be run; the message says what to change."""
+
+
+class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """How a model is trained: Adam, a warm-up and a cosine decay of the learning rate."""
+
+    epochs: pydantic.PositiveInt
+    batch_size: pydantic.PositiveInt
+    learning_rate: pydantic.PositiveFloat
+    warmup_epochs: pydantic.NonNegativeFloat = 0.0
+    clip_norm: pydantic.PositiveFloat = 1.0
+
+
+class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Everything that decides what one run computes. `model` and `training` are None for a
+    baseline, which is no network."""
+
+    suite: str
+    task: str
+    dataset: str
+    architecture: str
+    seed: int
+    quality: float
+    model: pydantic.BaseModel | None = None
+    training: TrainingConfig | None = None
+
+    @property
+    def experiment(self):
+        return f"{self.task}/{self.dataset}"
+
+    @property
+    def title(self):
+        return f"{self.architecture}, seed {self.seed}"
+
+    def flat(self):
+        """The config as one level of `key: value`, nested keys joined with a dot."""
+        flat = {}
+        for key, value in self:
+            if isinstance(value, pydantic.BaseModel):
+                flat |= {f"{key}.{name}": inner for name, inner in value}
+            elif value is not None:
+                flat[key] = value
+        return flat
+
+    @property
+    def digest(self):
+        """SHA-256 of what is computed; the suite's name and the wanted quality don't count."""
+        decisive = {k: v for k, v in self.flat().items() if k not in ("suite", "quality")}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """One task of a suite."""
+
+    dataset: str
+    quality: float
+    model: dict
+    training: TrainingConfig
+
+
+class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """A suite file."""
+
+    architectures: list[str]
+    seeds: pydantic.PositiveInt
+    tasks: dict[str, TaskConfig]
+
+
+def suites():
+    """Names of the suites there are."""
+    return sorted(path.stem for path in SUITES.glob("*.yaml"))
+
+
+def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
+    """The runs of a suite, tasks first, then seeds, then architectures, baselines ahead.
+
+    Args:
+        suite: str, a name of `suites()`, or the path of a YAML file.
+        tasks: list of str or None, only these tasks.
+        chosen: list of str or None, these architectures instead of the suite's; `baseline`
+            may be among them. By default the suite's and the baseline.
+        seeds: int or None, so many seeds instead of the suite's number.
+        epochs: int or None, so many epochs instead of each task's number.
+
+    Returns:
+        A list of `RunConfig`.
+
+    Raises:
+        ConfigError: for an unknown suite, key, task or architecture, naming the nearest known
+            one, and for a value that doesn't fit.
+    """
+    path = Path(suite) if suite.endswith(".yaml") else SUITES / f"{suite}.yaml"
+    if not path.is_file():
+        raise ConfigError(_unknown("suite", suite, suites()))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    config = _validate(SuiteConfig, content, path.name)
+    overrides = {
+        key: value for key, value in (("seeds", seeds), ("architectures", chosen)) if value
+    }
+    config = _validate(SuiteConfig, {**config.model_dump(), **overrides}, "the command line")
+    names = list(config.architectures) if chosen else [BASELINE, *config.architectures]
+    for name in names:
+        if name not in (BASELINE, *architectures.names()):
+            raise ConfigError(_unknown("architecture", name, [BASELINE, *architectures.names()]))
+    for name in tasks or []:
+        if name not in config.tasks:
+            raise ConfigError(_unknown("task", name, list(config.tasks)))
+    runs = []
+    for name, task in config.tasks.items():
+        if name not in TASKS:
+            raise ConfigError(_unknown("task", name, list(TASKS)))
+        model = _validate(TASKS[name].Model, task.model, f"{path.name}, {name}, model")
+        training = task.training
+        if epochs:
+            training = _validate(
+                TrainingConfig, {**training.model_dump(), "epochs": epochs}, "the command line"
+            )
+        if tasks and name not in tasks:
+            continue
+        common = {
+            "suite": path.stem,
+            "task": name,
+            "dataset": task.dataset,
+            "quality": task.quality,
+        }
+        if BASELINE in names:
+            runs.append(RunConfig(**common, architecture=BASELINE, seed=0))
+        for seed, architecture in itertools.product(range(config.seeds), names):
+            if architecture != BASELINE:
+                runs.append(
+                    RunConfig(
+                        **common,
+                        architecture=architecture,
+                        seed=seed,
+                        model=model,
+                        training=training,
+                    )
+                )
+    return runs
+
+
+def _validate(cls, content, where):
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: expected keys and values. Received: {content!r}")
+    try:
+        return cls.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise ConfigError(
+            "\n".join(f"{where}: {_explain(cls, detail)}" for detail in error.errors())
+        ) from error
+
+
+def _explain(cls, detail):
+    *parents, key = detail["loc"]
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] != "extra_forbidden":
+        return f"{place}: {detail['msg']}. Received: {detail['input']!r}"
+    for parent in parents:
+        inner = cls.model_fields[parent].annotation if parent in cls.model_fields else cls
+        cls = inner if isinstance(inner, type) else TaskConfig
+    return _unknown("key", place, list(cls.model_fields), str(key))
+
+
+def _unknown(kind, received, known, last=None):
+    near = difflib.get_close_matches(last or received, known, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {kind} {received!r}.{hint} Known: {', '.join(known)}."

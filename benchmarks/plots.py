@@ -1,0 +1,49 @@
+"""The pictures of a benchmark: matplotlib figures, drawn without a display."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def learning_curve(history):
+    """Loss and metric by epoch, training and validation.
+
+    Args:
+        history: dict of lists, such as `{"train/loss": [...], "val/loss": [...]}`.
+    """
+    names = sorted({key.split("/", 1)[1] for key in history})
+    figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for part, style in (("train", "--"), ("val", "-")):
+            values = history[f"{part}/{name}"]
+            axes.plot(range(1, len(values) + 1), values, style, marker=".", label=part)
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def confusion_matrix(counts, names):
+    """Counts `[right, predicted]`, coloured by the part of each right class."""
+    figure = Figure(figsize=(1.8 + 0.5 * len(names),) * 2, layout="constrained")
+    axes = figure.subplots()
+    parts = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(parts, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        shade = "white" if parts[row, column] > 0.5 else "black"
+        axes.text(column, row, count, ha="center", va="center", color=shade, fontsize=8)
+    axes.set(xlabel="predicted", ylabel="right")
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    return figure
+
+
+def attention_map(weights, source_tokens, target_tokens):
+    """Attention weights `[target, source]` with the subwords of both."""
+    size = (2 + 0.32 * len(source_tokens), 1.5 + 0.32 * len(target_tokens))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(weights, cmap="viridis", vmin=0, vmax=1)
+    axes.set_xticks(range(len(source_tokens)), source_tokens, rotation=60, ha="right")
+    axes.set_yticks(range(len(target_tokens)), target_tokens)
+    axes.set(xlabel="source", ylabel="translation")
+    return figure

@@ -1,0 +1,184 @@
+"""Runs a suite: trains, evaluates and logs one configuration after the other."""
+
+import contextlib
+import functools
+import statistics
+import time
+
+import keras
+import numpy as np
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from benchmarks import plots, tracking
+from benchmarks.config import BASELINE
+from benchmarks.tasks import TASKS
+from zoo import datasets
+
+
+def run_suite(configs, console, rerun=False):
+    """Runs the configurations that have no finished run yet, and registers champions.
+
+    Args:
+        configs: list of `RunConfig`.
+        console: `rich.console.Console` to tell the progress on.
+        rerun: bool, run also what is finished.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    for number, config in enumerate(configs, 1):
+        name = f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
+        task, digest = load_task(config.task, config.dataset)
+        finished = None if rerun else tracking.find_finished(config, digest)
+        if finished:
+            commit = finished.tags["git_commit"][:12]
+            console.print(f"{name}: finished before, at {commit}", highlight=False)
+            continue
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task(name, total=None)
+            value = run_one(config, task, digest, functools.partial(progress.update, bar))
+        console.print(f"{name}: {task.metric} {value:.4g}", highlight=False)
+    for experiment in dict.fromkeys(config.experiment for config in configs):
+        tracking.register_champion(experiment)
+
+
+@functools.cache
+def load_task(name, dataset):
+    """The task on its prepared data, and the SHA-256 of the data."""
+    builder = datasets.builder(dataset)
+    read = functools.cache(functools.partial(datasets.read, builder))
+    return TASKS[name](read, builder.info), datasets.digest(builder)
+
+
+def run_one(config, task, dataset_digest, update):
+    """Trains and evaluates one configuration and logs it; gives the test metric."""
+    with contextlib.ExitStack() as stack:
+        kernel = "none" if config.architecture == BASELINE else "keras"
+        stack.enter_context(tracking.run(config, task, dataset_digest, kernel))
+        if config.architecture == BASELINE:
+            return _log_baseline(task)
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(config.seed)
+        model = task.build(config)
+        history = train(model, task, config, update)
+        tracking.log_figures({"learning_curve": plots.learning_curve(history)})
+        evaluation = task.evaluate(model, config)
+        tracking.log_evaluation(task.metric, evaluation)
+        tracking.log_metrics(
+            {"params": model.count_params(), "predict_ms": _latency_ms(model, task.example())}
+        )
+        tracking.log_model(model, task)
+        return evaluation.value
+
+
+def train(model, task, config, update):
+    """Fits a model, keeps the weights that are best on validation, and logs each epoch.
+
+    Returns:
+        The history, a dict from `train/*` and `val/*` to a list of values by epoch.
+    """
+    training = config.training
+    batches = task.batches(model, "train", config, shuffle=True)
+    validation = task.batches(model, "validation", config, shuffle=False)
+    steps = len(batches)
+    warmup = int(training.warmup_epochs * steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        training.learning_rate / 10 if warmup else training.learning_rate,
+        decay_steps=training.epochs * steps - warmup,
+        warmup_target=training.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule, global_clipnorm=training.clip_norm),
+        jit_compile=False,
+    )
+    log = _EpochLog(config.quality, steps, update)
+    best = keras.callbacks.EarlyStopping(
+        "val_loss", mode="min", patience=training.epochs, restore_best_weights=True
+    )
+    preprocessor, model.preprocessor = model.preprocessor, None
+    try:
+        model.fit(
+            batches,
+            validation_data=validation,
+            epochs=training.epochs,
+            verbose=0,
+            callbacks=[log, best],
+        )
+    finally:
+        model.preprocessor = preprocessor
+    examples = task.info.splits["train"].num_examples
+    tracking.log_metrics(
+        {
+            "train_seconds": sum(log.train_seconds),
+            "examples_per_second": examples / statistics.median(log.train_seconds),
+            "best/epoch": best.best_epoch + 1,
+            **{f"best/{name}": log.history[name][best.best_epoch] for name in log.history},
+            **({"seconds_to_quality": log.seconds_to_quality} if log.seconds_to_quality else {}),
+        }
+    )
+    return log.history
+
+
+class _EpochLog(keras.callbacks.Callback):
+    """Logs each epoch, times it without its validation, and moves the progress bar."""
+
+    def __init__(self, quality, steps, update):
+        super().__init__()
+        self.quality = quality
+        self.steps = steps
+        self.update = update
+        self.history = {}
+        self.train_seconds = []
+        self.seconds_to_quality = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+        self._done = epoch * self.steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._end = time.perf_counter()
+        self.update(total=self.params["epochs"] * self.steps, completed=self._done + batch + 1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.train_seconds.append(self._end - self._start)
+        metrics = {
+            (f"val/{name[4:]}" if name.startswith("val_") else f"train/{name}"): value
+            for name, value in logs.items()
+        }
+        for name, value in metrics.items():
+            self.history.setdefault(name, []).append(float(value))
+        tracking.log_epoch(metrics, epoch + 1)
+        if self.seconds_to_quality is None and metrics["val/accuracy"] >= self.quality:
+            self.seconds_to_quality = sum(self.train_seconds)
+
+
+def _log_baseline(task):
+    baseline = task.baseline()
+    tracking.log_evaluation(task.metric, baseline.evaluation)
+    tracking.log_metrics({"params": baseline.parameters, "train_seconds": baseline.seconds})
+    tracking.log_tag("mlflow.note.content", baseline.name)
+    return baseline.evaluation.value
+
+
+def _latency_ms(model, example):
+    """Median time of an answer to one raw input, in milliseconds."""
+    answer = model.generate if hasattr(model, "generate") else model.predict
+    times = []
+    for _ in range(13):
+        start = time.perf_counter()
+        answer([example])
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times[3:]))

@@ -1,0 +1,49 @@
+"""The model as MLflow serves it: raw input in, labels or text out.
+
+MLflow runs this file to load a logged model, so it stands alone.
+"""
+
+import mlflow
+import numpy as np
+
+
+class ServedModel(mlflow.pyfunc.PythonModel):
+    """A preset of the zoo behind MLflow's interface.
+
+    `predict` takes a data frame with one column, `text` (str) or `frames` (lists of lists of
+    float), and gives a list of dicts: `label` and `probabilities` by label, or `output`.
+    """
+
+    def load_context(self, context):
+        import keras_hub
+
+        import zoo
+
+        backbone = keras_hub.models.Backbone.from_preset(context.artifacts["preset"])
+        task = next(
+            task
+            for task in (
+                zoo.models.TextClassifier,
+                zoo.models.AudioClassifier,
+                zoo.models.Translator,
+            )
+            if task.backbone_cls is type(backbone)
+        )
+        self.model = task.from_preset(context.artifacts["preset"])
+
+    def predict(self, context, model_input, params=None):
+        inputs = model_input.iloc[:, 0].tolist()
+        if hasattr(self.model, "generate"):
+            return [{"output": output} for output in self.model.generate(inputs)]
+        if not isinstance(inputs[0], str):
+            inputs = [np.asarray([list(frame) for frame in clip], "float32") for clip in inputs]
+        return [
+            {
+                "label": self.model.labels[int(row.argmax())],
+                "probabilities": dict(zip(self.model.labels, map(float, row), strict=True)),
+            }
+            for row in self.model.predict(inputs)
+        ]
+
+
+mlflow.models.set_model(ServedModel())

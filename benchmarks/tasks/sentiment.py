@@ -1,0 +1,99 @@
+"""Sentiment: the class of a text, by a recurrent text classifier."""
+
+import functools
+import time
+
+import numpy as np
+import pydantic
+
+from benchmarks.tasks.task import Baseline, Task, accuracy, bucketed_batches
+from zoo import models
+
+
+class Sentiment(Task):
+    """Text and label; the metric is accuracy."""
+
+    metric = "accuracy"
+    input_name = "text"
+
+    class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
+        vocabulary_size: pydantic.PositiveInt
+        embedding_dim: pydantic.PositiveInt
+        units: pydantic.PositiveInt
+        num_layers: pydantic.PositiveInt
+        pooling: str
+        dropout: pydantic.NonNegativeFloat
+        max_length: pydantic.PositiveInt
+
+    def build(self, config):
+        model = config.model
+        tokenizer = self._tokenizer(model.vocabulary_size)
+        backbone = models.TextBackbone(
+            tokenizer.vocabulary_size(),
+            config.architecture,
+            embedding_dim=model.embedding_dim,
+            units=model.units,
+            num_layers=model.num_layers,
+            dropout=model.dropout,
+        )
+        return models.TextClassifier(
+            backbone,
+            labels=self.info.features["label"].names,
+            preprocessor=models.TextClassifierPreprocessor(tokenizer, model.max_length),
+            pooling=model.pooling,
+            dropout=model.dropout,
+        )
+
+    def batches(self, model, split, config, shuffle):
+        data = self.read(split)
+        inputs = model.preprocessor(data["text"])
+        labels = np.asarray(data["label"])
+        lengths = inputs["padding_mask"].sum(axis=1)
+
+        def columns(chosen):
+            width = lengths[chosen].max()
+            return {name: array[chosen, :width] for name, array in inputs.items()}, labels[chosen]
+
+        seed = config.seed if shuffle else None
+        return bucketed_batches(columns, lengths, config.training.batch_size, seed)
+
+    def evaluate(self, model, config):
+        test = self.read("test")
+        return accuracy(test["label"], model.predict(test["text"]), model.labels, test["text"])
+
+    def baseline(self):
+        """TF-IDF of words and pairs of words with logistic regression: it ignores order
+        beyond two words. The regularisation is chosen on the validation split."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+
+        train, validation = self.read("train"), self.read("validation")
+        start = time.perf_counter()
+        candidates = [
+            make_pipeline(
+                TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+                LogisticRegression(C=c, max_iter=1000),
+            ).fit(train["text"], train["label"])
+            for c in (1.0, 4.0, 16.0)
+        ]
+        best = max(candidates, key=lambda c: c.score(validation["text"], validation["label"]))
+        seconds = time.perf_counter() - start
+        test = self.read("test")
+        names = self.info.features["label"].names
+        probabilities = best.predict_proba(test["text"])
+        return Baseline(
+            name="TF-IDF of one and two words, logistic regression",
+            seconds=seconds,
+            parameters=best[-1].coef_.size + best[-1].intercept_.size,
+            evaluation=accuracy(test["label"], probabilities, names, test["text"]),
+        )
+
+    def example(self):
+        return self.read("validation")["text"][0]
+
+    @functools.cache  # noqa: B019 - a task lives as long as its process
+    def _tokenizer(self, vocabulary_size):
+        return models.SubwordTokenizer.train(
+            self.read("train")["text"], vocabulary_size, lowercase=True
+        )

@@ -1,0 +1,164 @@
+"""The shape of a task, and what tasks share: batches of like length and accuracy."""
+
+import abc
+import dataclasses
+
+import numpy as np
+import scipy.stats
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What one look at the test split gives.
+
+    Attributes:
+        value: the task's metric.
+        interval: its 95 % confidence interval, `(low, high)`.
+        details: further metrics by name.
+        figures: matplotlib figures by name.
+        texts: text artifacts by file name.
+        signature: how the metric was computed, in its library's own words.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    signature: str
+    details: dict = dataclasses.field(default_factory=dict)
+    figures: dict = dataclasses.field(default_factory=dict)
+    texts: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """A task's reference that ignores order or doesn't learn.
+
+    Attributes:
+        name: what it is, in a few words.
+        seconds: time to fit it.
+        parameters: how many numbers it learned or stores.
+        evaluation: its `Evaluation`.
+    """
+
+    name: str
+    seconds: float
+    parameters: int
+    evaluation: Evaluation
+
+
+class Task(abc.ABC):
+    """One task on one dataset.
+
+    Attributes:
+        metric: name of the test metric.
+        input_name: what a raw input is called where models are served.
+
+    Args:
+        read: callable from a split's name to a dict of lists, one a feature.
+        info: `tfds.core.DatasetInfo` of the dataset.
+    """
+
+    metric: str
+    input_name: str
+    Model: type
+
+    def __init__(self, read, info):
+        self.read = read
+        self.info = info
+
+    @abc.abstractmethod
+    def build(self, config):
+        """An untrained model with its preprocessor, of a `RunConfig`."""
+
+    @abc.abstractmethod
+    def batches(self, model, split, config, shuffle):
+        """`tf.data` batches of a split, preprocessed; shuffled anew each epoch, from the
+        config's seed, where `shuffle`."""
+
+    @abc.abstractmethod
+    def evaluate(self, model, config):
+        """The `Evaluation` of a trained model, from raw inputs of the test split."""
+
+    @abc.abstractmethod
+    def baseline(self):
+        """The task's `Baseline`, fitted and evaluated."""
+
+    @abc.abstractmethod
+    def example(self):
+        """One raw input, from the validation split."""
+
+
+def bucketed_batches(columns, lengths, batch_size, seed=None):
+    """Batches of examples of like length, so that little of a batch is padding.
+
+    Args:
+        columns: function from an array of indices to one padded batch.
+        lengths: int array, one an example.
+        batch_size: int.
+        seed: int, shuffle anew each epoch; None keeps the order of length.
+
+    Returns:
+        A `tf.data.Dataset` of known cardinality.
+    """
+    import tensorflow as tf
+
+    lengths = np.asarray(lengths)
+    generator = np.random.default_rng(seed)
+    count = len(lengths)
+
+    def epoch():
+        if seed is None:
+            order = np.argsort(lengths, kind="stable")
+            starts = np.arange(0, count, batch_size)
+        else:
+            # Lengths are blurred so that an example meets other neighbours each epoch.
+            blurred = lengths * generator.uniform(0.85, 1.15, count) + generator.uniform(
+                0, 1, count
+            )
+            order = np.argsort(blurred, kind="stable")
+            starts = generator.permutation(np.arange(0, count, batch_size))
+        for start in starts:
+            yield columns(order[start : start + batch_size])
+
+    # Batch and time vary; the features of a frame don't.
+    signature = tf.nest.map_structure(
+        lambda array: tf.TensorSpec((None, None)[: array.ndim] + array.shape[2:], array.dtype),
+        columns(np.arange(1)),
+    )
+    dataset = tf.data.Dataset.from_generator(epoch, output_signature=signature)
+    cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
+    return dataset.apply(cardinality).prefetch(2)
+
+
+def accuracy(labels, probabilities, names, inputs=None):
+    """The `Evaluation` of a classifier: accuracy with Wilson's interval, and who was confused.
+
+    Args:
+        labels: int array `[examples]`, the right classes.
+        probabilities: float array `[examples, classes]`.
+        names: list of str, the classes.
+        inputs: list of str or None; the first mistakes are shown with them.
+    """
+    from benchmarks import plots
+
+    labels = np.asarray(labels)
+    predicted = probabilities.argmax(axis=1)
+    right = predicted == labels
+    interval = scipy.stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    confusion = np.zeros((len(names), len(names)), int)
+    np.add.at(confusion, (labels, predicted), 1)
+    texts = {}
+    if inputs is not None:
+        texts["mistakes.txt"] = "\n".join(
+            f"{names[labels[i]]} taken for {names[predicted[i]]} "
+            f"({probabilities[i, predicted[i]]:.2f}): {inputs[i]}"
+            for i in np.flatnonzero(~right)[:100]
+        )
+    log_loss = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean()
+    return Evaluation(
+        value=float(right.mean()),
+        interval=(float(interval.low), float(interval.high)),
+        signature=f"accuracy of {len(right)} examples, 95 % Wilson interval",
+        details={"log_loss": float(log_loss)},
+        figures={"confusion_matrix": plots.confusion_matrix(confusion, names)},
+        texts=texts,
+    )

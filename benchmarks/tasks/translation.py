@@ -1,0 +1,127 @@
+"""Translation: a text's translation, by a recurrent encoder and decoder with attention."""
+
+import functools
+import time
+
+import numpy as np
+import pydantic
+from sacrebleu.metrics import BLEU
+
+from benchmarks import plots
+from benchmarks.tasks.task import Baseline, Evaluation, Task, bucketed_batches
+from zoo import models
+
+
+class Translation(Task):
+    """Source and target; the metric is sacreBLEU, cased and detokenised."""
+
+    metric = "bleu"
+    input_name = "text"
+
+    class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
+        vocabulary_size: pydantic.PositiveInt
+        embedding_dim: pydantic.PositiveInt
+        units: pydantic.PositiveInt
+        num_layers: pydantic.PositiveInt
+        attention: str
+        dropout: pydantic.NonNegativeFloat
+        max_length: pydantic.PositiveInt
+        beam_width: pydantic.PositiveInt
+
+    def build(self, config):
+        model = config.model
+        tokenizer = self._tokenizer(model.vocabulary_size)
+        backbone = models.TranslatorBackbone(
+            tokenizer.vocabulary_size(),
+            config.architecture,
+            embedding_dim=model.embedding_dim,
+            units=model.units,
+            num_layers=model.num_layers,
+            attention=model.attention,
+            dropout=model.dropout,
+        )
+        return models.Translator(backbone, models.TranslatorPreprocessor(tokenizer))
+
+    def batches(self, model, split, config, shuffle):
+        inputs, targets, weights = self._encoded(
+            model.preprocessor.tokenizer, split, config.model.max_length
+        )
+        source = inputs["encoder_padding_mask"].sum(axis=1)
+        target = weights.sum(axis=1)
+
+        def columns(chosen):
+            widths = {"e": source[chosen].max(), "d": target[chosen].max()}
+            x = {name: array[chosen, : widths[name[0]]] for name, array in inputs.items()}
+            return x, targets[chosen, : widths["d"]], weights[chosen, : widths["d"]]
+
+        seed = config.seed if shuffle else None
+        return bucketed_batches(columns, source + target, config.training.batch_size, seed)
+
+    def evaluate(self, model, config):
+        test = self.read("test")
+        model.compile(sampler=models.BeamSearchSampler(config.model.beam_width))
+        outputs = model.generate(test["source"])
+        shown = min(range(len(outputs)), key=lambda i: abs(len(test["source"][i]) - 40))
+        figure = plots.attention_map(*model.attention(test["source"][shown], outputs[shown]))
+        return bleu(test, outputs, {"attention_map": figure})
+
+    def baseline(self):
+        """The translation of the most similar training text, by the cosine of TF-IDF over
+        character n-grams: it copies and composes nothing."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        train = self.read("train")
+        start = time.perf_counter()
+        vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+        known = vectorizer.fit_transform(train["source"]).astype("float32")
+        seconds = time.perf_counter() - start
+        test = self.read("test")
+        queries = vectorizer.transform(test["source"]).astype("float32")
+        nearest = np.concatenate(
+            [
+                (queries[i : i + 64] @ known.T).toarray().argmax(1)
+                for i in range(0, len(test["source"]), 64)
+            ]
+        )
+        return Baseline(
+            name="copy of the nearest neighbour's translation, TF-IDF of characters",
+            seconds=seconds,
+            parameters=known.nnz,
+            evaluation=bleu(test, [train["target"][index] for index in nearest], {}),
+        )
+
+    def example(self):
+        return self.read("validation")["source"][0]
+
+    @functools.cache  # noqa: B019 - a task lives as long as its process
+    def _tokenizer(self, vocabulary_size):
+        train = self.read("train")
+        return models.SubwordTokenizer.train(
+            train["source"] + train["target"], vocabulary_size, byte_fallback=True
+        )
+
+    @functools.cache  # noqa: B019
+    def _encoded(self, tokenizer, split, max_length):
+        data = self.read(split)
+        return models.TranslatorPreprocessor(tokenizer, max_length)(
+            {"encoder_text": data["source"], "decoder_text": data["target"]}
+        )
+
+
+def bleu(data, outputs, figures):
+    """The `Evaluation` of translations of `data["source"]`: corpus BLEU, its bootstrapped
+    interval over 1,000 resamples (Koehn 2004), and chrF."""
+    from sacrebleu.metrics import CHRF
+
+    metric = BLEU()
+    references = [data["target"]]
+    score = metric.corpus_score(outputs, references, n_bootstrap=1000)
+    rows = zip(data["source"], data["target"], outputs, strict=True)
+    return Evaluation(
+        value=score.score,
+        interval=(score._mean - score._ci, score._mean + score._ci),
+        signature=str(metric.get_signature()),
+        details={"chrf": CHRF().corpus_score(outputs, references).score},
+        figures=figures,
+        texts={"translations.tsv": "\n".join("\t".join(row) for row in rows)},
+    )

@@ -1,0 +1,301 @@
+"""MLflow: where runs are logged and read back. Nothing else in the project knows MLflow."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import keras
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.entities import ViewType
+from mlflow.models import ModelSignature
+from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
+
+from benchmarks.config import BASELINE
+
+ROOT = Path(__file__).parent.parent
+LOCAL_STORE = ROOT / "mlruns"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A finished run as MLflow tells it.
+
+    Attributes:
+        run_id, experiment_id: MLflow's.
+        tags, params, metrics: dicts; metrics hold the last value of each.
+    """
+
+    run_id: str
+    experiment_id: str
+    tags: dict
+    params: dict
+    metrics: dict
+
+    @property
+    def model_uri(self):
+        return f"runs:/{self.run_id}/model"
+
+
+def connect():
+    """Points MLflow at `MLFLOW_TRACKING_URI`, or at a SQLite store in this checkout."""
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="mlflow")
+    mlflow.set_tracking_uri(tracking_uri())
+    mlflow.enable_system_metrics_logging()
+    mlflow.set_system_metrics_sampling_interval(5)
+    if _is_local():
+        # The empty experiment that a new store comes with would only be in the way.
+        with contextlib.suppress(mlflow.exceptions.MlflowException):
+            mlflow.delete_experiment("0")
+
+
+def tracking_uri():
+    """Where runs are logged."""
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        return uri
+    LOCAL_STORE.mkdir(exist_ok=True)
+    return f"sqlite:///{LOCAL_STORE / 'mlflow.db'}"
+
+
+def artifact_root():
+    """Where the artifacts of the local store lie."""
+    return LOCAL_STORE / "artifacts"
+
+
+def find_finished(config, dataset_digest):
+    """The newest finished run of the same configuration and data, or None."""
+    experiment = mlflow.get_experiment_by_name(config.experiment)
+    if experiment is None:
+        return None
+    found = _search(
+        [experiment.experiment_id],
+        f"attributes.status = 'FINISHED' and tags.config_digest = '{config.digest}' "
+        f"and tags.dataset_digest = '{dataset_digest}'",
+    )
+    return found[0] if found else None
+
+
+def latest(suite):
+    """The newest finished run of each task, architecture and seed of a suite.
+
+    Returns:
+        A dict from an experiment's name, such as `sentiment/rotten_tomatoes`, to a list of
+        `Record`, baselines first, then in the order of architecture and seed.
+    """
+    latest = {}
+    for experiment in mlflow.search_experiments():
+        records = {}
+        for record in _search(
+            [experiment.experiment_id],
+            f"attributes.status = 'FINISHED' and tags.suite = '{suite}'",
+        ):
+            key = (record.tags["architecture"], int(record.tags["seed"]))
+            records.setdefault(key, record)
+        if records:
+            order = sorted(records, key=lambda key: (key[0] != BASELINE, key))
+            latest[experiment.name] = [records[key] for key in order]
+    return latest
+
+
+@contextlib.contextmanager
+def run(config, task, dataset_digest, kernel):
+    """Logs a run from start to end: FINISHED, FAILED, or KILLED when interrupted.
+
+    Args:
+        config: a `RunConfig`.
+        task: the task, for the name of its metric.
+        dataset_digest: SHA-256 of the whole data.
+        kernel: str, the recurrent kernel that runs.
+    """
+    experiment_id = _experiment(config.experiment)
+    tags = {
+        "suite": config.suite,
+        "task": config.task,
+        "dataset": config.dataset,
+        "dataset_digest": dataset_digest,
+        "architecture": config.architecture,
+        "seed": str(config.seed),
+        "metric": task.metric,
+        "git_commit": git_commit(),
+        "backend": keras.backend.backend(),
+        "kernel": kernel,
+        "config_digest": config.digest,
+    }
+    mlflow.start_run(experiment_id=experiment_id, run_name=config.title, tags=tags)
+    try:
+        mlflow.log_params(config.flat())
+        yield
+    except KeyboardInterrupt:
+        mlflow.end_run("KILLED")
+        raise
+    except BaseException:
+        mlflow.end_run("FAILED")
+        raise
+    mlflow.end_run("FINISHED")
+
+
+def log_epoch(metrics, epoch):
+    """Metrics of one epoch; `epoch` counts from 1 and is the step."""
+    mlflow.log_metrics(metrics, step=epoch)
+
+
+def log_evaluation(metric, evaluation):
+    """The look at the test split: values, figures and texts."""
+    low, high = evaluation.interval
+    values = {metric: evaluation.value, f"{metric}_low": low, f"{metric}_high": high}
+    values |= evaluation.details
+    mlflow.log_metrics({f"test/{name}": value for name, value in values.items()})
+    mlflow.set_tag("metric_signature", evaluation.signature)
+    log_figures(evaluation.figures)
+    for name, text in evaluation.texts.items():
+        mlflow.log_text(text, name)
+
+
+def log_metrics(values):
+    """Values that a run has once."""
+    mlflow.log_metrics(values)
+
+
+def log_tag(name, value):
+    """One more tag of the running run."""
+    mlflow.set_tag(name, value)
+
+
+def log_figures(figures):
+    """Matplotlib figures by name, as PNG."""
+    for name, figure in figures.items():
+        mlflow.log_figure(figure, f"{name}.png", save_kwargs={"dpi": 110})
+
+
+def log_model(model, task):
+    """The trained model as a pyfunc that takes raw input and answers with labels or text."""
+    example = task.example()
+    if isinstance(example, np.ndarray):
+        example = example.astype(float).tolist()
+        kind = Array(Array(DataType.double))
+    else:
+        kind = DataType.string
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(kind, task.input_name)]),
+        outputs=Schema([ColSpec(AnyType())]),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        preset = Path(folder, "preset")
+        model.save_to_preset(str(preset))
+        mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path(__file__).parent / "served_model.py"),
+            artifacts={"preset": str(preset)},
+            code_paths=[str(ROOT / "zoo")],
+            signature=signature,
+            pip_requirements=[
+                f"{name}=={version}"
+                for name, version in _versions(("keras", "keras-hub", "tensorflow"))
+            ],
+        )
+        example = pd.DataFrame({task.input_name: [example]})
+        mlflow.log_text(example.to_json(orient="split"), "input_example.json")
+
+
+def register_champion(experiment):
+    """Registers the best model of an experiment by its test metric, with the alias
+    `champion`; does nothing where it is that already.
+
+    The best is told among trained models by the value on the validation split, so that the
+    test split decides nothing."""
+    records = [
+        record
+        for record in _search(
+            [mlflow.get_experiment_by_name(experiment).experiment_id],
+            "attributes.status = 'FINISHED'",
+        )
+        if "best/val/loss" in record.metrics
+    ]
+    if not records:
+        return None
+    best = min(records, key=lambda record: record.metrics["best/val/loss"])
+    name = experiment.replace("/", ".")
+    client = mlflow.MlflowClient()
+    with contextlib.suppress(mlflow.exceptions.MlflowException):
+        if client.get_model_version_by_alias(name, "champion").run_id == best.run_id:
+            return best
+    version = mlflow.register_model(best.model_uri, name)
+    client.set_registered_model_alias(name, "champion", version.version)
+    return best
+
+
+def ui_url(experiment_names, port):
+    """The page of the UI that shows the runs of these experiments side by side."""
+    experiments = [mlflow.get_experiment_by_name(name) for name in experiment_names]
+    ids = [experiment.experiment_id for experiment in experiments if experiment]
+    base = f"http://127.0.0.1:{port}/#"
+    if len(ids) != 1:
+        return f"{base}/experiments"
+    return f"{base}/experiments/{ids[0]}/runs?compareRunsMode=CHART"
+
+
+def git_commit():
+    """The commit of this checkout, `-dirty` with changes; `unknown` outside of git."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        commit = subprocess.run(
+            [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit.stdout.strip()
+
+
+def _experiment(name):
+    experiment = mlflow.get_experiment_by_name(name)
+    if experiment is not None:
+        return experiment.experiment_id
+    return mlflow.create_experiment(
+        name,
+        artifact_location=artifact_root().as_uri() if _is_local() else None,
+        tags={"mlflow.experimentKind": "custom_model_development"},
+    )
+
+
+def _search(experiment_ids, query):
+    runs = mlflow.search_runs(
+        experiment_ids,
+        filter_string=query,
+        run_view_type=ViewType.ACTIVE_ONLY,
+        order_by=["attributes.start_time DESC"],
+        output_format="list",
+    )
+    return [
+        Record(
+            run.info.run_id,
+            run.info.experiment_id,
+            dict(run.data.tags),
+            dict(run.data.params),
+            dict(run.data.metrics),
+        )
+        for run in runs
+    ]
+
+
+def _is_local():
+    return "MLFLOW_TRACKING_URI" not in os.environ
+
+
+def _versions(names):
+    from importlib.metadata import version
+
+    return [(name, version(name)) for name in names]

@@ -1,0 +1,63 @@
+"""The log-mel and MFCC front end and the augmentation of frames."""
+
+import numpy as np
+import pytest
+import scipy.fft
+
+from zoo.models.audio_classifier.augmentation import FrameAugmentation
+from zoo.models.audio_classifier.front_end import LogMel
+
+RATE = 8000
+
+
+def tone(frequency, samples=4000):
+    return np.sin(2 * np.pi * frequency * np.arange(samples) / RATE).astype("float32")[None]
+
+
+def test_a_higher_tone_lights_a_higher_band():
+    front_end = LogMel(RATE, num_mel_bins=40)
+    bands = [
+        int(np.argmax(np.mean(front_end(tone(f), np.ones((1, 4000), bool))[0], axis=(0, 1))))
+        for f in (200, 500, 1000, 2000, 3500)
+    ]
+    assert bands == sorted(set(bands))
+
+
+def test_mfcc_is_the_orthonormal_cosine_transform_of_log_mel():
+    wave, mask = tone(440), np.ones((1, 4000), bool)
+    log_mel, _ = LogMel(RATE, num_mel_bins=20)(wave, mask)
+    mfcc, _ = LogMel(RATE, num_mel_bins=20, num_coefficients=13)(wave, mask)
+    expected = scipy.fft.dct(np.asarray(log_mel), norm="ortho")[..., :13]
+    np.testing.assert_allclose(mfcc, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_frames_behind_the_end_are_padding():
+    mask = np.arange(4000) < np.array([4000, 1200, 1])[:, None]
+    features, frames = LogMel(RATE)(np.repeat(tone(300), 3, axis=0) * mask, mask)
+    assert features.shape[:2] == frames.shape
+    # A hop is 80 samples.
+    np.testing.assert_array_equal(np.asarray(frames).sum(axis=1), [50, 15, 1])
+
+
+def test_more_coefficients_than_bands_are_refused():
+    with pytest.raises(ValueError, match="num_coefficients=41, num_mel_bins=40"):
+        LogMel(RATE, num_coefficients=41)
+
+
+def test_augmentation_is_the_identity_outside_of_training():
+    frames = np.ones((2, 3, 4), "float32")
+    layer = FrameAugmentation(noise=1.0, shift=1.0, frame_dropout=0.5)
+    np.testing.assert_array_equal(layer(frames, training=False), frames)
+
+
+def test_shift_is_one_offset_an_utterance_and_feature():
+    shifted = np.asarray(FrameAugmentation(shift=1.0, seed=1)(np.zeros((5, 7, 4)), training=True))
+    assert np.ptp(shifted, axis=1).max() == 0
+    assert np.unique(shifted[:, 0]).size == 20
+
+
+def test_frame_dropout_drops_whole_frames():
+    layer = FrameAugmentation(frame_dropout=0.5, seed=1)
+    kept = np.asarray(layer(np.ones((8, 50, 4), "float32"), training=True)) != 0
+    assert (kept.all(axis=2) | ~kept.any(axis=2)).all()
+    assert 0.35 < kept.mean() < 0.65

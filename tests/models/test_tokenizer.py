@@ -1,0 +1,63 @@
+"""The subword tokenizer: packing inside and outside of tf.data, and round trips."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo.models import SubwordTokenizer
+
+TEXTS = ["turn on the light", "turn off the heating", "the light is on"] * 5
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return SubwordTokenizer.train(TEXTS, 300, byte_fallback=True)
+
+
+def test_special_tokens_have_the_documented_ids(tokenizer):
+    ids = (tokenizer.pad_token_id, tokenizer.start_token_id, tokenizer.end_token_id)
+    assert ids == (0, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"start": True, "end": True}, {"end": True, "max_length": 4}]
+)
+def test_packing_in_a_pipeline_equals_packing_outside(tokenizer, options):
+    texts = ["turn on", "", "the heating is on the light"]
+    token_ids, mask = tokenizer.pack(texts, **options)
+    dataset = tf.data.Dataset.from_tensors(texts).map(lambda x: tokenizer.pack(x, **options))
+    for expected, got in zip((token_ids, mask), next(iter(dataset)), strict=True):
+        np.testing.assert_array_equal(got, expected)
+    assert token_ids.dtype == np.int32
+    assert (token_ids[~mask] == 0).all()
+
+
+def test_seeding_does_not_break_pipelines(tokenizer):
+    dataset = tf.data.Dataset.from_tensors(["turn on"]).map(tokenizer.pack)
+    keras.utils.set_random_seed(1)
+    np.testing.assert_array_equal(next(iter(dataset))[0], tokenizer.pack(["turn on"])[0])
+
+
+def test_length_counts_start_and_end(tokenizer):
+    token_ids, _ = tokenizer.pack(["the light is on"], start=True, end=True, max_length=4)
+    assert token_ids.shape == (1, 4)
+    assert (token_ids[0, 0], token_ids[0, -1]) == (2, 3)
+
+
+def test_byte_fallback_keeps_unseen_characters(tokenizer):
+    text = "öffne 日本 🎬"
+    assert tokenizer.detokenize(tokenizer([text]))[0] == text
+
+
+def test_equal_texts_give_an_equal_vocabulary():
+    first = SubwordTokenizer.train(TEXTS, 60)
+    second = SubwordTokenizer.train(TEXTS, 60)
+    assert first.get_vocabulary() == second.get_vocabulary()
+
+
+def test_lowercase_folds_case():
+    tokenizer = SubwordTokenizer.train(TEXTS, 60, lowercase=True)
+    np.testing.assert_array_equal(
+        tokenizer.pack(["The LIGHT"])[0], tokenizer.pack(["the light"])[0]
+    )

@@ -1,0 +1,8 @@
+"""Recurrent Zoo: recurrent layers, models and pretrained presets for Keras."""
+
+from zoo import _quiet_start  # noqa: F401, I001 - ahead of all that imports TensorFlow
+from zoo import layers, models
+
+__version__ = "0.1.0"
+
+__all__ = ["layers", "models"]

@@ -1,0 +1,264 @@
+"""The gated recurrent unit."""
+
+import keras
+from keras import ops
+
+from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class GRUCell(GatedCell):
+    """One step of the gated recurrent unit.
+
+    With the input `x` and the state `h`, and `σ` the logistic function:
+
+        z_t = σ(x_t W_z + b_z + h_{t-1} R_z + d_z)
+        r_t = σ(x_t W_r + b_r + h_{t-1} R_r + d_r)
+        h̃_t = tanh(x_t W_h + b_h + r_t (h_{t-1} R_h + d_h))
+        h_t = z_t h_{t-1} + (1 - z_t) h̃_t
+
+    and with `reset_after=False`, as in the paper, there is no `d`, and
+
+        h̃_t = tanh(x_t W_h + b_h + (r_t h_{t-1}) R_h)
+
+    A drop-in for `keras.layers.GRUCell`, with its arguments and its weights: `kernel` is
+    `[W_z, W_r, W_h]`, `recurrent_kernel` is `[R_z, R_r, R_h]`, and `bias` has the two rows `b` and
+    `d`, or is `b` alone with `reset_after=False`.
+
+    Reference: K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for
+    Statistical Machine Translation", EMNLP 2014.
+
+    Args:
+        units: Positive integer, the size of the output and of the state.
+        activation: Activation of `h̃`, `tanh` by default. `None` is the identity.
+        recurrent_activation: Activation of the gates, `sigmoid` by default.
+        use_bias: Whether `b` is added.
+        kernel_initializer: Initializer of `W`.
+        recurrent_initializer: Initializer of `R`.
+        bias_initializer: Initializer of `b` and `d`.
+        kernel_regularizer: Regularizer of `W`.
+        recurrent_regularizer: Regularizer of `R`.
+        bias_regularizer: Regularizer of `b` and `d`.
+        kernel_constraint: Constraint of `W`.
+        recurrent_constraint: Constraint of `R`.
+        bias_constraint: Constraint of `b` and `d`.
+        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
+            every step, others for each gate.
+        reset_after: Whether the reset gate applies after the recurrent product, as above, or
+            before it.
+        seed: Integer, the seed of both dropouts.
+        **kwargs: `name`, `dtype`, `trainable`, and `implementation`: with 1, `dropout` drops
+            other units for each gate.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, features)`.
+        states: The state `h`, `(batch, units)`, alone or in a list.
+        training: Whether dropout applies.
+
+    Returns:
+        A tuple of the output, `(batch, units)`, and the new state, in a list if it came in one.
+
+    Example:
+
+    >>> cell = zoo.layers.GRUCell(4)
+    >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
+    """
+
+    gates = 3
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        reset_after=True,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            **kwargs,
+        )
+        self.reset_after = reset_after
+
+    def add_bias(self, shape, initializer=None):
+        return super().add_bias((2, *shape) if self.reset_after else shape, initializer)
+
+    @property
+    def input_bias(self):
+        return self.bias[0] if self.use_bias and self.reset_after else self.bias
+
+    def recurrent_product(self, training=False):
+        """Returns `h -> h R + d`; before the reset, the pair `h -> h [R_z, R_r]`, `h -> h R_h`."""
+        if not self.reset_after:
+            return (
+                super().recurrent_product(training, 0, 2),
+                super().recurrent_product(training, 2, 3),
+            )
+        product = super().recurrent_product(training)
+        if not self.use_bias:
+            return product
+        d = self.bias[1]
+        return lambda h: product(h) + d
+
+    def step(self, projected, states, recur):
+        (h,) = states
+        x_zr, x_h = ops.split(projected, [2 * self.units], axis=-1)
+        if self.reset_after:
+            h_zr, h_h = ops.split(recur(h), [2 * self.units], axis=-1)
+        else:
+            recur_zr, recur_h = recur
+            h_zr = recur_zr(h)
+        z, r = ops.split(self.recurrent_activation(x_zr + h_zr), 2, axis=-1)
+        h_tilde = self.activation(x_h + (r * h_h if self.reset_after else recur_h(r * h)))
+        return [z * h + (1 - z) * h_tilde]
+
+    def get_config(self):
+        return {**super().get_config(), "reset_after": self.reset_after}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class GRU(RecurrentLayer):
+    """The gated recurrent unit; `GRUCell` has its equations.
+
+    A drop-in for `keras.layers.GRU`, with its arguments and its weights.
+
+    Args:
+        units: Positive integer, the size of the output and of the state.
+        activation: Activation of `h̃`, `tanh` by default. `None` is the identity.
+        recurrent_activation: Activation of the gates, `sigmoid` by default.
+        use_bias: Whether `b` is added.
+        kernel_initializer: Initializer of `W`.
+        recurrent_initializer: Initializer of `R`.
+        bias_initializer: Initializer of `b` and `d`.
+        kernel_regularizer: Regularizer of `W`.
+        recurrent_regularizer: Regularizer of `R`.
+        bias_regularizer: Regularizer of `b` and `d`.
+        kernel_constraint: Constraint of `W`.
+        recurrent_constraint: Constraint of `R`.
+        bias_constraint: Constraint of `b` and `d`.
+        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
+            every step, others for each gate.
+        reset_after: Whether the reset gate applies after the recurrent product, or
+            before it.
+        seed: Integer, the seed of both dropouts.
+        activity_regularizer: Regularizer of the output.
+        return_sequences: Whether to return the output of every step, and not of the last alone.
+        return_state: Whether to return the last state after the output.
+        go_backwards: Whether to process the sequence from its end, and return it reversed.
+        stateful: Whether the last state of a batch begins the next one.
+        unroll: Whether to unroll the loop; it needs a known number of time steps.
+        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN path here, so `True` raises
+            a `ValueError` when the layer is called.
+        **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        sequences: Tensor of shape `(batch, time, features)`.
+        initial_state: The state `h` before the first step, `(batch, units)`, alone or in a list.
+            Zeros if `None`.
+        mask: Boolean tensor of shape `(batch, time)`. Where it is `False`, the step is left out:
+            states stay, and the output is that of the step before, or zeros if there is none, or
+            zeros always with `zero_output_for_mask`.
+        training: Whether dropout applies.
+
+    Returns:
+        The output, `(batch, time, units)` with `return_sequences`, otherwise `(batch, units)`;
+        with `return_state` a tuple of the output and `h`, `(batch, units)`.
+
+    Example:
+
+    >>> layer = zoo.layers.GRU(4, return_sequences=True)
+    >>> layer(np.ones((2, 5, 3))).shape
+    (2, 5, 4)
+    """
+
+    cell_class = GRUCell
+    cell_name = "gru_cell"
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        reset_after=True,
+        use_cudnn="auto",
+        **kwargs,
+    ):
+        super().__init__(
+            units=units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            reset_after=reset_after,
+            use_cudnn=use_cudnn,
+            **kwargs,
+        )
+
+    recurrent_activation = of_cell("recurrent_activation")
+    reset_after = of_cell("reset_after")

@@ -1,0 +1,258 @@
+"""Long short-term memory."""
+
+import keras
+from keras import ops
+
+from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class LSTMCell(GatedCell):
+    """One step of long short-term memory, with a forget gate.
+
+    With the input `x`, the output `h` and the cell state `C`, and `σ` the logistic function:
+
+        i_t = σ(x_t W_i + h_{t-1} R_i + b_i)
+        f_t = σ(x_t W_f + h_{t-1} R_f + b_f)
+        C̃_t = tanh(x_t W_c + h_{t-1} R_c + b_c)
+        o_t = σ(x_t W_o + h_{t-1} R_o + b_o)
+        C_t = f_t C_{t-1} + i_t C̃_t
+        h_t = o_t tanh(C_t)
+
+    A drop-in for `keras.layers.LSTMCell`, with its arguments and its weights: `kernel` is
+    `[W_i, W_f, W_c, W_o]`, and so are `recurrent_kernel` and `bias`.
+
+    References: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
+    1997; the forget gate: F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget: Continual
+    Prediction with LSTM", Neural Computation 12(10), 2000.
+
+    Args:
+        units: Positive integer, the size of the output and of each state.
+        activation: Activation of `C̃`, and of `C` on its way to `h`, `tanh` by default. `None` is
+            the identity.
+        recurrent_activation: Activation of the gates, `sigmoid` by default.
+        use_bias: Whether `b` is added.
+        kernel_initializer: Initializer of `W`.
+        recurrent_initializer: Initializer of `R`.
+        bias_initializer: Initializer of `b`.
+        unit_forget_bias: Whether the bias of the forget gate begins at one (Jozefowicz et al.,
+            "An Empirical Exploration of Recurrent Network Architectures", ICML 2015).
+        kernel_regularizer: Regularizer of `W`.
+        recurrent_regularizer: Regularizer of `R`.
+        bias_regularizer: Regularizer of `b`.
+        kernel_constraint: Constraint of `W`.
+        recurrent_constraint: Constraint of `R`.
+        bias_constraint: Constraint of `b`.
+        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
+            every step, others for each gate.
+        seed: Integer, the seed of both dropouts.
+        **kwargs: `name`, `dtype`, `trainable`, and `implementation`: with 1, `dropout` drops
+            other units for each gate.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, features)`.
+        states: List of `h` and `C`, each of shape `(batch, units)`.
+        training: Whether dropout applies.
+
+    Returns:
+        A tuple of the output, `(batch, units)`, and the list of the new `h` and `C`.
+
+    Example:
+
+    >>> cell = zoo.layers.LSTMCell(4)
+    >>> output, [h, c] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
+    """
+
+    gates = 4
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            **kwargs,
+        )
+        self.unit_forget_bias = unit_forget_bias
+        self.state_size = [units, units]
+
+    def add_bias(self, shape, initializer=None):
+        if initializer is None and self.unit_forget_bias:
+            initializer = self._forget_bias_of_one
+        return super().add_bias(shape, initializer)
+
+    def _forget_bias_of_one(self, shape, dtype=None):
+        begin, end = self.units, 2 * self.units
+        return ops.concatenate(
+            [
+                self.bias_initializer((begin,), dtype=dtype),
+                ops.ones((end - begin,), dtype=dtype),
+                self.bias_initializer((shape[0] - end,), dtype=dtype),
+            ]
+        )
+
+    def step(self, projected, states, recur):
+        h, c = states
+        i, f, c_tilde, o = ops.split(projected + recur(h), 4, axis=-1)
+        i = self.recurrent_activation(i)
+        f = self.recurrent_activation(f)
+        o = self.recurrent_activation(o)
+        c = f * c + i * self.activation(c_tilde)
+        return [o * self.activation(c), c]
+
+    def get_config(self):
+        return {**super().get_config(), "unit_forget_bias": self.unit_forget_bias}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class LSTM(RecurrentLayer):
+    """Long short-term memory; `LSTMCell` has its equations.
+
+    A drop-in for `keras.layers.LSTM`, with its arguments and its weights.
+
+    Args:
+        units: Positive integer, the size of the output and of each state.
+        activation: Activation of `C̃`, and of `C` on its way to `h`, `tanh` by default. `None` is
+            the identity.
+        recurrent_activation: Activation of the gates, `sigmoid` by default.
+        use_bias: Whether `b` is added.
+        kernel_initializer: Initializer of `W`.
+        recurrent_initializer: Initializer of `R`.
+        bias_initializer: Initializer of `b`.
+        unit_forget_bias: Whether the bias of the forget gate begins at one (Jozefowicz et al.,
+            "An Empirical Exploration of Recurrent Network Architectures", ICML 2015).
+        kernel_regularizer: Regularizer of `W`.
+        recurrent_regularizer: Regularizer of `R`.
+        bias_regularizer: Regularizer of `b`.
+        kernel_constraint: Constraint of `W`.
+        recurrent_constraint: Constraint of `R`.
+        bias_constraint: Constraint of `b`.
+        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
+            every step, others for each gate.
+        seed: Integer, the seed of both dropouts.
+        activity_regularizer: Regularizer of the output.
+        return_sequences: Whether to return the output of every step, and not of the last alone.
+        return_state: Whether to return the last states after the output.
+        go_backwards: Whether to process the sequence from its end, and return it reversed.
+        stateful: Whether the last states of a batch begin the next one.
+        unroll: Whether to unroll the loop; it needs a known number of time steps.
+        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN path here, so `True` raises
+            a `ValueError` when the layer is called.
+        **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        sequences: Tensor of shape `(batch, time, features)`.
+        initial_state: List of the states `h` and `C` before the first step, each
+            `(batch, units)`. Zeros if `None`.
+        mask: Boolean tensor of shape `(batch, time)`. Where it is `False`, the step is left out:
+            states stay, and the output is that of the step before, or zeros if there is none, or
+            zeros always with `zero_output_for_mask`.
+        training: Whether dropout applies.
+
+    Returns:
+        The output, `(batch, time, units)` with `return_sequences`, otherwise `(batch, units)`;
+        with `return_state` a tuple of the output and `h` and `C`, each `(batch, units)`.
+
+    Example:
+
+    >>> layer = zoo.layers.LSTM(4, return_state=True)
+    >>> output, h, c = layer(np.ones((2, 5, 3)))
+    >>> output.shape, h.shape, c.shape
+    ((2, 4), (2, 4), (2, 4))
+    """
+
+    cell_class = LSTMCell
+    cell_name = "lstm_cell"
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        use_cudnn="auto",
+        **kwargs,
+    ):
+        super().__init__(
+            units=units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            unit_forget_bias=unit_forget_bias,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            use_cudnn=use_cudnn,
+            **kwargs,
+        )
+
+    recurrent_activation = of_cell("recurrent_activation")
+    unit_forget_bias = of_cell("unit_forget_bias")

@@ -1,0 +1,160 @@
+"""Elman's simple recurrent network."""
+
+import keras
+
+from zoo.layers.recurrence import RecurrentCell, RecurrentLayer
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class SimpleRNNCell(RecurrentCell):
+    """One step of Elman's simple recurrent network.
+
+    With the input `x` and the state `h`:
+
+        h_t = tanh(x_t W + h_{t-1} R + b)
+
+    A drop-in for `keras.layers.SimpleRNNCell`, with its arguments and its weights: `kernel` is `W`,
+    `recurrent_kernel` is `R`, `bias` is `b`.
+
+    Reference: J. L. Elman, "Finding Structure in Time", Cognitive Science 14(2), 1990.
+
+    Args:
+        units: Positive integer, the size of the output and of the state.
+        activation: Activation of the state, `tanh` by default. `None` is the identity.
+        use_bias: Whether `b` is added.
+        kernel_initializer: Initializer of `W`.
+        recurrent_initializer: Initializer of `R`.
+        bias_initializer: Initializer of `b`.
+        kernel_regularizer: Regularizer of `W`.
+        recurrent_regularizer: Regularizer of `R`.
+        bias_regularizer: Regularizer of `b`.
+        kernel_constraint: Constraint of `W`.
+        recurrent_constraint: Constraint of `R`.
+        bias_constraint: Constraint of `b`.
+        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
+            every step.
+        seed: Integer, the seed of both dropouts.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, features)`.
+        states: The state `h`, `(batch, units)`, alone or in a list.
+        training: Whether dropout applies.
+
+    Returns:
+        A tuple of the output, `(batch, units)`, and the new state, in a list if it came in one.
+
+    Example:
+
+    >>> cell = zoo.layers.SimpleRNNCell(4)
+    >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
+    """
+
+    def step(self, projected, states, recur):
+        (h,) = states
+        return [self.activation(projected + recur(h))]
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class SimpleRNN(RecurrentLayer):
+    """Elman's simple recurrent network; `SimpleRNNCell` has its equation.
+
+    A drop-in for `keras.layers.SimpleRNN`, with its arguments and its weights.
+
+    Args:
+        units: Positive integer, the size of the output and of the state.
+        activation: Activation of the state, `tanh` by default. `None` is the identity.
+        use_bias: Whether `b` is added.
+        kernel_initializer: Initializer of `W`.
+        recurrent_initializer: Initializer of `R`.
+        bias_initializer: Initializer of `b`.
+        kernel_regularizer: Regularizer of `W`.
+        recurrent_regularizer: Regularizer of `R`.
+        bias_regularizer: Regularizer of `b`.
+        kernel_constraint: Constraint of `W`.
+        recurrent_constraint: Constraint of `R`.
+        bias_constraint: Constraint of `b`.
+        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
+            every step.
+        seed: Integer, the seed of both dropouts.
+        activity_regularizer: Regularizer of the output.
+        return_sequences: Whether to return the output of every step, and not of the last alone.
+        return_state: Whether to return the last state after the output.
+        go_backwards: Whether to process the sequence from its end, and return it reversed.
+        stateful: Whether the last state of a batch begins the next one.
+        unroll: Whether to unroll the loop; it needs a known number of time steps.
+        **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        sequences: Tensor of shape `(batch, time, features)`.
+        initial_state: The state `h` before the first step, `(batch, units)`, alone or in a list.
+            Zeros if `None`.
+        mask: Boolean tensor of shape `(batch, time)`. Where it is `False`, the step is left out:
+            states stay, and the output is that of the step before, or zeros if there is none, or
+            zeros always with `zero_output_for_mask`.
+        training: Whether dropout applies.
+
+    Returns:
+        The output, `(batch, time, units)` with `return_sequences`, otherwise `(batch, units)`;
+        with `return_state` a tuple of the output and `h`, `(batch, units)`.
+
+    Example:
+
+    >>> layer = zoo.layers.SimpleRNN(4, return_sequences=True)
+    >>> layer(np.ones((2, 5, 3))).shape
+    (2, 5, 4)
+    """
+
+    cell_class = SimpleRNNCell
+    cell_name = "simple_rnn_cell"
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(
+            units=units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            seed=seed,
+            **kwargs,
+        )

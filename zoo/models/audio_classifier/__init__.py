@@ -1,0 +1,1 @@
+"""Audio classifier: frames of features or a waveform in, probabilities of labels out."""

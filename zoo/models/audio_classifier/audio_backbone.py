@@ -1,0 +1,120 @@
+"""Backbone that hears: an optional front end, normalisation and recurrent layers."""
+
+import keras
+import keras_hub
+
+from zoo.models.audio_classifier.augmentation import FrameAugmentation
+from zoo.models.audio_classifier.front_end import FEATURES, LogMel
+from zoo.models.recurrent_stack import recurrent_stack
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class AudioBackbone(keras_hub.models.Backbone):
+    """Reads frames of features, or a waveform, with recurrent layers.
+
+    Features are normalised by the mean and variance of the training data, learned by
+    `normalization.adapt(frames)`, and kept with the weights.
+
+    Args:
+        architecture: str, a name of `zoo.layers.architectures`, such as `"lstm"`.
+        features: `"frames"` when the input is frames of features, or the front end that makes
+            them from a waveform: `"log_mel"` or `"mfcc"`.
+        feature_dim: int, features a frame: their number in the input, the mel bands, or the
+            cepstral coefficients (out of 40 bands).
+        sampling_rate: int, in Hz, for a waveform.
+        units: int, units of each recurrent layer and direction.
+        num_layers: int, number of recurrent layers.
+        dropout: float, dropout rate between layers.
+        noise, shift, frame_dropout: see `FrameAugmentation`.
+        dtype: dtype or dtype policy of the layers.
+
+    Call arguments:
+        inputs: dict with `"audio"`, float32 `[batch, frames, feature_dim]` or
+            `[batch, samples]`, and `"padding_mask"`, bool `[batch, frames]` or
+            `[batch, samples]`, False at padding.
+
+    Returns:
+        A dict of `"sequence"`, float `[batch, frames, units]` (twice as wide where both
+        directions are read), and `"padding_mask"`, bool `[batch, frames]`.
+    """
+
+    def __init__(
+        self,
+        architecture,
+        features="frames",
+        feature_dim=40,
+        sampling_rate=8000,
+        units=64,
+        num_layers=1,
+        dropout=0.0,
+        noise=0.0,
+        shift=0.0,
+        frame_dropout=0.0,
+        dtype=None,
+        **kwargs,
+    ):
+        if features not in FEATURES:
+            raise ValueError(
+                f"`features` must be one of {FEATURES}. Received: features={features!r}"
+            )
+        shape = (None, feature_dim) if features == "frames" else (None,)
+        audio = keras.Input(shape, dtype="float32", name="audio")
+        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
+        front_end = None
+        x, mask = audio, padding_mask
+        if features != "frames":
+            front_end = LogMel(
+                sampling_rate,
+                num_mel_bins=40 if features == "mfcc" else feature_dim,
+                num_coefficients=feature_dim if features == "mfcc" else None,
+                frame_length=sampling_rate // 40,
+                frame_step=sampling_rate // 100,
+                name="front_end",
+            )
+            x, mask = front_end(audio, padding_mask)
+        normalization = keras.layers.Normalization(name="normalization")
+        x = normalization(x)
+        x = FrameAugmentation(noise, shift, frame_dropout, dtype=dtype, name="augmentation")(x)
+        x = recurrent_stack(
+            x,
+            mask,
+            architecture=architecture,
+            units=units,
+            num_layers=num_layers,
+            dropout=dropout,
+            dtype=dtype,
+            name="encoder",
+        )
+        super().__init__(
+            inputs={"audio": audio, "padding_mask": padding_mask},
+            outputs={"sequence": x, "padding_mask": mask},
+            dtype=dtype,
+            **kwargs,
+        )
+        self.front_end = front_end
+        self.normalization = normalization
+        self.architecture = architecture
+        self.features = features
+        self.feature_dim = feature_dim
+        self.sampling_rate = sampling_rate
+        self.units = units
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.noise = noise
+        self.shift = shift
+        self.frame_dropout = frame_dropout
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "architecture": self.architecture,
+            "features": self.features,
+            "feature_dim": self.feature_dim,
+            "sampling_rate": self.sampling_rate,
+            "units": self.units,
+            "num_layers": self.num_layers,
+            "dropout": self.dropout,
+            "noise": self.noise,
+            "shift": self.shift,
+            "frame_dropout": self.frame_dropout,
+        }

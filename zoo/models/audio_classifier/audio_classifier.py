@@ -1,0 +1,28 @@
+"""Task: clips of audio in, probabilities of labels out."""
+
+import keras
+import keras_hub
+
+from zoo.models.audio_classifier.audio_backbone import AudioBackbone
+from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
+from zoo.models.sequence_classifier import SequenceClassifier
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class AudioClassifier(SequenceClassifier, keras_hub.models.Task):
+    """Classifies audio with a recurrent encoder, pooling over time and a softmax.
+
+    `predict` takes a list of float arrays, waveforms `[samples]` or frames `[frames, features]`
+    of any length, and gives float32 probabilities `[batch, classes]`, in the order of `labels`.
+    Arguments as in `SequenceClassifier`, with an `AudioBackbone` and an
+    `AudioClassifierPreprocessor`.
+
+    Example:
+    ```python
+    model = zoo.models.AudioClassifier.from_preset(folder)
+    model.predict([waveform])
+    ```
+    """
+
+    backbone_cls = AudioBackbone
+    preprocessor_cls = AudioClassifierPreprocessor

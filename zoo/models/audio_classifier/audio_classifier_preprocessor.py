@@ -1,0 +1,66 @@
+"""Preprocessor of the audio classifier: clips of any length in, one padded batch out."""
+
+import keras
+import keras_hub
+import numpy as np
+
+from zoo.models.audio_classifier.audio_backbone import AudioBackbone
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class AudioClassifierPreprocessor(keras_hub.models.Preprocessor):
+    """Pads clips to the longest of a batch and marks the padding.
+
+    Args:
+        feature_dim: int or None. None for waveforms, `[samples]`; else clips are frames of so
+            many features, `[frames, feature_dim]`.
+
+    Call arguments:
+        x: list of float arrays of any length; or an array of clips of one length.
+        y: labels, handed on.
+        sample_weight: handed on.
+
+    Returns:
+        `x` as a dict of `"audio"`, float32 `[batch, time]` or `[batch, time, feature_dim]`, and
+        `"padding_mask"`, bool `[batch, time]`; with `y` and `sample_weight` where given.
+
+    Raises:
+        ValueError: for an empty clip, a clip of another shape, or values that aren't finite.
+    """
+
+    backbone_cls = AudioBackbone
+
+    def __init__(self, feature_dim=None, **kwargs):
+        super().__init__(**kwargs)
+        self.feature_dim = feature_dim
+
+    def build(self, input_shape):
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None):
+        clips = [self._check(clip) for clip in x]
+        lengths = np.array([len(clip) for clip in clips])
+        padding_mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        frame = () if self.feature_dim is None else (self.feature_dim,)
+        audio = np.zeros(padding_mask.shape + frame, "float32")
+        if clips:
+            audio[padding_mask] = np.concatenate(clips)
+        x = {"audio": audio, "padding_mask": padding_mask}
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def _check(self, clip):
+        clip = np.asarray(clip, "float32")
+        frame = () if self.feature_dim is None else (self.feature_dim,)
+        expected = "[samples]" if self.feature_dim is None else f"[frames, {self.feature_dim}]"
+        if clip.shape[1:] != frame or clip.ndim != 1 + len(frame):
+            raise ValueError(f"A clip must have the shape {expected}. Received: shape={clip.shape}")
+        if not len(clip):
+            raise ValueError(
+                f"A clip needs at least one sample or frame. Received: shape={clip.shape}"
+            )
+        if not np.isfinite(clip).all():
+            raise ValueError("A clip's values must be finite. Received NaN or infinity.")
+        return clip
+
+    def get_config(self):
+        return {**super().get_config(), "feature_dim": self.feature_dim}

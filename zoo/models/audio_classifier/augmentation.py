@@ -1,0 +1,56 @@
+"""Augmentation of frames of features while training."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class FrameAugmentation(keras.layers.Layer):
+    """Makes normalised frames vary while training; the identity otherwise.
+
+    Args:
+        noise: float, standard deviation of Gaussian noise added to every value.
+        shift: float, standard deviation of one offset an utterance and feature, as another
+            microphone or voice would add to a cepstrum.
+        frame_dropout: float, the part of the frames that is set to zero.
+
+    Call arguments:
+        features: float tensor `[batch, frames, features]`.
+        training: bool.
+    """
+
+    def __init__(self, noise=0.0, shift=0.0, frame_dropout=0.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.noise = noise
+        self.shift = shift
+        self.frame_dropout = frame_dropout
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, features, training=False):
+        if not training:
+            return features
+        batch, frames, width = ops.shape(features)
+        normal = lambda shape: keras.random.normal(
+            shape, dtype=features.dtype, seed=self.seed_generator
+        )
+        features = features + self.shift * normal((batch, 1, width))
+        features = features + self.noise * normal((batch, frames, width))
+        return keras.random.dropout(
+            features,
+            self.frame_dropout,
+            noise_shape=(batch, frames, 1),
+            seed=self.seed_generator,
+        )
+
+    def compute_output_shape(self, features_shape):
+        return features_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "noise": self.noise,
+            "shift": self.shift,
+            "frame_dropout": self.frame_dropout,
+            "seed": self.seed,
+        }

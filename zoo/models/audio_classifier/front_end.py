@@ -1,0 +1,100 @@
+"""Front ends of the audio classifier: from a waveform to frames of features, in the model."""
+
+import keras
+import numpy as np
+from keras import ops
+
+FEATURES = ("frames", "log_mel", "mfcc")
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class LogMel(keras.layers.Layer):
+    """Log-mel spectrogram, or its cepstrum (MFCC), of a padded batch of waveforms.
+
+    Frames of `frame_length` samples start every `frame_step` samples; a frame counts as
+    padding when it starts behind the end of its waveform, so a clip of any length but zero
+    has at least one frame.
+
+    Args:
+        sampling_rate: int, in Hz.
+        num_mel_bins: int, number of mel bands.
+        num_coefficients: int or None. None gives log-mel energies; a number gives that many
+            cepstral coefficients, the orthonormal DCT-II over the bands (Davis and Mermelstein
+            1980).
+        frame_length: int, window in samples.
+        frame_step: int, hop in samples.
+
+    Call arguments:
+        waveform: float tensor `[batch, samples]`, amplitudes in -1 to 1.
+        padding_mask: bool tensor `[batch, samples]`, False at padding.
+
+    Returns:
+        `(features, padding_mask)`: float32 `[batch, frames, bands]`, bool `[batch, frames]`.
+    """
+
+    def __init__(
+        self,
+        sampling_rate,
+        num_mel_bins=40,
+        num_coefficients=None,
+        frame_length=200,
+        frame_step=80,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if num_coefficients is not None and not 1 <= num_coefficients <= num_mel_bins:
+            raise ValueError(
+                "`num_coefficients` must be between 1 and `num_mel_bins`. Received: "
+                f"num_coefficients={num_coefficients}, num_mel_bins={num_mel_bins}"
+            )
+        self.sampling_rate = sampling_rate
+        self.num_mel_bins = num_mel_bins
+        self.num_coefficients = num_coefficients
+        self.frame_length = frame_length
+        self.frame_step = frame_step
+        self.spectrogram = keras.layers.MelSpectrogram(
+            fft_length=2 ** int(np.ceil(np.log2(frame_length))),
+            sequence_stride=frame_step,
+            sequence_length=frame_length,
+            sampling_rate=sampling_rate,
+            num_mel_bins=num_mel_bins,
+            min_freq=20.0,
+            max_freq=sampling_rate / 2,
+            power_to_db=False,
+            dtype="float32",
+        )
+
+    def build(self, waveform_shape, padding_mask_shape=None):
+        self.spectrogram.build(waveform_shape)
+
+    def call(self, waveform, padding_mask):
+        waveform = ops.cast(waveform, "float32")
+        waveform = ops.pad(waveform, [[0, 0], [0, self.frame_length]])
+        energies = ops.transpose(self.spectrogram(waveform), (0, 2, 1))
+        features = ops.log(energies + 1e-6)
+        if self.num_coefficients is not None:
+            features = ops.matmul(features, self._dct_matrix())
+        mask = ops.pad(padding_mask, [[0, 0], [0, self.frame_length]])[:, :: self.frame_step]
+        return features, mask[:, : ops.shape(features)[1]]
+
+    def _dct_matrix(self):
+        bands, count = self.num_mel_bins, self.num_coefficients
+        angles = np.pi / bands * np.outer(np.arange(bands) + 0.5, np.arange(count))
+        matrix = np.sqrt(2.0 / bands) * np.cos(angles)
+        matrix[:, 0] /= np.sqrt(2.0)
+        return matrix.astype("float32")
+
+    def compute_output_shape(self, waveform_shape, padding_mask_shape=None):
+        batch = waveform_shape[0]
+        width = self.num_coefficients or self.num_mel_bins
+        return (batch, None, width), (batch, None)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "sampling_rate": self.sampling_rate,
+            "num_mel_bins": self.num_mel_bins,
+            "num_coefficients": self.num_coefficients,
+            "frame_length": self.frame_length,
+            "frame_step": self.frame_step,
+        }

@@ -1,0 +1,52 @@
+"""Pooling of a padded sequence into one vector."""
+
+import keras
+from keras import ops
+
+METHODS = ("mean", "max", "last")
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class SequencePooling(keras.layers.Layer):
+    """Pools over time, padding left out.
+
+    Args:
+        method: one of `"mean"`, `"max"`, `"last"` (the last step that isn't padding).
+
+    Call arguments:
+        inputs: float tensor `[batch, time, features]`.
+        padding_mask: bool tensor `[batch, time]`, False at padding. A row with no step pools
+            to zeros.
+
+    Returns:
+        A float tensor `[batch, features]`.
+    """
+
+    def __init__(self, method="mean", **kwargs):
+        super().__init__(**kwargs)
+        if method not in METHODS:
+            raise ValueError(f"`method` must be one of {METHODS}. Received: method={method!r}")
+        self.method = method
+        self.supports_masking = True
+
+    def call(self, inputs, padding_mask):
+        weights = ops.cast(padding_mask, inputs.dtype)[..., None]
+        count = ops.sum(weights, axis=1)
+        if self.method == "mean":
+            return ops.sum(inputs * weights, axis=1) / ops.maximum(count, 1)
+        if self.method == "max":
+            lowest = ops.where(padding_mask[..., None], inputs, -1e4)
+            return ops.max(lowest, axis=1) * ops.minimum(count, 1)
+        positions = ops.arange(1, ops.shape(inputs)[1] + 1, dtype=inputs.dtype)[None, :, None]
+        last = ops.argmax(positions * weights, axis=1)
+        picked = ops.take_along_axis(inputs, last[..., None], axis=1)[:, 0]
+        return picked * ops.minimum(count, 1)
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
+        return (inputs_shape[0], inputs_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "method": self.method}

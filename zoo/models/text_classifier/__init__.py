@@ -1,0 +1,1 @@
+"""Text classifier: text in, probabilities of labels out."""

@@ -1,0 +1,86 @@
+"""Backbone that reads subword ids: embedding and recurrent layers."""
+
+import keras
+import keras_hub
+
+from zoo.models.recurrent_stack import recurrent_stack
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class TextBackbone(keras_hub.models.Backbone):
+    """Embeds subwords and reads them with recurrent layers.
+
+    Args:
+        vocabulary_size: int, number of subwords.
+        architecture: str, a name of `zoo.layers.architectures`, such as `"lstm"`.
+        embedding_dim: int, width of the embedding.
+        units: int, units of each recurrent layer and direction.
+        num_layers: int, number of recurrent layers.
+        dropout: float, dropout rate of the embedding (whole channels) and between layers.
+        dtype: dtype or dtype policy of the layers.
+
+    Call arguments:
+        inputs: dict with `"token_ids"`, int32 `[batch, time]`, and `"padding_mask"`, bool
+            `[batch, time]`, False at padding.
+
+    Returns:
+        A dict of `"sequence"`, float `[batch, time, units]` (twice as wide where both
+        directions are read), and `"padding_mask"` as given.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        architecture,
+        embedding_dim=64,
+        units=64,
+        num_layers=1,
+        dropout=0.0,
+        dtype=None,
+        **kwargs,
+    ):
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
+        embedding = keras.layers.Embedding(
+            vocabulary_size,
+            embedding_dim,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.1),
+            dtype=dtype,
+            name="token_embedding",
+        )
+        x = embedding(token_ids)
+        x = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")(x)
+        x = recurrent_stack(
+            x,
+            padding_mask,
+            architecture=architecture,
+            units=units,
+            num_layers=num_layers,
+            dropout=dropout,
+            dtype=dtype,
+            name="encoder",
+        )
+        super().__init__(
+            inputs={"token_ids": token_ids, "padding_mask": padding_mask},
+            outputs={"sequence": x, "padding_mask": padding_mask},
+            dtype=dtype,
+            **kwargs,
+        )
+        self.token_embedding = embedding
+        self.vocabulary_size = vocabulary_size
+        self.architecture = architecture
+        self.embedding_dim = embedding_dim
+        self.units = units
+        self.num_layers = num_layers
+        self.dropout = dropout
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "architecture": self.architecture,
+            "embedding_dim": self.embedding_dim,
+            "units": self.units,
+            "num_layers": self.num_layers,
+            "dropout": self.dropout,
+        }

@@ -1,0 +1,42 @@
+"""Preprocessor of the text classifier: text in, padded subword ids out."""
+
+import keras
+import keras_hub
+
+from zoo.models.text_classifier.text_backbone import TextBackbone
+from zoo.models.tokenizer import SubwordTokenizer
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
+    """Tokenizes text, closes it with `</s>` and pads a batch to its longest text.
+
+    The closing token makes an empty text a sequence of one step.
+
+    Args:
+        tokenizer: a `SubwordTokenizer`.
+        sequence_length: int, longer texts are cut to this many subwords.
+
+    Call arguments:
+        x: list of str, or a string tensor `[batch]`.
+        y: labels, handed on.
+        sample_weight: handed on.
+
+    Returns:
+        `x` as a dict of `"token_ids"`, int32 `[batch, time]`, and `"padding_mask"`, bool
+        `[batch, time]`; with `y` and `sample_weight` where they were given.
+    """
+
+    backbone_cls = TextBackbone
+    tokenizer_cls = SubwordTokenizer
+
+    def __init__(self, tokenizer, sequence_length=512, **kwargs):
+        super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
+
+    def build(self, input_shape):
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None):
+        token_ids, padding_mask = self.tokenizer.pack(x, end=True, max_length=self.sequence_length)
+        x = {"token_ids": token_ids, "padding_mask": padding_mask}
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)

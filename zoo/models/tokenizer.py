@@ -1,0 +1,109 @@
+"""Subword tokenizer shared by the text models: SentencePiece with pad, unknown, start and end."""
+
+import io
+from pathlib import Path
+
+import keras
+import keras_hub
+import numpy as np
+import sentencepiece
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
+    """Turns text into subword ids and back.
+
+    `<pad>` is 0, `<unk>` 1, `<s>` 2 and `</s>` 3. Ids are int32.
+
+    Args:
+        proto: bytes of a serialised SentencePiece model, or the path of one.
+
+    Reference:
+        Kudo and Richardson 2018, "SentencePiece", https://arxiv.org/abs/1808.06226
+
+    Example:
+    ```python
+    tokenizer = SubwordTokenizer.train(["a fine film", "a dull film"], vocabulary_size=30)
+    token_ids, padding_mask = tokenizer.pack(["a fine film"], end=True)
+    ```
+    """
+
+    def __init__(self, proto=None, **kwargs):
+        self._add_special_token("<pad>", "pad_token")
+        self._add_special_token("<s>", "start_token")
+        self._add_special_token("</s>", "end_token")
+        super().__init__(proto=proto, **kwargs)
+
+    @classmethod
+    def train(cls, texts, vocabulary_size, *, lowercase=False, byte_fallback=False):
+        """Learns a vocabulary; equal texts give an equal vocabulary.
+
+        Args:
+            texts: iterable of str.
+            vocabulary_size: int, the most pieces to learn, special ones included. A small
+                corpus may give fewer.
+            lowercase: bool, fold case (and compatibility forms, NFKC) before splitting.
+            byte_fallback: bool, spell unknown characters in UTF-8 bytes, so that any text
+                survives a round trip; costs 256 pieces.
+        """
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            vocab_size=vocabulary_size,
+            hard_vocab_limit=False,
+            normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc",
+            byte_fallback=byte_fallback,
+            character_coverage=1.0 if byte_fallback else 0.9995,
+            pad_id=0,
+            unk_id=1,
+            bos_id=2,
+            eos_id=3,
+            num_threads=1,
+            minloglevel=2,
+        )
+        return cls(proto=model.getvalue())
+
+    def load_assets(self, dir_path):
+        self.set_proto(Path(dir_path, "vocabulary.spm").read_bytes())
+
+    def pack(self, texts, *, start=False, end=False, max_length=None):
+        """Tokenizes a batch and pads it to its longest text.
+
+        Args:
+            texts: list of str, or a string tensor of shape `[batch]`.
+            start: bool, put `<s>` in front.
+            end: bool, put `</s>` behind.
+            max_length: int or None, cut texts to this many ids, `<s>` and `</s>` included.
+
+        Returns:
+            `(token_ids, padding_mask)`: int32 and bool, both `[batch, time]`. Tensors inside a
+            `tf.data` pipeline, NumPy arrays outside of one.
+        """
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            if tf.is_symbolic_tensor(texts):
+                # In Python there too: seeding Keras drops the resource of tensorflow-text's op.
+                pack = lambda texts: self.pack(
+                    list(texts), start=start, end=end, max_length=max_length
+                )
+                packed = tf.numpy_function(pack, [texts], [tf.int32, tf.bool], stateful=False)
+                return tuple(tf.ensure_shape(tensor, [texts.shape[0], None]) for tensor in packed)
+        if not isinstance(texts, list):
+            texts = np.asarray(texts).tolist()
+        room = None if max_length is None else max_length - start - end
+        rows = [
+            [self.start_token_id] * start + list(row)[:room] + [self.end_token_id] * end
+            for row in self(texts)
+        ]
+        return pad_rows(rows, self.pad_token_id)
+
+
+def pad_rows(rows, pad_value=0):
+    """Pads lists of ids to one `[batch, time]` int32 array; returns it and its bool mask."""
+    lengths = np.array([len(row) for row in rows], "int32")
+    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    token_ids = np.full(mask.shape, pad_value, "int32")
+    token_ids[mask] = np.concatenate([np.asarray(row, "int32") for row in rows] or [[]])
+    return token_ids, mask

@@ -1,0 +1,1 @@
+"""Translator: text in, text in another language out."""

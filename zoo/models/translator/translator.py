@@ -1,0 +1,130 @@
+"""Task: text in one language in, its translation out."""
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from zoo.models.translator.beam_search import BeamSearchSampler
+from zoo.models.translator.translator_backbone import TranslatorBackbone
+from zoo.models.translator.translator_preprocessor import TranslatorPreprocessor
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class Translator(keras_hub.models.Seq2SeqLM):
+    """Translates with a recurrent encoder, attention and a recurrent decoder.
+
+    The output layer is the embedding, transposed (Press and Wolf 2017,
+    https://arxiv.org/abs/1608.05859). `fit` takes a dict of `"encoder_text"` and
+    `"decoder_text"`; `generate` takes a list of str and gives a list of str.
+
+    Args:
+        backbone: a `TranslatorBackbone`.
+        preprocessor: a `TranslatorPreprocessor`.
+
+    Example:
+    ```python
+    model = zoo.models.Translator.from_preset(folder)
+    model.generate(["Turn on the light"])
+    model.compile(sampler="greedy")  # instead of the default, beam search
+    ```
+    """
+
+    backbone_cls = TranslatorBackbone
+    preprocessor_cls = TranslatorPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, **kwargs):
+        inputs = backbone.input
+        outputs = backbone.token_embedding(backbone(inputs), reverse=True)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    def compile(
+        self, optimizer="adam", loss="auto", *, weighted_metrics="auto", sampler="auto", **kwargs
+    ):
+        """As `keras_hub.models.Seq2SeqLM.compile`; the sampler is beam search by default, the
+        metric the accuracy of the next subword, the right ones before it given."""
+        if weighted_metrics == "auto":
+            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            weighted_metrics=weighted_metrics,
+            sampler=BeamSearchSampler() if sampler == "auto" else sampler,
+            **kwargs,
+        )
+
+    def generate(self, inputs, max_length=None, batch_size=64):
+        """Translates a str or a list of str.
+
+        Args:
+            inputs: str or list of str, of any length, empty ones included.
+            max_length: int or None, the most subwords of an answer. By default it follows the
+                source's length.
+            batch_size: int, texts decoded at once; texts of like length are put together.
+
+        Returns:
+            A str or a list of str, in the order of `inputs`.
+        """
+        if isinstance(inputs, str):
+            return self.generate([inputs], max_length)[0]
+        order = np.argsort([len(text) for text in inputs], kind="stable")
+        outputs = [""] * len(inputs)
+        for start in range(0, len(inputs), batch_size):
+            chosen = order[start : start + batch_size]
+            answers = super().generate([inputs[index] for index in chosen], max_length)
+            for index, answer in zip(chosen, answers, strict=True):
+                outputs[index] = answer
+        return outputs
+
+    def make_generate_function(self):
+        if self.generate_function is None and keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            # Shapes differ from batch to batch; one trace is to serve them all.
+            self.generate_function = tf.function(
+                self.generate_step, jit_compile=self.jit_compile, reduce_retracing=True
+            )
+        return super().make_generate_function()
+
+    def generate_step(self, inputs, stop_token_ids=None):
+        """Token ids of the answers of one batch of `generate_preprocess`."""
+        encoded = self.backbone.encoder(
+            {key: inputs[key] for key in ("encoder_token_ids", "encoder_padding_mask")}
+        )
+        padding_mask = inputs["encoder_padding_mask"]
+        prompt = inputs["decoder_token_ids"]
+
+        def next(prompt, cache, index):
+            tokens = ops.take(prompt, index - 1, axis=1)
+            hidden, cache = self.backbone.decode_step(tokens, cache)
+            return self.backbone.token_embedding(hidden, reverse=True), hidden, cache
+
+        return {
+            "decoder_token_ids": self.sampler(
+                next=next,
+                prompt=prompt,
+                cache={**encoded, "padding_mask": padding_mask},
+                index=1,
+                stop_token_ids=stop_token_ids,
+                model=self,
+            )
+        }
+
+    def attention(self, source, target):
+        """Attention weights of one pair of texts.
+
+        Args:
+            source: str.
+            target: str, such as an answer of `generate`.
+
+        Returns:
+            `(weights, source_tokens, target_tokens)`: float32 `[target, source]`, rows sum to
+            one; the subwords of both, each closed with `</s>`.
+        """
+        x, y, _ = self.preprocessor({"encoder_text": [source], "decoder_text": [target]})
+        weights = ops.convert_to_numpy(self.backbone.attention_scores(x))[0]
+        piece = self.preprocessor.tokenizer.id_to_token
+        source_tokens = [piece(int(index)) for index in x["encoder_token_ids"][0]]
+        return weights, source_tokens, [piece(int(index)) for index in y[0]]

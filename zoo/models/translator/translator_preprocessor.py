@@ -1,0 +1,86 @@
+"""Preprocessor of the translator: pairs of text in, teacher-forced token ids out."""
+
+import keras
+import keras_hub
+
+from zoo.models.tokenizer import SubwordTokenizer
+from zoo.models.translator.translator_backbone import TranslatorBackbone
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
+    """Tokenizes source and target and pads each to the longest of the batch.
+
+    The source is closed with `</s>`, so an empty text is a sequence of one step. The decoder
+    reads `<s> y_1 ... y_n` and is to answer `y_1 ... y_n </s>` (teacher forcing).
+
+    Args:
+        tokenizer: a `SubwordTokenizer` of both languages.
+        sequence_length: int, texts are cut to this many subwords.
+
+    Call arguments:
+        x: dict of `"encoder_text"` and `"decoder_text"`: lists of str or string tensors.
+
+    Returns:
+        `(x, y, sample_weight)`: the backbone's inputs, int32 targets `[batch, time]` and bool
+        weights `[batch, time]`, False at padding.
+    """
+
+    backbone_cls = TranslatorBackbone
+    tokenizer_cls = SubwordTokenizer
+
+    def __init__(self, tokenizer, sequence_length=512, **kwargs):
+        keras_hub.models.Preprocessor.__init__(self, **kwargs)
+        self.tokenizer = tokenizer
+        self.max_length = sequence_length
+
+    def build(self, input_shape):
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None):
+        source = self._source(x["encoder_text"])
+        target_ids, target_mask = self.tokenizer.pack(
+            x["decoder_text"], start=True, end=True, max_length=self.max_length + 1
+        )
+        x = {
+            **source,
+            "decoder_token_ids": target_ids[:, :-1],
+            "decoder_padding_mask": target_mask[:, 1:],
+        }
+        return keras.utils.pack_x_y_sample_weight(x, target_ids[:, 1:], target_mask[:, 1:])
+
+    def generate_preprocess(self, x, sequence_length=None):
+        """Source texts as the encoder's inputs and room for the answer.
+
+        Args:
+            x: list of str.
+            sequence_length: int or None, the most subwords of an answer. By default twice the
+                longest source and 16 more, at most the preprocessor's `sequence_length`.
+        """
+        x = self._source(x)
+        longest = x["encoder_token_ids"].shape[1]
+        length = sequence_length or min(2 * longest + 16, self.max_length)
+        prompt, _ = self.tokenizer.pack([""] * len(x["encoder_token_ids"]), start=True)
+        return {**x, "decoder_token_ids": keras.ops.pad(prompt, [[0, 0], [0, length]])}
+
+    def generate_postprocess(self, x):
+        """Token ids `[batch, time]`, cut at `</s>`, as a list of str."""
+        rows = keras.ops.convert_to_numpy(x["decoder_token_ids"]).tolist()
+        end, special = self.tokenizer.end_token_id, {0, 2}
+        cut = [row[: row.index(end)] if end in row else row for row in rows]
+        return list(
+            self.tokenizer.detokenize([[i for i in row if i not in special] for row in cut])
+        )
+
+    def _source(self, texts):
+        token_ids, padding_mask = self.tokenizer.pack(texts, end=True, max_length=self.max_length)
+        return {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
+
+    @property
+    def sequence_length(self):
+        """The most subwords of a source or an answer."""
+        return self.max_length
+
+    def get_config(self):
+        config = keras_hub.models.Preprocessor.get_config(self)
+        return {**config, "sequence_length": self.max_length}
