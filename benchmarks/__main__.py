@@ -15,6 +15,8 @@ def main(arguments=None):
     """Runs one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # a log file, where tables need not fold
     try:
         return COMMANDS[options.command](options, console)
     except KeyboardInterrupt:

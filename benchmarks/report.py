@@ -3,6 +3,7 @@
 import re
 import statistics
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks import tracking
@@ -12,7 +13,6 @@ COLUMNS = (
     "architecture",
     "test {metric}",
     "95 % interval",
-    "seeds",
     "parameters",
     "train s",
     "examples/s",
@@ -53,8 +53,7 @@ def _row(architecture, runs):
     return [
         architecture,
         score,
-        f"{number(low)} – {number(high)}",
-        "–" if architecture == BASELINE else str(len(runs)),
+        f"{number(low)}–{number(high)}",
         mean("params", "{:,.0f}"),
         mean("train_seconds", "{:,.1f}"),
         mean("examples_per_second", "{:,.0f}"),
@@ -69,8 +68,10 @@ def headings(records):
 
 
 def footnote(records):
-    """What the baseline is and how the metric was computed, in one line."""
-    notes = {f"{run.tags['metric']}: {run.tags['metric_signature']}": None for run in records[:1]}
+    """How many seeds there are, how the metric was computed and what the baseline is."""
+    seeds = len({run.tags["seed"] for run in records if run.tags["architecture"] != BASELINE})
+    metric = f"{records[0].tags['metric']}: {records[0].tags['metric_signature']}"
+    notes = {f"{seeds} seed{'s' * (seeds != 1)}": None, metric: None}
     for run in records:
         if run.tags["architecture"] == BASELINE:
             notes[f"baseline: {run.tags['mlflow.note.content']}"] = None
@@ -82,12 +83,13 @@ def print_suite(suite, console, experiments=None):
     for name, records in tracking.latest(suite).items():
         if experiments and name not in experiments:
             continue
-        table = Table(title=name, caption=footnote(records), title_justify="left")
+        table = Table(title=name, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for index, heading in enumerate(headings(records)):
-            table.add_column(heading, justify="left" if index == 0 else "right")
+            table.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
         for row in rows(records):
             table.add_row(*row)
         console.print(table)
+        console.print(f"  {footnote(records)}\n", style="dim", soft_wrap=True)
 
 
 def markdown(suite):

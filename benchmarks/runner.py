@@ -46,7 +46,9 @@ def run_suite(configs, console, rerun=False):
             commit = finished.tags["git_commit"][:12]
             console.print(f"{name}: finished before, at {commit}", highlight=False)
             continue
-        with Progress(*columns, console=console, transient=True) as progress:
+        with Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        ) as progress:
             bar = progress.add_task(name, total=None)
             value = run_one(config, task, digest, functools.partial(progress.update, bar))
         console.print(f"{name}: {task.metric} {value:.4g}", highlight=False)
@@ -114,6 +116,7 @@ def train(model, task, config, update):
             batches,
             validation_data=validation,
             epochs=training.epochs,
+            shuffle=False,
             verbose=0,
             callbacks=[log, best],
         )

@@ -5,6 +5,7 @@ MLflow runs this file to load a logged model, so it stands alone.
 
 import mlflow
 import numpy as np
+import pandas as pd
 
 
 class ServedModel(mlflow.pyfunc.PythonModel):
@@ -15,23 +16,11 @@ class ServedModel(mlflow.pyfunc.PythonModel):
     """
 
     def load_context(self, context):
-        import keras_hub
-
         import zoo
 
-        backbone = keras_hub.models.Backbone.from_preset(context.artifacts["preset"])
-        task = next(
-            task
-            for task in (
-                zoo.models.TextClassifier,
-                zoo.models.AudioClassifier,
-                zoo.models.Translator,
-            )
-            if task.backbone_cls is type(backbone)
-        )
-        self.model = task.from_preset(context.artifacts["preset"])
+        self.model = zoo.load(context.artifacts["preset"])
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
         inputs = model_input.iloc[:, 0].tolist()
         if hasattr(self.model, "generate"):
             return [{"output": output} for output in self.model.generate(inputs)]

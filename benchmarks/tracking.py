@@ -2,11 +2,11 @@
 
 import contextlib
 import dataclasses
+import io
 import logging
 import os
 import subprocess
 import tempfile
-import warnings
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -50,7 +50,6 @@ def connect():
     """Points MLflow at `MLFLOW_TRACKING_URI`, or at a SQLite store in this checkout."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="mlflow")
     mlflow.set_tracking_uri(tracking_uri())
     mlflow.enable_system_metrics_logging()
     mlflow.set_system_metrics_sampling_interval(5)
@@ -62,15 +61,7 @@ def connect():
 
 def tracking_uri():
     """Where runs are logged."""
-    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
-        return uri
-    LOCAL_STORE.mkdir(exist_ok=True)
-    return f"sqlite:///{LOCAL_STORE / 'mlflow.db'}"
-
-
-def artifact_root():
-    """Where the artifacts of the local store lie."""
-    return LOCAL_STORE / "artifacts"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _local_uri()
 
 
 def find_finished(config, dataset_digest):
@@ -203,9 +194,8 @@ def log_model(model, task):
                 f"{name}=={version}"
                 for name, version in _versions(("keras", "keras-hub", "tensorflow"))
             ],
+            input_example=pd.DataFrame({task.input_name: [example]}),
         )
-        example = pd.DataFrame({task.input_name: [example]})
-        mlflow.log_text(example.to_json(orient="split"), "input_example.json")
 
 
 def register_champion(experiment):
@@ -230,19 +220,22 @@ def register_champion(experiment):
     with contextlib.suppress(mlflow.exceptions.MlflowException):
         if client.get_model_version_by_alias(name, "champion").run_id == best.run_id:
             return best
-    version = mlflow.register_model(best.model_uri, name)
+    with contextlib.redirect_stderr(io.StringIO()):  # MLflow tells of it there
+        version = mlflow.register_model(best.model_uri, name)
     client.set_registered_model_alias(name, "champion", version.version)
     return best
 
 
-def ui_url(experiment_names, port):
-    """The page of the UI that shows the runs of these experiments side by side."""
-    experiments = [mlflow.get_experiment_by_name(name) for name in experiment_names]
-    ids = [experiment.experiment_id for experiment in experiments if experiment]
-    base = f"http://127.0.0.1:{port}/#"
-    if len(ids) != 1:
-        return f"{base}/experiments"
-    return f"{base}/experiments/{ids[0]}/runs?compareRunsMode=CHART"
+def ui_url(port):
+    """The page of the UI that shows the runs of the newest experiment side by side."""
+    base = f"http://127.0.0.1:{port}/#/experiments"
+    ids = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    newest = mlflow.search_runs(
+        ids, order_by=["attributes.start_time DESC"], max_results=1, output_format="list"
+    )
+    if not newest:
+        return base
+    return f"{base}/{newest[0].info.experiment_id}/runs?compareRunsMode=CHART"
 
 
 def git_commit():
@@ -266,7 +259,7 @@ def _experiment(name):
         return experiment.experiment_id
     return mlflow.create_experiment(
         name,
-        artifact_location=artifact_root().as_uri() if _is_local() else None,
+        artifact_location=(LOCAL_STORE / "artifacts").as_uri() if _is_local() else None,
         tags={"mlflow.experimentKind": "custom_model_development"},
     )
 
@@ -291,8 +284,13 @@ def _search(experiment_ids, query):
     ]
 
 
+def _local_uri():
+    LOCAL_STORE.mkdir(exist_ok=True)
+    return f"sqlite:///{LOCAL_STORE / 'mlflow.db'}"
+
+
 def _is_local():
-    return "MLFLOW_TRACKING_URI" not in os.environ
+    return mlflow.get_tracking_uri() == _local_uri()
 
 
 def _versions(names):

@@ -2,7 +2,8 @@
 
 from zoo import _quiet_start  # noqa: F401, I001 - ahead of all that imports TensorFlow
 from zoo import layers, models
+from zoo.pretrained import Card, PresetError, card, list_presets, load
 
 __version__ = "0.1.0"
 
-__all__ = ["layers", "models"]
+__all__ = ["Card", "PresetError", "card", "layers", "list_presets", "load", "models"]

@@ -20,6 +20,7 @@ class Sentiment(Task):
         vocabulary_size: pydantic.PositiveInt
         embedding_dim: pydantic.PositiveInt
         units: pydantic.PositiveInt
+        bidirectional: bool
         num_layers: pydantic.PositiveInt
         pooling: str
         dropout: pydantic.NonNegativeFloat
@@ -33,6 +34,7 @@ class Sentiment(Task):
             config.architecture,
             embedding_dim=model.embedding_dim,
             units=model.units,
+            bidirectional=model.bidirectional,
             num_layers=model.num_layers,
             dropout=model.dropout,
         )

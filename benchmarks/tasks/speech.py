@@ -17,6 +17,7 @@ class Speech(Task):
 
     class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
         units: pydantic.PositiveInt
+        bidirectional: bool
         num_layers: pydantic.PositiveInt
         pooling: str
         dropout: pydantic.NonNegativeFloat
@@ -25,22 +26,24 @@ class Speech(Task):
         frame_dropout: pydantic.NonNegativeFloat
 
     def build(self, config):
-        frames = np.concatenate(self.read("train")["frames"])
+        frames = self.read("train")["frames"]
+        feature_dim = frames[0].shape[1]
         backbone = models.AudioBackbone(
             config.architecture,
-            feature_dim=frames.shape[1],
+            feature_dim=feature_dim,
             units=config.model.units,
+            bidirectional=config.model.bidirectional,
             num_layers=config.model.num_layers,
             dropout=config.model.dropout,
             noise=config.model.noise,
             shift=config.model.shift,
             frame_dropout=config.model.frame_dropout,
         )
-        backbone.normalization.adapt(frames)
+        backbone.adapt(frames)
         return models.AudioClassifier(
             backbone,
             labels=self.info.features["label"].names,
-            preprocessor=models.AudioClassifierPreprocessor(frames.shape[1]),
+            preprocessor=models.AudioClassifierPreprocessor(feature_dim),
             pooling=config.model.pooling,
             dropout=config.model.dropout,
         )

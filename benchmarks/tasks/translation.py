@@ -22,6 +22,7 @@ class Translation(Task):
         vocabulary_size: pydantic.PositiveInt
         embedding_dim: pydantic.PositiveInt
         units: pydantic.PositiveInt
+        bidirectional: bool
         num_layers: pydantic.PositiveInt
         attention: str
         dropout: pydantic.NonNegativeFloat
@@ -36,6 +37,7 @@ class Translation(Task):
             config.architecture,
             embedding_dim=model.embedding_dim,
             units=model.units,
+            bidirectional=model.bidirectional,
             num_layers=model.num_layers,
             attention=model.attention,
             dropout=model.dropout,

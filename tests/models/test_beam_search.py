@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from zoo.models import BeamSearchSampler
@@ -63,6 +64,22 @@ def test_a_beam_of_one_is_greedy():
             token = int(table[row, token].argmax())
             expected.append(token)
         assert found[row, 1:].tolist() == expected + [0] * (LENGTH - len(expected))
+
+
+@pytest.mark.parametrize("batch", [2, None])
+@pytest.mark.parametrize("width", [1, 3])
+def test_the_graph_finds_what_eager_search_finds(batch, width):
+    next, _ = markov_model(5)
+    sampler = BeamSearchSampler(width)
+    graph = tf.function(
+        lambda prompt, row: sampler(
+            next=next, prompt=prompt, cache={"row": row}, index=1, stop_token_ids=[END]
+        ),
+        input_signature=[tf.TensorSpec([batch, None], tf.int32), tf.TensorSpec([batch], tf.int32)],
+    )
+    prompt = np.array([[2] + [0] * LENGTH] * 2, "int32")
+    found = graph(prompt, np.array([0, 1], "int32"))
+    np.testing.assert_array_equal(found, search(sampler, next))
 
 
 def test_settings_are_kept_and_checked():

@@ -7,9 +7,20 @@ import keras
 from keras import ops
 
 from zoo.layers.gru import GRU
+from zoo.layers.gru_reset_before import GRUResetBefore
+from zoo.layers.jordan import JordanRNN
 from zoo.layers.lstm import LSTM
+from zoo.layers.lstm_1997 import LSTM1997
+from zoo.layers.lstm_coupled import CoupledLSTM
+from zoo.layers.lstm_layernorm import LayerNormLSTM
+from zoo.layers.lstm_peephole import PeepholeLSTM
+from zoo.layers.lstm_projection import ProjectionLSTM
+from zoo.layers.lstm_zoneout import ZoneoutLSTM
+from zoo.layers.min_gru import MinGRU
+from zoo.layers.min_lstm import MinLSTM
 from zoo.layers.recurrence import RecurrentLayer
 from zoo.layers.simple_rnn import SimpleRNN
+from zoo.layers.slstm import SLSTM
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +75,9 @@ def get(name):
     return _architectures[name]
 
 
-def make(name, units, /, *, return_sequences=False, return_state=False, **kwargs):
+def make(
+    name, units, /, *, bidirectional=False, return_sequences=False, return_state=False, **kwargs
+):
     """Makes the layer of an architecture.
 
     A bidirectional architecture is a `keras.layers.Bidirectional` that concatenates the outputs of
@@ -74,6 +87,7 @@ def make(name, units, /, *, return_sequences=False, return_state=False, **kwargs
         name: Name of the architecture.
         units: Positive integer, the units of one direction: the output of a bidirectional
             architecture has `2 * units` features.
+        bidirectional: Whether to read both directions even if the architecture doesn't.
         return_sequences: Whether to return the output of every step, and not of the last alone.
         return_state: Whether to return the last states too; `split_states` reads them.
         **kwargs: Further arguments of the layer.
@@ -85,36 +99,37 @@ def make(name, units, /, *, return_sequences=False, return_state=False, **kwargs
         ValueError: If the name is unknown.
     """
     architecture = get(name)
+    bidirectional = bidirectional or architecture.bidirectional
     outer = {key: kwargs.pop(key) for key in ("name",) if key in kwargs}
     layer = architecture.layer(
         units,
         return_sequences=return_sequences,
         return_state=return_state,
         **kwargs,
-        **({} if architecture.bidirectional else outer),
+        **({} if bidirectional else outer),
     )
-    if not architecture.bidirectional:
+    if not bidirectional:
         return layer
     return keras.layers.Bidirectional(layer, merge_mode="concat", dtype=layer.dtype_policy, **outer)
 
 
-def split_states(name, outputs):
-    """Splits what a layer made with `return_state=True` returns into its output and its states.
+def split_states(layer, outputs):
+    """Splits what a layer with `return_state=True` returns into its output and its states.
 
     A layer of one direction returns `(output, state, ...)`, with as many states as its cell has; a
     bidirectional one `(output, forward state, ..., backward state, ...)`. Here each state of the
     cell comes once, with the forward and the backward one concatenated.
 
     Args:
-        name: Name of the architecture.
-        outputs: The outputs of the layer.
+        layer: A layer that `make` returned.
+        outputs: What it returned when called.
 
     Returns:
-        A tuple of the output and the list of states, each `(batch, units)`, or
-        `(batch, 2 * units)` if the architecture is bidirectional.
+        A tuple of the output and the list of states, each `(batch, state size)`, or
+        `(batch, 2 * state size)` if the layer is bidirectional.
     """
     output, *states = outputs
-    if get(name).bidirectional:
+    if isinstance(layer, keras.layers.Bidirectional):
         half = len(states) // 2
         states = [
             ops.concatenate(pair, axis=-1)
@@ -123,19 +138,54 @@ def split_states(name, outputs):
     return output, states
 
 
-_ELMAN = 'J. L. Elman, "Finding Structure in Time", 1990'
-_LSTM = (
-    'S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", 1997; '
-    'F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget", 2000'
-)
+_LSTM_1997 = 'S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", 1997'
+_LSTM = _LSTM_1997 + '; F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget", 2000'
 _GRU = (
     'K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical '
     'Machine Translation", 2014'
 )
 _BIDIRECTIONAL = 'M. Schuster and K. K. Paliwal, "Bidirectional Recurrent Neural Networks", 1997; '
+_MINIMAL = 'L. Feng et al., "Were RNNs All We Needed?", 2024'
 
-register("rnn", SimpleRNN, "RNN", _ELMAN)
+register("rnn", SimpleRNN, "RNN", 'J. L. Elman, "Finding Structure in Time", 1990')
 register("lstm", LSTM, "LSTM", _LSTM)
 register("gru", GRU, "GRU", _GRU)
 register("bilstm", LSTM, "BiLSTM", _BIDIRECTIONAL + _LSTM, bidirectional=True)
 register("bigru", GRU, "BiGRU", _BIDIRECTIONAL + _GRU, bidirectional=True)
+register("jordan", JordanRNN, "Jordan RNN", 'M. I. Jordan, "Attractor Dynamics", 1986')
+register("lstm_1997", LSTM1997, "LSTM without forget gate", _LSTM_1997)
+register(
+    "lstm_peephole",
+    PeepholeLSTM,
+    "LSTM with peepholes",
+    'F. Gers and J. Schmidhuber, "Recurrent Nets that Time and Count", 2000',
+)
+register(
+    "lstm_coupled",
+    CoupledLSTM,
+    "LSTM with coupled gates",
+    'K. Greff et al., "LSTM: A Search Space Odyssey", 2017',
+)
+register(
+    "lstm_layernorm",
+    LayerNormLSTM,
+    "LSTM with layer normalization",
+    'J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer Normalization", 2016',
+)
+register(
+    "lstm_projection",
+    ProjectionLSTM,
+    "LSTM with projection",
+    "H. Sak, A. Senior and F. Beaufays, "
+    '"Long Short-Term Memory Recurrent Neural Network Architectures", 2014',
+)
+register(
+    "lstm_zoneout",
+    ZoneoutLSTM,
+    "LSTM with zoneout",
+    'D. Krueger et al., "Zoneout: Regularizing RNNs", 2017',
+)
+register("gru_reset_before", GRUResetBefore, "GRU, reset before product", _GRU)
+register("min_gru", MinGRU, "minGRU", _MINIMAL)
+register("min_lstm", MinLSTM, "minLSTM", _MINIMAL)
+register("slstm", SLSTM, "sLSTM", 'M. Beck et al., "xLSTM: Extended Long Short-Term Memory", 2024')

@@ -109,8 +109,8 @@ class GRUCell(GatedCell):
         )
         self.reset_after = reset_after
 
-    def add_bias(self, shape, initializer=None):
-        return super().add_bias((2, *shape) if self.reset_after else shape, initializer)
+    def add_bias(self, shape, *args, **kwargs):
+        return super().add_bias((2, *shape) if self.reset_after else shape, *args, **kwargs)
 
     @property
     def input_bias(self):
@@ -128,6 +128,10 @@ class GRUCell(GatedCell):
             return product
         d = self.bias[1]
         return lambda h: product(h) + d
+
+    @property
+    def native_family(self):
+        return "gru" if type(self) is GRUCell and self.reset_after else None
 
     def step(self, projected, states, recur):
         (h,) = states
@@ -233,7 +237,7 @@ class GRU(RecurrentLayer):
         **kwargs,
     ):
         super().__init__(
-            units=units,
+            units,
             activation=activation,
             recurrent_activation=recurrent_activation,
             use_bias=use_bias,

@@ -65,6 +65,7 @@ class LSTMCell(GatedCell):
     """
 
     gates = 4
+    forget_gate = 1
 
     def __init__(
         self,
@@ -109,20 +110,25 @@ class LSTMCell(GatedCell):
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [units, units]
 
-    def add_bias(self, shape, initializer=None):
+    def add_bias(self, shape, initializer=None, **kwargs):
         if initializer is None and self.unit_forget_bias:
             initializer = self._forget_bias_of_one
-        return super().add_bias(shape, initializer)
+        return super().add_bias(shape, initializer, **kwargs)
 
     def _forget_bias_of_one(self, shape, dtype=None):
-        begin, end = self.units, 2 * self.units
+        units = shape[0] // self.gates
+        before = self.forget_gate * units
         return ops.concatenate(
             [
-                self.bias_initializer((begin,), dtype=dtype),
-                ops.ones((end - begin,), dtype=dtype),
-                self.bias_initializer((shape[0] - end,), dtype=dtype),
+                self.bias_initializer((before,), dtype=dtype),
+                ops.ones((units,), dtype=dtype),
+                self.bias_initializer((shape[0] - before - units,), dtype=dtype),
             ]
         )
+
+    @property
+    def native_family(self):
+        return "lstm" if type(self) is LSTMCell else None
 
     def step(self, projected, states, recur):
         h, c = states
@@ -227,7 +233,7 @@ class LSTM(RecurrentLayer):
         **kwargs,
     ):
         super().__init__(
-            units=units,
+            units,
             activation=activation,
             recurrent_activation=recurrent_activation,
             use_bias=use_bias,

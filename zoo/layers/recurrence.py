@@ -6,7 +6,7 @@ from keras import activations, constraints, initializers, ops, regularizers
 # keras.layers.RNN draws and forgets dropout masks only for cells of this class.
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
-from zoo.layers import time_loop
+from zoo.layers import kernels, time_loop
 
 
 class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
@@ -104,15 +104,20 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
             constraint=getattr(self, f"{role}_constraint"),
         )
 
-    def add_bias(self, shape, initializer=None):
-        """Adds `bias` with its settings; `initializer` replaces the one that it would have."""
+    def add_bias(self, shape, initializer=None, name="bias"):
+        """Adds a weight with the settings of `bias`; `initializer` replaces that of its own."""
         return self.add_weight(
             shape=shape,
-            name="bias",
+            name=name,
             initializer=initializer or self.bias_initializer,
             regularizer=self.bias_regularizer,
             constraint=self.bias_constraint,
         )
+
+    @property
+    def native_family(self):
+        """The name that `zoo.layers.kernels` has for the equations of this cell, or `None`."""
+        return None
 
     @property
     def input_bias(self):
@@ -124,12 +129,15 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
         The shape of the result is that of `inputs`, with `gates * units` instead of `features`.
         """
-        product = self._product(self.kernel, self._masks("dropout", training))
-        projected = product(inputs)
+        projected = self.input_product(training)(inputs)
         return projected if self.input_bias is None else projected + self.input_bias
 
+    def input_product(self, training=False):
+        """Returns the function `x -> x W`, with dropout in training."""
+        return self._product(self.kernel, self._masks("dropout", training))
+
     def recurrent_product(self, training=False, first=0, last=None):
-        """Returns the function `h -> h R` for the gates `first` up to `last`.
+        """Returns the function `h -> h R` for the gates `first` up to `last`, with dropout.
 
         Weights are read here, once, and not at every step.
         """
@@ -241,6 +249,7 @@ class RecurrentLayer(keras.layers.RNN):
     `keras.layers.RNN` are the cell's.
 
     Args:
+        units: Positive integer, the size of the output.
         return_sequences: Whether to return the output of every step, and not of the last alone.
         return_state: Whether to return the last states after the output.
         go_backwards: Whether to process the sequence from its end, and return it reversed.
@@ -270,6 +279,7 @@ class RecurrentLayer(keras.layers.RNN):
 
     def __init__(
         self,
+        units,
         *,
         return_sequences=False,
         return_state=False,
@@ -293,7 +303,7 @@ class RecurrentLayer(keras.layers.RNN):
         }
         of_both = {key: kwargs.pop(key) for key in ("dtype", "trainable") if key in kwargs}
         super().__init__(
-            self.cell_class(name=self.cell_name, **of_both, **kwargs),
+            self.cell_class(units, name=self.cell_name, **of_both, **kwargs),
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
@@ -305,6 +315,8 @@ class RecurrentLayer(keras.layers.RNN):
             **of_layer,
         )
         self.use_cudnn = use_cudnn
+        # Which loop the last call took, `"native"` or `"keras"`; `None` before the first.
+        self.last_kernel = None
         self.input_spec = keras.layers.InputSpec(ndim=3)
         # Not every version of keras.layers.RNN sets it.
         self.supports_masking = True
@@ -344,19 +356,48 @@ class RecurrentLayer(keras.layers.RNN):
             )
         if isinstance(mask, list | tuple):
             mask = mask[0]
+        native = self._run_native(sequences, initial_state, mask, training)
+        self.last_kernel = "native" if native else "keras"
+        if native:
+            return native
         if keras.backend.backend() != "tensorflow":
             return super().inner_loop(sequences, initial_state, mask, training)
-        recur = self.cell.recurrent_product(training)
         return time_loop.run(
-            lambda projected, states: self.cell.step(projected, states, recur),
+            self.loop(training),
             self.cell.project(ops.transpose(sequences, (1, 0, 2)), training),
             initial_state,
             mask,
             go_backwards=self.go_backwards,
-            unroll=self.unroll,
             return_sequences=self.return_sequences,
             zero_output_for_mask=self.zero_output_for_mask,
         )
+
+    def _run_native(self, sequences, initial_state, mask, training):
+        """What `inner_loop` returns, from the native kernels; `None` where they don't apply."""
+        cell = self.cell
+        drops = training and (cell.dropout or cell.recurrent_dropout)
+        if cell.native_family is None or self.unroll or drops:
+            return None
+        return kernels.run(
+            cell.native_family,
+            sequences,
+            initial_state,
+            mask,
+            kernel=cell.kernel,
+            recurrent_kernel=cell.recurrent_kernel,
+            bias=cell.bias,
+            activation=cell.activation,
+            recurrent_activation=getattr(cell, "recurrent_activation", "sigmoid"),
+            go_backwards=self.go_backwards,
+            return_sequences=self.return_sequences,
+            zero_output_for_mask=self.zero_output_for_mask,
+        )
+
+    def loop(self, training=False):
+        """Returns the loop of `time_loop.run`; here it takes one step of the cell after another."""
+        recur = self.cell.recurrent_product(training)
+        step = lambda projected, states: self.cell.step(projected, states, recur)
+        return time_loop.step_by_step(step, unroll=self.unroll)
 
     def get_config(self):
         config = super().get_config()

@@ -50,6 +50,10 @@ class SimpleRNNCell(RecurrentCell):
     >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
     """
 
+    @property
+    def native_family(self):
+        return "simple_rnn" if type(self) is SimpleRNNCell else None
+
     def step(self, projected, states, recur):
         (h,) = states
         return [self.activation(projected + recur(h))]
@@ -135,7 +139,7 @@ class SimpleRNN(RecurrentLayer):
         **kwargs,
     ):
         super().__init__(
-            units=units,
+            units,
             activation=activation,
             use_bias=use_bias,
             kernel_initializer=kernel_initializer,

@@ -7,26 +7,27 @@ if keras.backend.backend() == "tensorflow":
 
 
 def run(
-    step,
+    loop,
     projected,
     states,
     mask=None,
     *,
     go_backwards=False,
-    unroll=False,
     return_sequences=False,
     zero_output_for_mask=False,
 ):
-    """Runs `step` over time.
+    """Runs a recurrence over time.
 
     Args:
-        step: Function of the projected input of one step, `(batch, columns)`, and the list of
-            states; it returns the list of new states. The first state is the output.
+        loop: Function of `projected` in the order of the loop; of the mask in that order, a boolean
+            tensor of shape `(time, batch, 1)`, or `None`; of the initial states; and of
+            `return_sequences`. It returns a tuple of the first state after every step,
+            `(time, batch, units)`, or `None` without `return_sequences`, and the list of the last
+            states. A masked step leaves the states as they are.
         projected: Tensor of shape `(time, batch, columns)`.
         states: List of initial states, each of shape `(batch, units)`.
         mask: Boolean tensor of shape `(batch, time)` or `None`.
         go_backwards: Whether to begin at the last step, and return outputs in that order.
-        unroll: Whether to build the ops of every step, and not a loop.
         return_sequences: Whether outputs of every step are wanted.
         zero_output_for_mask: Whether the output of a masked step is zeros.
 
@@ -34,25 +35,12 @@ def run(
         A tuple of the last output, `(batch, units)`; all outputs, `(batch, time, units)`, or the
         last output again without `return_sequences`; and the list of the last states.
     """
-    states = list(states)
     if mask is not None:
         mask = tf.transpose(tf.cast(mask, tf.bool))[..., None]
     if go_backwards:
         projected = tf.reverse(projected, [0])
         mask = None if mask is None else tf.reverse(mask, [0])
-
-    def masked_step(x, keep, states):
-        new_states = step(x, states)
-        if keep is not None:
-            new_states = [
-                tf.where(keep, new, old) for new, old in zip(new_states, states, strict=True)
-            ]
-        for new, old in zip(new_states, states, strict=True):
-            new.set_shape(old.shape)
-        return new_states
-
-    loop = _unrolled if unroll else _while
-    outputs, states = loop(masked_step, projected, mask, states, return_sequences)
+    outputs, states = loop(projected, mask, list(states), return_sequences)
     last_output = states[0]
     if mask is not None:
         # A state that has seen no step yet is the initial one, which is no output.
@@ -64,37 +52,66 @@ def run(
     return last_output, outputs, states
 
 
-def _unrolled(masked_step, projected, mask, states, return_sequences):
-    outputs = []
-    keeps = [None] * projected.shape[0] if mask is None else tf.unstack(mask)
-    for x, keep in zip(tf.unstack(projected), keeps, strict=True):
-        states = masked_step(x, keep, states)
-        outputs.append(states[0])
-    return tf.stack(outputs) if return_sequences else None, states
+def step_by_step(step, *, unroll=False):
+    """Returns a `loop` for `run` that takes one step after another.
+
+    Args:
+        step: Function of the projected input of one step, `(batch, columns)`, and the list of
+            states; it returns the list of new states.
+        unroll: Whether to build the ops of every step, and not a loop.
+    """
+    walk = _unrolled if unroll else run_steps
+
+    def loop(projected, mask, states, return_sequences):
+        outputs, states = walk(step, projected, mask, states, every=int(return_sequences))
+        return outputs[0] if outputs else None, states
+
+    return loop
 
 
-def _while(masked_step, projected, mask, states, return_sequences):
+def run_steps(step, projected, mask, states, *, every):
+    """Returns the first `every` states after all steps, `(time, batch, units)`, and the last ones.
+
+    The other arguments are those of `step_by_step` and of its loop.
+    """
     steps = tf.shape(projected)[0]
+    xs = array(steps, projected.shape[1:], projected.dtype).unstack(projected)
+    keeps = None if mask is None else array(steps, mask.shape[1:], mask.dtype).unstack(mask)
+    written = [array(steps, state.shape, state.dtype) for state in states[:every]]
 
-    def array(dtype, shape):
-        return tf.TensorArray(dtype, steps, element_shape=shape)
+    def body(t, states, written):
+        states = _masked(step, xs.read(t), keeps and keeps.read(t), states)
+        return t + 1, states, [a.write(t, s) for a, s in zip(written, states, strict=False)]
 
-    def in_time(tensor):
-        return array(tensor.dtype, tensor.shape[1:]).unstack(tensor)
-
-    xs = in_time(projected)
-    keeps = None if mask is None else in_time(mask)
-    outputs = [array(states[0].dtype, states[0].shape)] if return_sequences else []
-
-    def body(t, states, outputs):
-        states = masked_step(xs.read(t), keeps and keeps.read(t), states)
-        return t + 1, states, [array.write(t, states[0]) for array in outputs]
-
-    _, states, outputs = tf.while_loop(
+    _, states, written = tf.while_loop(
         lambda t, *_: t < steps,
         body,
-        (tf.constant(0), states, outputs),
+        (tf.constant(0), states, written),
         # Known ahead, as XLA demands for the gradient of a loop.
         maximum_iterations=steps,
     )
-    return outputs[0].stack() if outputs else None, states
+    return [a.stack() for a in written], states
+
+
+def _unrolled(step, projected, mask, states, *, every):
+    written = [[] for _ in range(every)]
+    keeps = [None] * projected.shape[0] if mask is None else tf.unstack(mask)
+    for x, keep in zip(tf.unstack(projected), keeps, strict=True):
+        states = _masked(step, x, keep, states)
+        for series, state in zip(written, states, strict=False):
+            series.append(state)
+    return [tf.stack(series) for series in written], states
+
+
+def _masked(step, x, keep, states):
+    new_states = step(x, states)
+    if keep is not None:
+        new_states = [tf.where(keep, n, o) for n, o in zip(new_states, states, strict=True)]
+    for new, old in zip(new_states, states, strict=True):
+        new.set_shape(old.shape)
+    return new_states
+
+
+def array(steps, shape, dtype):
+    """An array of a tensor of that shape for each step."""
+    return tf.TensorArray(dtype, steps, element_shape=shape)

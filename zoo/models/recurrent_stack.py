@@ -5,7 +5,9 @@ import keras
 from zoo.layers import architectures
 
 
-def recurrent_stack(x, mask, *, architecture, units, num_layers, dropout, dtype, name):
+def recurrent_stack(
+    x, mask, *, architecture, bidirectional, units, num_layers, dropout, dtype, name
+):
     """Applies `num_layers` recurrent layers with dropout between them.
 
     The mask is passed to every layer explicitly, so that nothing depends on how a wrapper
@@ -15,6 +17,7 @@ def recurrent_stack(x, mask, *, architecture, units, num_layers, dropout, dtype,
         x: float tensor `[batch, time, features]`.
         mask: bool tensor `[batch, time]`, False at padding.
         architecture: str, a name of `zoo.layers.architectures`.
+        bidirectional: bool, read both directions even if the architecture doesn't.
         units: int, units a layer and direction.
         num_layers: int.
         dropout: float, the rate between two layers.
@@ -26,7 +29,12 @@ def recurrent_stack(x, mask, *, architecture, units, num_layers, dropout, dtype,
         if index:
             x = keras.layers.Dropout(dropout, dtype=dtype, name=f"{name}_dropout_{index}")(x)
         layer = architectures.make(
-            architecture, units, return_sequences=True, dtype=dtype, name=f"{name}_{index}"
+            architecture,
+            units,
+            bidirectional=bidirectional,
+            return_sequences=True,
+            dtype=dtype,
+            name=f"{name}_{index}",
         )
         x = layer(x, mask=mask)
     return x

@@ -2,6 +2,8 @@
 
 import keras
 import keras_hub
+import numpy as np
+from keras import ops
 
 from zoo.models.audio_classifier.augmentation import FrameAugmentation
 from zoo.models.audio_classifier.front_end import FEATURES, LogMel
@@ -12,8 +14,8 @@ from zoo.models.recurrent_stack import recurrent_stack
 class AudioBackbone(keras_hub.models.Backbone):
     """Reads frames of features, or a waveform, with recurrent layers.
 
-    Features are normalised by the mean and variance of the training data, learned by
-    `normalization.adapt(frames)`, and kept with the weights.
+    Features are normalised by the mean and variance of the training data, which `adapt` learns
+    and which are kept with the weights.
 
     Args:
         architecture: str, a name of `zoo.layers.architectures`, such as `"lstm"`.
@@ -22,6 +24,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         feature_dim: int, features a frame: their number in the input, the mel bands, or the
             cepstral coefficients (out of 40 bands).
         sampling_rate: int, in Hz, for a waveform.
+        bidirectional: bool, read both directions even if the architecture doesn't.
         units: int, units of each recurrent layer and direction.
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate between layers.
@@ -47,6 +50,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         units=64,
         num_layers=1,
         dropout=0.0,
+        bidirectional=False,
         noise=0.0,
         shift=0.0,
         frame_dropout=0.0,
@@ -79,6 +83,7 @@ class AudioBackbone(keras_hub.models.Backbone):
             x,
             mask,
             architecture=architecture,
+            bidirectional=bidirectional,
             units=units,
             num_layers=num_layers,
             dropout=dropout,
@@ -94,6 +99,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         self.front_end = front_end
         self.normalization = normalization
         self.architecture = architecture
+        self.bidirectional = bidirectional
         self.features = features
         self.feature_dim = feature_dim
         self.sampling_rate = sampling_rate
@@ -104,10 +110,25 @@ class AudioBackbone(keras_hub.models.Backbone):
         self.shift = shift
         self.frame_dropout = frame_dropout
 
+    def adapt(self, clips):
+        """Learns the mean and variance of the features.
+
+        Args:
+            clips: list of float arrays, `[frames, feature_dim]` or `[samples]`.
+        """
+        if self.front_end is not None:
+            clips = [self.front_end(clip[None], np.ones((1, len(clip)), bool)) for clip in clips]
+            clips = [
+                ops.convert_to_numpy(features)[ops.convert_to_numpy(mask)]
+                for features, mask in clips
+            ]
+        self.normalization.adapt(np.concatenate(clips)[None])
+
     def get_config(self):
         return {
             **super().get_config(),
             "architecture": self.architecture,
+            "bidirectional": self.bidirectional,
             "features": self.features,
             "feature_dim": self.feature_dim,
             "sampling_rate": self.sampling_rate,

@@ -14,6 +14,7 @@ class TextBackbone(keras_hub.models.Backbone):
         vocabulary_size: int, number of subwords.
         architecture: str, a name of `zoo.layers.architectures`, such as `"lstm"`.
         embedding_dim: int, width of the embedding.
+        bidirectional: bool, read both directions even if the architecture doesn't.
         units: int, units of each recurrent layer and direction.
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate of the embedding (whole channels) and between layers.
@@ -36,6 +37,7 @@ class TextBackbone(keras_hub.models.Backbone):
         units=64,
         num_layers=1,
         dropout=0.0,
+        bidirectional=False,
         dtype=None,
         **kwargs,
     ):
@@ -54,6 +56,7 @@ class TextBackbone(keras_hub.models.Backbone):
             x,
             padding_mask,
             architecture=architecture,
+            bidirectional=bidirectional,
             units=units,
             num_layers=num_layers,
             dropout=dropout,
@@ -69,6 +72,7 @@ class TextBackbone(keras_hub.models.Backbone):
         self.token_embedding = embedding
         self.vocabulary_size = vocabulary_size
         self.architecture = architecture
+        self.bidirectional = bidirectional
         self.embedding_dim = embedding_dim
         self.units = units
         self.num_layers = num_layers
@@ -79,6 +83,7 @@ class TextBackbone(keras_hub.models.Backbone):
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,
             "architecture": self.architecture,
+            "bidirectional": self.bidirectional,
             "embedding_dim": self.embedding_dim,
             "units": self.units,
             "num_layers": self.num_layers,

@@ -50,8 +50,8 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
             )
         end = stop_token_ids[0]
         batch, length = ops.shape(prompt)[0], ops.shape(prompt)[1]
-        split = lambda x: ops.reshape(x, (-1, width, *ops.shape(x)[1:]))
-        merge = lambda x: ops.reshape(x, (-1, *ops.shape(x)[2:]))
+        split = lambda x: ops.reshape(x, (batch, width, *ops.shape(x)[1:]))
+        merge = lambda x: ops.reshape(x, (batch * width, *ops.shape(x)[2:]))
 
         first = ops.convert_to_tensor([[0.0] + [NEVER] * (width - 1)], dtype="float32")
         scores = ops.tile(first, (batch, 1))
@@ -73,7 +73,7 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
             lengths = ops.where(ended, lengths, lengths + 1)
             totals = scores[..., None] + log_probs
             ranks = totals / ((5 + lengths[..., None]) / 6) ** self.length_penalty
-            _, best = ops.top_k(ops.reshape(ranks, (-1, width * vocabulary)), width)
+            _, best = ops.top_k(ops.reshape(ranks, (batch, width * vocabulary)), width)
             beams, tokens = best // vocabulary, best % vocabulary
 
             def gather(x):
@@ -81,13 +81,13 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
                 return ops.take_along_axis(x, indices, axis=1)
 
             scores = ops.take_along_axis(
-                ops.reshape(totals, (-1, width * vocabulary)), best, axis=1
+                ops.reshape(totals, (batch, width * vocabulary)), best, axis=1
             )
             ended = ops.logical_or(gather(ended), tokens == end)
             regather = lambda x: merge(gather(split(x)))
             prompt = regather(prompt)
             prompt = ops.slice_update(
-                prompt, [0, index], ops.cast(ops.reshape(tokens, (-1, 1)), prompt.dtype)
+                prompt, [0, index], ops.cast(ops.reshape(tokens, (batch * width, 1)), prompt.dtype)
             )
             cache = tree.map_structure(regather, cache)
             return prompt, cache, index + 1, scores, ended, gather(lengths)

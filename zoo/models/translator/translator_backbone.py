@@ -24,6 +24,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
         architecture: str, a name of `zoo.layers.architectures`. One that reads both directions
             does so in the encoder; the decoder reads forwards.
         embedding_dim: int, width of the embedding and of `h~_t`.
+        bidirectional: bool, read both directions in the encoder even if the architecture doesn't.
         units: int, units of each recurrent layer and direction.
         num_layers: int, recurrent layers of the encoder and of the decoder.
         attention: `"luong"`, the score `h_t W m_s` (Luong et al. 2015,
@@ -50,6 +51,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
         num_layers=1,
         attention="luong",
         dropout=0.0,
+        bidirectional=False,
         dtype=None,
         **kwargs,
     ):
@@ -102,6 +104,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
             embedding_dropout(token_embedding(encoder_token_ids)),
             encoder_padding_mask,
             architecture=architecture,
+            bidirectional=bidirectional,
             units=units,
             num_layers=num_layers,
             dropout=dropout,
@@ -147,6 +150,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
         self.attention_scores = keras.Model(self.inputs, scores)
         self.vocabulary_size = vocabulary_size
         self.architecture = architecture
+        self.bidirectional = bidirectional
         self.embedding_dim = embedding_dim
         self.units = units
         self.num_layers = num_layers
@@ -181,6 +185,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,
             "architecture": self.architecture,
+            "bidirectional": self.bidirectional,
             "embedding_dim": self.embedding_dim,
             "units": self.units,
             "num_layers": self.num_layers,

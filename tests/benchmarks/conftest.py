@@ -1,0 +1,99 @@
+"""A small benchmark: generated data, a suite of seconds, an MLflow store of its own."""
+
+import shutil
+import types
+
+import mlflow
+import numpy as np
+import pytest
+
+from benchmarks import config, runner, tracking
+from zoo import datasets
+
+SUITE = """
+architectures: [gru, rnn]
+seeds: 1
+tasks:
+  speech:
+    dataset: tones
+    quality: 0.1
+    model: {units: 4, bidirectional: false, num_layers: 1, pooling: mean, dropout: 0.1,
+            noise: 0.1, shift: 0.1, frame_dropout: 0.1}
+    training: {epochs: 3, batch_size: 8, learning_rate: 0.02}
+  translation:
+    dataset: echo
+    quality: 0.1
+    model: {vocabulary_size: 290, embedding_dim: 8, units: 8, bidirectional: true, num_layers: 1,
+            attention: luong, dropout: 0.0, max_length: 16, beam_width: 2}
+    training: {epochs: 1, batch_size: 8, learning_rate: 0.01}
+"""
+
+
+def tones(count, generator):
+    """Three classes, told apart by the sign and size of the first feature."""
+    labels = generator.integers(0, 3, count)
+    lengths = generator.integers(3, 9, count)
+    frames = [
+        (generator.normal(size=(length, 4)) + (label - 1.0)).astype("float32")
+        for label, length in zip(labels, lengths, strict=True)
+    ]
+    return {"frames": frames, "label": labels.tolist()}
+
+
+def echo(count, generator):
+    """Texts of the words a, b and c, and the same in capitals."""
+    texts = [" ".join(generator.choice(list("abc"), 5)) for _ in range(count)]
+    return {"source": texts, "target": [text.upper() for text in texts]}
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A store as MLflow makes it; it takes seconds, so tests start from copies."""
+    folder = tmp_path_factory.mktemp("empty") / "mlruns"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        patch.setattr(tracking, "LOCAL_STORE", folder)
+        tracking.connect()
+        mlflow.search_experiments()
+    return folder
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch, empty_store):
+    """The path of the suite's file, with its data and an empty store in place."""
+    splits = {"train": 40, "validation": 16, "test": 20}
+
+    def builder(name):
+        make = {"tones": tones, "echo": echo}[name]
+        data = {
+            split: make(count, np.random.default_rng(seed))
+            for seed, (split, count) in enumerate(splits.items())
+        }
+        labels = types.SimpleNamespace(names=["low", "middle", "high"])
+        info = types.SimpleNamespace(
+            features={"label": labels},
+            splits={k: types.SimpleNamespace(num_examples=v) for k, v in splits.items()},
+        )
+        return types.SimpleNamespace(data=data, info=info)
+
+    monkeypatch.setattr(datasets, "builder", builder)
+    monkeypatch.setattr(datasets, "read", lambda builder, split: builder.data[split])
+    monkeypatch.setattr(datasets, "digest", lambda builder: "0" * 64)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    shutil.copytree(empty_store, tmp_path / "mlruns")
+    monkeypatch.setattr(tracking, "LOCAL_STORE", tmp_path / "mlruns")
+    runner.load_task.cache_clear()
+    tracking.connect()
+    mlflow.disable_system_metrics_logging()
+    path = tmp_path / "small.yaml"
+    path.write_text(SUITE)
+    yield str(path)
+    while mlflow.active_run():
+        mlflow.end_run()
+    runner.load_task.cache_clear()
+
+
+@pytest.fixture
+def load(suite):
+    """`config.load` of the small suite."""
+    return lambda **options: config.load(suite, **options)

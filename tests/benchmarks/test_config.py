@@ -1,0 +1,96 @@
+"""Suite files: what is accepted, what is refused, and what the refusal says."""
+
+import pytest
+import yaml
+
+from benchmarks import config
+
+QUICK = (config.SUITES / "quick.yaml").read_text()
+
+
+def write(tmp_path, change):
+    content = yaml.safe_load(QUICK)
+    change(content)
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+@pytest.mark.parametrize("suite", config.suites())
+def test_every_suite_is_valid(suite):
+    assert config.load(suite)
+
+
+def test_quick_is_three_tasks_of_a_baseline_and_three_architectures():
+    runs = config.load("quick")
+    assert [(run.task, run.architecture) for run in runs] == [
+        (task, architecture)
+        for task in ("sentiment", "speech", "translation")
+        for architecture in ("baseline", "rnn", "lstm", "gru")
+    ]
+
+
+def test_choices_narrow_the_suite():
+    runs = config.load("quick", tasks=["speech"], chosen=["lstm", "gru"], seeds=2, epochs=1)
+    assert [run.title for run in runs] == [
+        "lstm, seed 0",
+        "gru, seed 0",
+        "lstm, seed 1",
+        "gru, seed 1",
+    ]
+    assert {run.training.epochs for run in runs} == {1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(seed=3), "Unknown key 'seed'. Did you mean 'seeds'?"),
+        (
+            lambda c: c["tasks"]["speech"]["model"].update(unit=3),
+            "speech, model: Unknown key 'unit'. Did you mean 'units'?",
+        ),
+        (
+            lambda c: c["tasks"]["speech"]["training"].update(epoch=3),
+            "Unknown key 'tasks.speech.training.epoch'. Did you mean 'epochs'?",
+        ),
+        (lambda c: c["architectures"].append("ltsm"), "'ltsm'. Did you mean 'lstm'?"),
+        (
+            lambda c: c["tasks"].update(speach=c["tasks"].pop("speech")),
+            "Unknown task 'speach'. Did you mean 'speech'?",
+        ),
+        (
+            lambda c: c["tasks"]["speech"]["training"].update(epochs=0),
+            "tasks.speech.training.epochs: Input should be greater than 0. Received: 0",
+        ),
+        (lambda c: c.update(seeds="many"), "seeds: Input should be a valid integer"),
+    ],
+)
+def test_a_wrong_suite_says_what_is_wrong(tmp_path, change, message):
+    with pytest.raises(config.ConfigError) as error:
+        config.load(write(tmp_path, change))
+    assert message in str(error.value)
+
+
+def test_wrong_choices_name_the_nearest_right_one():
+    for options, message in [
+        ({"suite": "quikc"}, "Unknown suite 'quikc'. Did you mean 'quick'?"),
+        ({"suite": "quick", "tasks": ["sentimant"]}, "Did you mean 'sentiment'?"),
+        ({"suite": "quick", "chosen": ["grru"]}, "Did you mean 'gru'?"),
+    ]:
+        with pytest.raises(config.ConfigError) as error:
+            config.load(**options)
+        assert message in str(error.value)
+
+
+def test_digest_changes_with_what_is_computed_and_with_nothing_else():
+    first, second = config.load("quick", tasks=["speech"], chosen=["lstm"], seeds=2)
+    assert first.digest != second.digest
+    assert first.digest == first.model_copy(update={"suite": "other", "quality": 0.1}).digest
+    longer = first.training.model_copy(update={"epochs": 99})
+    assert first.digest != first.model_copy(update={"training": longer}).digest
+
+
+def test_configs_cannot_be_changed():
+    run = config.load("quick")[0]
+    with pytest.raises(ValueError, match="frozen"):
+        run.seed = 3

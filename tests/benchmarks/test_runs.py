@@ -1,0 +1,159 @@
+"""Runs from suite to MLflow and back: what is logged, kept, killed and reported."""
+
+import io
+import re
+
+import keras
+import mlflow
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmarks import __main__ as command_line
+from benchmarks import report, runner, tracking
+
+
+def run(configs, **options):
+    """Runs configurations; returns what was printed."""
+    console = Console(file=io.StringIO(), width=120)
+    runner.run_suite(configs, console, **options)
+    return console.file.getvalue()
+
+
+def runs(experiment):
+    experiment = mlflow.get_experiment_by_name(experiment)
+    return mlflow.search_runs([experiment.experiment_id], output_format="list")
+
+
+def history(run_id, metric):
+    return [(m.step, m.value) for m in mlflow.MlflowClient().get_metric_history(run_id, metric)]
+
+
+def test_a_run_logs_what_the_contract_names(load):
+    run(load(tasks=["speech"], chosen=["gru"]))
+    (logged,) = runs("speech/tones")
+    assert logged.info.status == "FINISHED"
+    tags = {"suite", "task", "dataset", "dataset_digest", "architecture", "seed"}
+    assert tags | {"git_commit", "backend", "kernel"} <= logged.data.tags.keys()
+    assert logged.data.params["training.epochs"] == "3"
+    once = {"params", "train_seconds", "seconds_to_quality", "examples_per_second", "predict_ms"}
+    assert once | {"test/accuracy", "best/val/loss", "best/epoch"} <= logged.data.metrics.keys()
+    for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
+        assert [step for step, _ in history(logged.info.run_id, name)] == [1, 2, 3]
+    experiment = mlflow.get_experiment(logged.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    artifacts = {file.path for file in mlflow.MlflowClient().list_artifacts(logged.info.run_id)}
+    assert {"confusion_matrix.png", "learning_curve.png"} <= artifacts
+    assert [e.name for e in mlflow.search_experiments()] == ["speech/tones"]
+
+
+def test_the_best_epoch_is_the_one_of_least_validation_loss(load):
+    run(load(tasks=["speech"], chosen=["gru"]))
+    (logged,) = runs("speech/tones")
+    losses = [value for _, value in history(logged.info.run_id, "val/loss")]
+    assert logged.data.metrics["best/epoch"] == 1 + int(np.argmin(losses))
+    assert logged.data.metrics["best/val/loss"] == pytest.approx(min(losses))
+
+
+@pytest.mark.parametrize(
+    ("task", "experiment", "raw"),
+    [
+        ("speech", "speech/tones", np.ones((3, 4)).tolist()),
+        ("translation", "translation/echo", "a b"),
+    ],
+)
+def test_the_champion_takes_raw_input(load, task, experiment, raw):
+    import pandas as pd
+
+    run(load(tasks=[task], chosen=["gru", "rnn"], epochs=1))
+    best = min(runs(experiment), key=lambda run: run.data.metrics["best/val/loss"])
+    name = experiment.replace("/", ".")
+    version = mlflow.MlflowClient().get_model_version_by_alias(name, "champion")
+    assert version.run_id == best.info.run_id
+    model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
+    (column,) = model.metadata.get_input_schema().input_names()
+    (answer,) = model.predict(pd.DataFrame({column: [raw]}))
+    if task == "speech":
+        assert answer["label"] in ("low", "middle", "high")
+        assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    else:
+        assert isinstance(answer["output"], str)
+
+
+def test_the_same_seed_gives_the_same_numbers(load):
+    configs = load(tasks=["speech"], chosen=["gru"])
+    run(configs)
+    np.random.default_rng().normal()  # what runs in between doesn't matter
+    keras.random.normal((3,))
+    run(configs, rerun=True)
+    first, second = (
+        [history(logged.info.run_id, name) for name in ("train/loss", "val/loss")]
+        for logged in runs("speech/tones")
+    )
+    assert first == second
+
+
+def test_finished_runs_are_not_trained_again_unless_asked(load):
+    configs = load(tasks=["speech"], chosen=["rnn"], epochs=1)
+    run(configs)
+    assert "finished before" in run(configs)
+    assert len(runs("speech/tones")) == 1
+    run(configs, rerun=True)
+    assert len(runs("speech/tones")) == 2
+    run(load(tasks=["speech"], chosen=["rnn"], epochs=2))
+    assert len(runs("speech/tones")) == 3
+
+
+def test_an_interrupt_kills_the_run_and_keeps_what_is_finished(load, suite, monkeypatch, capsys):
+    run(load(tasks=["speech"], chosen=["rnn"], epochs=1))
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner._EpochLog, "on_epoch_end", interrupt)
+    arguments = ["run", "--suite", suite, "--task", "speech", "--arch", "rnn,gru", "--epochs", "1"]
+    assert command_line.main(arguments) == 130
+    statuses = {run.data.tags["architecture"]: run.info.status for run in runs("speech/tones")}
+    assert statuses == {"rnn": "FINISHED", "gru": "KILLED"}
+    assert mlflow.active_run() is None
+    assert "KILLED" in capsys.readouterr().out
+
+
+def test_a_failure_is_logged_as_one(load, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(runner, "_latency_ms", fail)
+    with pytest.raises(RuntimeError, match="no luck"):
+        run(load(tasks=["speech"], chosen=["rnn"], epochs=1))
+    assert runs("speech/tones")[0].info.status == "FAILED"
+
+
+def test_the_report_has_a_row_an_architecture_baseline_first(load, suite):
+    run(load(tasks=["speech"], seeds=2, epochs=1))
+    records = tracking.latest("small")["speech/tones"]
+    assert [row[0] for row in report.rows(records)] == ["baseline", "gru", "rnn"]
+    scores = {}
+    for record in records:
+        scores.setdefault(record.tags["architecture"], []).append(record.metrics["test/accuracy"])
+    mean, spread = np.mean(scores["gru"]), np.std(scores["gru"], ddof=1)
+    assert report.rows(records)[1][1] == f"{mean:.3f} ± {spread:.3f}"
+    text = report.markdown("small")
+    assert text.count("\n| ") == 4
+    assert "baseline: mean and deviation of the frames" in text
+
+
+def test_a_report_is_written_between_its_marks(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text("before\n<!-- quick:begin -->old<!-- quick:end -->\nafter\n")
+    report.write_between_marks(path, "quick", "new")
+    assert re.fullmatch(
+        r"before\n<!-- quick:begin -->\s+new\s+<!-- quick:end -->\nafter\n", path.read_text()
+    )
+    with pytest.raises(ValueError, match="has no marks <!-- other:begin -->"):
+        report.write_between_marks(path, "other", "new")
+
+
+def test_bad_choices_end_with_a_message_and_status_2(suite, capsys):
+    assert command_line.main(["run", "--suite", suite, "--arch", "grru"]) == 2
+    assert "Did you mean 'gru'?" in capsys.readouterr().out

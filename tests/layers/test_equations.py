@@ -1,0 +1,345 @@
+"""Every architecture computes its equations, written here in NumPy, and their gradients."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+import zoo.layers
+from zoo.layers import architectures, linear_recurrence
+
+UNITS = 3
+
+
+def sigmoid(v):
+    return 1 / (1 + np.exp(-v))
+
+
+def blocks(name, w, count):
+    return np.split(w[name], count, axis=-1)
+
+
+def elman(x, states, w):
+    (h,) = states
+    return [np.tanh(x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"])]
+
+
+def jordan(x, states, w):
+    (s,) = elman(x, states, w)
+    return [np.tanh(s @ w["output_kernel"] + w["output_bias"])]
+
+
+def lstm(x, states, w):
+    h, c = states
+    w_i, w_f, w_c, w_o = blocks("kernel", w, 4)
+    r_i, r_f, r_c, r_o = blocks("recurrent_kernel", w, 4)
+    b_i, b_f, b_c, b_o = blocks("bias", w, 4)
+    i = sigmoid(x @ w_i + h @ r_i + b_i)
+    f = sigmoid(x @ w_f + h @ r_f + b_f)
+    o = sigmoid(x @ w_o + h @ r_o + b_o)
+    c = f * c + i * np.tanh(x @ w_c + h @ r_c + b_c)
+    return [o * np.tanh(c), c]
+
+
+def lstm_1997(x, states, w):
+    h, c = states
+    w_i, w_c, w_o = blocks("kernel", w, 3)
+    r_i, r_c, r_o = blocks("recurrent_kernel", w, 3)
+    b_i, b_c, b_o = blocks("bias", w, 3)
+    c = c + sigmoid(x @ w_i + h @ r_i + b_i) * np.tanh(x @ w_c + h @ r_c + b_c)
+    return [sigmoid(x @ w_o + h @ r_o + b_o) * np.tanh(c), c]
+
+
+def lstm_peephole(x, states, w):
+    h, c = states
+    w_i, w_f, w_c, w_o = blocks("kernel", w, 4)
+    r_i, r_f, r_c, r_o = blocks("recurrent_kernel", w, 4)
+    b_i, b_f, b_c, b_o = blocks("bias", w, 4)
+    p_i, p_f, p_o = w["peephole_kernel"]
+    i = sigmoid(x @ w_i + h @ r_i + p_i * c + b_i)
+    f = sigmoid(x @ w_f + h @ r_f + p_f * c + b_f)
+    c = f * c + i * np.tanh(x @ w_c + h @ r_c + b_c)
+    return [sigmoid(x @ w_o + h @ r_o + p_o * c + b_o) * np.tanh(c), c]
+
+
+def lstm_coupled(x, states, w):
+    h, c = states
+    w_f, w_c, w_o = blocks("kernel", w, 3)
+    r_f, r_c, r_o = blocks("recurrent_kernel", w, 3)
+    b_f, b_c, b_o = blocks("bias", w, 3)
+    f = sigmoid(x @ w_f + h @ r_f + b_f)
+    c = f * c + (1 - f) * np.tanh(x @ w_c + h @ r_c + b_c)
+    return [sigmoid(x @ w_o + h @ r_o + b_o) * np.tanh(c), c]
+
+
+def lstm_layernorm(x, states, w):
+    def norm(v):
+        return (v - v.mean(-1, keepdims=True)) / np.sqrt(v.var(-1, keepdims=True) + 1e-5)
+
+    h, c = states
+    of_input = w["input_gain"] * norm(x @ w["kernel"])
+    of_state = w["recurrent_gain"] * norm(h @ w["recurrent_kernel"])
+    i, f, c_tilde, o = np.split(of_input + of_state + w["bias"], 4, axis=-1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(c_tilde)
+    return [sigmoid(o) * np.tanh(w["state_gain"] * norm(c) + w["state_shift"]), c]
+
+
+def lstm_projection(x, states, w):
+    m, c = lstm(x, states, w)
+    return [m @ w["projection_kernel"], c]
+
+
+def lstm_zoneout(x, states, w):
+    new_h, new_c = lstm(x, states, w)
+    h, c = states
+    return [0.05 * h + 0.95 * new_h, 0.5 * c + 0.5 * new_c]
+
+
+def gru(x, states, w):
+    (h,) = states
+    w_z, w_r, w_h = blocks("kernel", w, 3)
+    r_z, r_r, r_h = blocks("recurrent_kernel", w, 3)
+    (b_z, d_z), (b_r, d_r), (b_h, d_h) = blocks("bias", w, 3)
+    z = sigmoid(x @ w_z + b_z + h @ r_z + d_z)
+    r = sigmoid(x @ w_r + b_r + h @ r_r + d_r)
+    return [z * h + (1 - z) * np.tanh(x @ w_h + b_h + r * (h @ r_h + d_h))]
+
+
+def gru_reset_before(x, states, w):
+    (h,) = states
+    w_z, w_r, w_h = blocks("kernel", w, 3)
+    r_z, r_r, r_h = blocks("recurrent_kernel", w, 3)
+    b_z, b_r, b_h = blocks("bias", w, 3)
+    z = sigmoid(x @ w_z + h @ r_z + b_z)
+    r = sigmoid(x @ w_r + h @ r_r + b_r)
+    return [z * h + (1 - z) * np.tanh(x @ w_h + (r * h) @ r_h + b_h)]
+
+
+def positive(v):
+    return np.where(v >= 0, v + 0.5, sigmoid(v))
+
+
+def min_gru(x, states, w):
+    (h,) = states
+    z, h_tilde = np.split(x @ w["kernel"] + w["bias"], 2, axis=-1)
+    return [(1 - sigmoid(z)) * h + sigmoid(z) * positive(h_tilde)]
+
+
+def min_lstm(x, states, w):
+    (h,) = states
+    f, i, h_tilde = np.split(x @ w["kernel"] + w["bias"], 3, axis=-1)
+    f, i = sigmoid(f), sigmoid(i)
+    return [f / (f + i) * h + i / (f + i) * positive(h_tilde)]
+
+
+def slstm(x, states, w):
+    """Without the stabilizer: states are `C exp(m)`, `n exp(m)`, and `m` as the layer has it."""
+    h, c, n, m = states
+    c, n = c * np.exp(m), n * np.exp(m)
+    pre = x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"]
+    i, f, c_tilde, o = np.split(pre, 4, axis=-1)
+    m = np.where(n == 0, i, np.maximum(np.log(sigmoid(f)) + m, i))
+    c = sigmoid(f) * c + np.exp(i) * np.tanh(c_tilde)
+    n = sigmoid(f) * n + np.exp(i)
+    return [sigmoid(o) * c / n, c / np.exp(m), n / np.exp(m), m]
+
+
+EQUATIONS = {
+    "rnn": elman,
+    "jordan": jordan,
+    "lstm": lstm,
+    "lstm_1997": lstm_1997,
+    "lstm_peephole": lstm_peephole,
+    "lstm_coupled": lstm_coupled,
+    "lstm_layernorm": lstm_layernorm,
+    "lstm_projection": lstm_projection,
+    "lstm_zoneout": lstm_zoneout,
+    "gru": gru,
+    "gru_reset_before": gru_reset_before,
+    "min_gru": min_gru,
+    "min_lstm": min_lstm,
+    "slstm": slstm,
+}
+
+one_direction = pytest.mark.parametrize("name", EQUATIONS)
+
+
+def test_every_architecture_has_its_equations_here():
+    one_way = [n for n in architectures.names() if not architectures.get(n).bidirectional]
+    assert sorted(EQUATIONS) == sorted(one_way)
+
+
+def a_layer(name, seed=0, **kwargs):
+    layer = architectures.make(
+        name, UNITS, dtype="float64", return_sequences=True, return_state=True, **kwargs
+    )
+    layer.build((2, 6, 4))
+    rng = np.random.default_rng(seed)
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape) * 0.8)
+    return layer
+
+
+def an_input(layer, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(2, 6, 4))
+    mask = np.array([[1, 1, 0, 1, 0, 0], [0, 1, 1, 1, 1, 1]], bool)
+    states = [rng.normal(size=(2, size)) for size in layer.state_size]
+    if len(states) == 4:  # the normalizer of sLSTM
+        states[2] = 1 + states[2] ** 2
+    return x, mask, states
+
+
+@one_direction
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("from_zero", [False, True])
+def test_a_layer_computes_its_equations(name, unroll, from_zero):
+    layer = a_layer(name, unroll=unroll)
+    x, mask, states = an_input(layer)
+    if from_zero:
+        states = [np.zeros_like(state) for state in states]
+    weights = {weight.name: np.asarray(weight.value) for weight in layer.weights}
+    outputs, *last = layer(x, initial_state=None if from_zero else states, mask=mask)
+    output = np.zeros((2, UNITS))
+    for t in range(6):
+        keep = mask[:, t, None]
+        new = EQUATIONS[name](x[:, t], states, weights)
+        states = [np.where(keep, n, s) for n, s in zip(new, states, strict=True)]
+        output = np.where(keep, states[0], output)
+        np.testing.assert_allclose(outputs[:, t], output, rtol=1e-12, atol=1e-12)
+    for actual, expected in zip(last, states, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
+
+
+@one_direction
+def test_a_cell_alone_is_its_layer(name):
+    layer = a_layer(name, seed=1)
+    x, mask, states = an_input(layer)
+    rnn = keras.layers.RNN(layer.cell, return_sequences=True, return_state=True, dtype="float64")
+    actual = rnn(x, initial_state=states, mask=mask)
+    for a, e in zip(actual, layer(x, initial_state=states, mask=mask), strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-12, atol=1e-12)
+
+
+@one_direction
+def test_gradients_are_finite_differences(name):
+    layer = a_layer(name)
+    x, mask, states = an_input(layer)
+    x = tf.Variable(x[:, :4])
+    states = [tf.Variable(state) for state in states]
+    parameters = [x, *states, *(weight.value for weight in layer.trainable_weights)]
+    rng = np.random.default_rng(1)
+    direction = [rng.normal(size=(2, 4, UNITS)), *(rng.normal(size=s.shape) for s in states)]
+
+    @tf.function
+    def loss():
+        outputs = layer(x, initial_state=list(states), mask=mask[:, :4])
+        return sum(ops.sum(y * d) for y, d in zip(outputs, direction, strict=True))
+
+    @tf.function
+    def gradient():
+        with tf.GradientTape() as tape:
+            value = loss()
+        return tape.gradient(value, parameters)
+
+    epsilon = 1e-5
+    for parameter, analytic in zip(parameters, gradient(), strict=True):
+        value = parameter.numpy()
+        numeric = np.zeros_like(value)
+        for index in np.ndindex(*value.shape):
+            sides = []
+            for sign in (1, -1):
+                moved = value.copy()
+                moved[index] += sign * epsilon
+                parameter.assign(moved)
+                sides.append(float(loss()))
+            numeric[index] = (sides[0] - sides[1]) / (2 * epsilon)
+        parameter.assign(value)
+        np.testing.assert_allclose(analytic, numeric, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 8])
+def test_the_parallel_scan_is_the_loop(steps):
+    rng = np.random.default_rng(0)
+    arguments = [
+        tf.constant(rng.normal(size=shape)) for shape in ((steps, 2, 3), (steps, 2, 3), (2, 3))
+    ]
+    results = []
+    for method in (linear_recurrence.scan, linear_recurrence.step_by_step):
+        for solution in (method, linear_recurrence.differentiable(method)):
+            with tf.GradientTape() as tape:
+                tape.watch(arguments)
+                h = solution(*arguments)
+                loss = tf.reduce_sum(tf.sin(h))
+            results.append([h, *tape.gradient(loss, arguments)])
+    for result in results[1:]:
+        for actual, expected in zip(result, results[0], strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_parallel_scan_in_a_graph_of_unknown_length_and_in_xla():
+    rng = np.random.default_rng(0)
+    arguments = [rng.normal(size=shape) for shape in ((7, 2, 3), (7, 2, 3), (2, 3))]
+    expected = linear_recurrence.step_by_step(*map(tf.constant, arguments))
+    specs = [tf.TensorSpec([None, None, 3], tf.float64)] * 2 + [
+        tf.TensorSpec([None, 3], tf.float64)
+    ]
+    for jit_compile in (False, True):
+        scan = tf.function(linear_recurrence.scan, input_signature=specs, jit_compile=jit_compile)
+        np.testing.assert_allclose(scan(*arguments), expected, rtol=1e-12)
+
+
+def test_large_inputs_do_not_overflow():
+    x = np.array([[[80.0], [-80.0], [300.0], [-300.0]]], "float32")
+    for name in ("slstm", "min_lstm", "min_gru"):
+        layer = architectures.make(name, 2, kernel_initializer="ones")
+        with tf.GradientTape() as tape:
+            y = layer(x)
+        assert np.isfinite(y).all()
+        gradients = tape.gradient(y, [weight.value for weight in layer.trainable_weights])
+        assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_zoneout_keeps_its_share_of_the_state_at_every_step():
+    layer = zoo.layers.ZoneoutLSTM(
+        400, zoneout_cell=0.3, zoneout_output=0.6, seed=1, return_sequences=True
+    )
+    x = np.random.default_rng(0).normal(size=(20, 8, 3)).astype("float32")
+    outputs = np.asarray(layer(x, training=True))
+    kept = outputs[:, 1:] == outputs[:, :-1]
+    assert kept.mean() == pytest.approx(0.6, abs=0.01)
+    assert kept.mean(axis=(0, 2)) == pytest.approx([0.6] * 7, abs=0.03)
+    layer = zoo.layers.ZoneoutLSTM(400, zoneout_cell=0.3, zoneout_output=0.0, return_state=True)
+    c = np.full((20, 400), 7.0, "float32")
+    last = layer(x[:, :1], initial_state=[np.zeros_like(c), c], training=True)[2]
+    assert np.mean(np.asarray(last) == 7.0) == pytest.approx(0.3, abs=0.02)
+
+
+def test_zoneout_takes_its_share_in_inference():
+    layer = zoo.layers.ZoneoutLSTM(4, zoneout_cell=1.0, zoneout_output=0.0, return_state=True)
+    x = np.ones((2, 3, 5), "float32")
+    c = np.full((2, 4), 0.4, "float32")
+    assert np.asarray(layer(x, initial_state=[0 * c, c])[2]) == pytest.approx(c)
+
+
+def test_projection_sizes():
+    layer = zoo.layers.ProjectionLSTM(3, cell_units=7, return_state=True)
+    output, h, c = layer(np.ones((2, 4, 5), "float32"))
+    assert (output.shape, h.shape, c.shape) == ((2, 3), (2, 3), (2, 7))
+    assert layer.get_config()["cell_units"] == 7
+    assert zoo.layers.ProjectionLSTM(3).state_size == [3, 6]
+
+
+@pytest.mark.parametrize("name", ["min_gru", "min_lstm"])
+def test_recurrent_dropout_without_a_recurrent_kernel_raises(name):
+    with pytest.raises(ValueError, match=r"Received: recurrent_dropout=0\.5"):
+        architectures.make(name, 4, recurrent_dropout=0.5)
+
+
+@pytest.mark.parametrize(("name", "gate"), [("lstm", 1), ("lstm_coupled", 0), ("slstm", 1)])
+def test_the_bias_of_the_forget_gate_begins_at_one(name, gate):
+    layer = architectures.make(name, 2)
+    layer.build((1, 1, 1))
+    bias = np.asarray(layer.cell.bias.value).reshape(-1, 2)
+    np.testing.assert_array_equal(bias, np.eye(len(bias))[gate][:, None].repeat(2, axis=1))

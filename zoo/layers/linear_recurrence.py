@@ -1,0 +1,130 @@
+"""Cells that are linear in their state, which a layer need not run step by step."""
+
+import keras
+from keras import ops
+
+from zoo.layers import time_loop
+from zoo.layers.recurrence import RecurrentCell, RecurrentLayer
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+
+class LinearCell(RecurrentCell):
+    """One step `h_t = a_t h_{t-1} + b_t`, with coefficients that depend on the input alone.
+
+    A family sets `gates` and writes `coefficients`.
+
+    Raises:
+        ValueError: If `recurrent_dropout` is not 0.
+    """
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        if self.recurrent_dropout:
+            raise ValueError(
+                f"{type(self).__name__} has no recurrent kernel, so `recurrent_dropout` must be 0. "
+                f"Received: recurrent_dropout={self.recurrent_dropout}"
+            )
+
+    def build(self, input_shape):
+        columns = self.gates * self.units
+        self.kernel = self.add_kernel("kernel", (input_shape[-1], columns))
+        self.bias = self.add_bias((columns,)) if self.use_bias else None
+
+    def coefficients(self, projected):
+        """Returns `a` and `b`, whose last axis has `units` elements."""
+        raise NotImplementedError
+
+    def recurrent_product(self, training=False):
+        return None
+
+    def step(self, projected, states, recur):
+        (h,) = states
+        a, b = self.coefficients(projected)
+        return [a * h + b]
+
+
+class LinearLayer(RecurrentLayer):
+    """A layer that solves the recurrence of a `LinearCell` for all steps together."""
+
+    def loop(self, training=False):
+        if self.unroll:
+            return super().loop(training)
+
+        def loop(projected, mask, states, return_sequences):
+            a, b = self.cell.coefficients(projected)
+            if mask is not None:
+                a, b = tf.where(mask, a, tf.ones_like(a)), tf.where(mask, b, tf.zeros_like(b))
+            h = solve(a, b, states[0])
+            return h, [h[-1]]
+
+        return loop
+
+
+def positive(v):
+    """The paper's `g`, a positive function that grows: `v + 1/2` where `v >= 0`, else `σ(v)`."""
+    return ops.where(v >= 0, v + 0.5, ops.sigmoid(v))
+
+
+def solve(a, b, initial):
+    """Returns all `h_t = a_t h_{t-1} + b_t`.
+
+    A GPU takes a parallel scan, whose rounds are as many as the logarithm of the steps. A CPU
+    takes them one by one, for a scan has many more operations in all.
+
+    Args:
+        a: Tensor of shape `(time, batch, units)`.
+        b: Tensor of that shape.
+        initial: `h` before the first step, `(batch, units)`.
+
+    Returns:
+        A tensor of shape `(time, batch, units)`.
+    """
+    method = scan if tf.config.list_logical_devices("GPU") else step_by_step
+    return differentiable(method)(a, b, initial)
+
+
+def differentiable(method):
+    """Gives a method its gradient, which is a recurrence of the same form, backwards in time."""
+
+    @tf.custom_gradient
+    def solution(a, b, initial):
+        h = method(a, b, initial)
+
+        def gradient(dh):
+            # db_t = dh_t + a_{t+1} db_{t+1}, in the order of the loop from the last step on.
+            later_a = tf.concat([tf.zeros_like(a[:1]), tf.reverse(a[1:], [0])], 0)
+            db = method(later_a, tf.reverse(dh, [0]), tf.zeros_like(initial))
+            db = tf.reverse(db, [0])
+            return db * tf.concat([initial[None], h[:-1]], 0), db, db[0] * a[0]
+
+        return h, gradient
+
+    return solution
+
+
+def step_by_step(a, b, initial):
+    """Solves the recurrence in a loop."""
+    step = lambda ab, states: [ab[0] * states[0] + ab[1]]
+    return time_loop.step_by_step(step)(tf.stack([a, b], 1), None, [initial], True)[0]
+
+
+def scan(a, b, initial):
+    """Solves the recurrence in parallel.
+
+    Two successive steps `(a, b)` and `(a', b')` are together the step `(a a', a' b + b')`. Each
+    round joins every step with the one `k` before it, and doubles `k`.
+
+    Reference: W. D. Hillis and G. L. Steele, "Data Parallel Algorithms", CACM 29(12), 1986.
+    """
+    b = tf.concat([b[:1] + a[:1] * initial, b[1:]], 0)
+    time = tf.range(tf.shape(a)[0])
+
+    def body(k, a, b):
+        earlier = lambda x: tf.gather(x, tf.maximum(time - k, 0))
+        has_earlier = (time >= k)[:, None, None]
+        new_b = tf.where(has_earlier, a * earlier(b) + b, b)
+        return 2 * k, tf.where(has_earlier, a * earlier(a), a), new_b
+
+    return tf.while_loop(lambda k, *_: k < tf.shape(time)[0], body, (tf.constant(1), a, b))[2]

@@ -1,0 +1,67 @@
+"""Long short-term memory as it was first published, without a forget gate."""
+
+import keras
+from keras import ops
+
+from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class LSTM1997Cell(GatedCell):
+    """One step of long short-term memory without a forget gate.
+
+    With the input `x`, the output `h` and the cell state `C`, and `σ` the logistic function:
+
+        i_t = σ(x_t W_i + h_{t-1} R_i + b_i)
+        C̃_t = tanh(x_t W_c + h_{t-1} R_c + b_c)
+        o_t = σ(x_t W_o + h_{t-1} R_o + b_o)
+        C_t = C_{t-1} + i_t C̃_t
+        h_t = o_t tanh(C_t)
+
+    The paper squashes `C̃` into [-2, 2] and trains with a truncated gradient; here both are as
+    usual today. `kernel` is `[W_i, W_c, W_o]`, and so are `recurrent_kernel` and `bias`.
+
+    Reference: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
+    1997.
+
+    Args:
+        units: Positive integer, the size of the output and of each state.
+        recurrent_activation: Activation of the gates, `sigmoid` by default.
+        **kwargs: Arguments of `zoo.layers.SimpleRNNCell`.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, features)`.
+        states: List of `h` and `C`, each of shape `(batch, units)`.
+        training: Whether dropout applies.
+    """
+
+    gates = 3
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        self.state_size = [units, units]
+
+    def step(self, projected, states, recur):
+        h, c = states
+        i, c_tilde, o = ops.split(projected + recur(h), 3, axis=-1)
+        i = self.recurrent_activation(i)
+        o = self.recurrent_activation(o)
+        c = c + i * self.activation(c_tilde)
+        return [o * self.activation(c), c]
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class LSTM1997(RecurrentLayer):
+    """Long short-term memory without a forget gate; `LSTM1997Cell` has its equations.
+
+    Args:
+        units: Positive integer, the size of the output and of each state.
+        **kwargs: Arguments of `zoo.layers.LSTM`, except `unit_forget_bias`.
+
+    Call arguments and returns are those of `zoo.layers.LSTM`.
+    """
+
+    cell_class = LSTM1997Cell
+    cell_name = "lstm_1997_cell"
+
+    recurrent_activation = of_cell("recurrent_activation")

@@ -1,0 +1,81 @@
+"""Long short-term memory whose output is a projection of its memory."""
+
+import keras
+from keras import ops
+
+from zoo.layers.lstm import LSTM, LSTMCell
+from zoo.layers.recurrence import of_cell
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class ProjectionLSTMCell(LSTMCell):
+    """One step of long short-term memory with a recurrent projection layer.
+
+    With the input `x`, the output `h`, which is smaller than the cell state `C`, and `σ` the
+    logistic function:
+
+        i_t = σ(x_t W_i + h_{t-1} R_i + b_i)
+        f_t = σ(x_t W_f + h_{t-1} R_f + b_f)
+        C̃_t = tanh(x_t W_c + h_{t-1} R_c + b_c)
+        o_t = σ(x_t W_o + h_{t-1} R_o + b_o)
+        C_t = f_t C_{t-1} + i_t C̃_t
+        h_t = (o_t tanh(C_t)) P
+
+    The paper has peepholes too; without them the projection is all that differs from
+    `zoo.layers.LSTMCell`. `projection_kernel` is `P`; the other weights are those of
+    `zoo.layers.LSTMCell`.
+
+    Reference: H. Sak, A. Senior and F. Beaufays, "Long Short-Term Memory Recurrent Neural Network
+    Architectures for Large Scale Acoustic Modeling", Interspeech 2014.
+
+    Args:
+        units: Positive integer, the size of the output and of the state `h`.
+        cell_units: Positive integer, the size of the state `C`, `2 * units` by default.
+        **kwargs: Arguments of `zoo.layers.LSTMCell`; those of `kernel` are those of `P` too.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, features)`.
+        states: List of `h`, `(batch, units)`, and `C`, `(batch, cell_units)`.
+        training: Whether dropout applies.
+    """
+
+    def __init__(self, units, cell_units=None, **kwargs):
+        super().__init__(units, **kwargs)
+        self.cell_units = 2 * units if cell_units is None else cell_units
+        self.state_size = [units, self.cell_units]
+
+    def build(self, input_shape):
+        columns = self.gates * self.cell_units
+        self.kernel = self.add_kernel("kernel", (input_shape[-1], columns))
+        self.recurrent_kernel = self.add_kernel("recurrent_kernel", (self.units, columns))
+        self.bias = self.add_bias((columns,)) if self.use_bias else None
+        self.projection_kernel = self.add_kernel("projection_kernel", (self.cell_units, self.units))
+
+    def step(self, projected, states, recur):
+        m, c = super().step(projected, states, recur)
+        return [ops.matmul(m, self.projection_kernel), c]
+
+    def get_config(self):
+        return {**super().get_config(), "cell_units": self.cell_units}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class ProjectionLSTM(LSTM):
+    """Long short-term memory with a projection; `ProjectionLSTMCell` has its equations.
+
+    Args:
+        units: Positive integer, the size of the output.
+        cell_units: Positive integer, the size of the cell state, `2 * units` by default.
+        **kwargs: Arguments of `zoo.layers.LSTM`.
+
+    Call arguments and returns are those of `zoo.layers.LSTM`; the state `C` is of shape
+    `(batch, cell_units)`.
+    """
+
+    cell_class = ProjectionLSTMCell
+    cell_name = "projection_lstm_cell"
+
+    def __init__(self, units, cell_units=None, **kwargs):
+        super().__init__(units, cell_units=cell_units, **kwargs)
+
+    cell_units = of_cell("cell_units")

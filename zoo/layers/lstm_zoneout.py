@@ -1,0 +1,94 @@
+"""Long short-term memory whose units now and then keep their state in training."""
+
+import keras
+from keras import ops
+
+from zoo.layers.lstm import LSTM, LSTMCell
+from zoo.layers.recurrence import of_cell
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class ZoneoutLSTMCell(LSTMCell):
+    """One step of long short-term memory with zoneout.
+
+    With the equations of `zoo.layers.LSTMCell` for the gates `i`, `f`, `o` and for `C̃`:
+
+        Ĉ_t = f_t C_{t-1} + i_t C̃_t
+        C_t = z^C_t C_{t-1} + (1 - z^C_t) Ĉ_t
+        h_t = z^h_t h_{t-1} + (1 - z^h_t) o_t tanh(Ĉ_t)
+
+    In training each element of `z^C_t` and `z^h_t` is 1 with the probability `zoneout_cell` or
+    `zoneout_output`, and 0 otherwise, drawn at every step; in inference it is that probability.
+    Weights are those of `zoo.layers.LSTMCell`.
+
+    Reference: D. Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
+    Activations", ICLR 2017, whose rates for language modelling are the defaults.
+
+    Args:
+        units: Positive integer, the size of the output and of each state.
+        zoneout_cell: Float in [0, 1], the share of `C` that keeps its value.
+        zoneout_output: Float in [0, 1], the share of `h` that keeps its value.
+        **kwargs: Arguments of `zoo.layers.LSTMCell`; `seed` is that of zoneout too.
+
+    Call arguments and returns are those of `zoo.layers.LSTMCell`; `training` says whether zoneout
+    is random.
+    """
+
+    def __init__(self, units, zoneout_cell=0.5, zoneout_output=0.05, **kwargs):
+        super().__init__(units, **kwargs)
+        self.zoneout_cell = zoneout_cell
+        self.zoneout_output = zoneout_output
+
+    def project(self, inputs, training=False):
+        """Returns `x W + b`, and `z^C` and `z^h` in columns after it."""
+        projected = super().project(inputs, training)
+        shape = (*ops.shape(projected)[:-1], self.units)
+        return ops.concatenate(
+            [
+                projected,
+                self._keeps(self.zoneout_cell, shape, projected.dtype, training),
+                self._keeps(self.zoneout_output, shape, projected.dtype, training),
+            ],
+            axis=-1,
+        )
+
+    def _keeps(self, rate, shape, dtype, training):
+        if not training:
+            return ops.full(shape, rate, dtype)
+        return ops.cast(keras.random.uniform(shape, seed=self.seed_generator) < rate, dtype)
+
+    def step(self, projected, states, recur):
+        h, c = states
+        projected, keep_c, keep_h = ops.split(projected, [4 * self.units, 5 * self.units], axis=-1)
+        new_h, new_c = super().step(projected, states, recur)
+        return [keep_h * h + (1 - keep_h) * new_h, keep_c * c + (1 - keep_c) * new_c]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "zoneout_cell": self.zoneout_cell,
+            "zoneout_output": self.zoneout_output,
+        }
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class ZoneoutLSTM(LSTM):
+    """Long short-term memory with zoneout; `ZoneoutLSTMCell` has its equations.
+
+    Args:
+        units: Positive integer, the size of the output and of each state.
+        zoneout_cell: Float in [0, 1], the share of the cell state that keeps its value.
+        zoneout_output: Float in [0, 1], the share of the output that keeps its value.
+        **kwargs: Arguments of `zoo.layers.LSTM`.
+
+    Call arguments and returns are those of `zoo.layers.LSTM`.
+    """
+
+    cell_class = ZoneoutLSTMCell
+    cell_name = "zoneout_lstm_cell"
+
+    def __init__(self, units, zoneout_cell=0.5, zoneout_output=0.05, **kwargs):
+        super().__init__(units, zoneout_cell=zoneout_cell, zoneout_output=zoneout_output, **kwargs)
+
+    zoneout_cell = of_cell("zoneout_cell")
+    zoneout_output = of_cell("zoneout_output")

@@ -1,0 +1,54 @@
+"""The minimal gated recurrent unit, whose gates do not wait for the state."""
+
+import keras
+from keras import ops
+
+from zoo.layers.linear_recurrence import LinearCell, LinearLayer, positive
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class MinGRUCell(LinearCell):
+    """One step of the minimal gated recurrent unit.
+
+    With the input `x`, the state `h`, `σ` the logistic function, and `g(v) = v + 1/2` where
+    `v >= 0`, otherwise `σ(v)`:
+
+        z_t = σ(x_t W_z + b_z)
+        h̃_t = g(x_t W_h + b_h)
+        h_t = (1 - z_t) h_{t-1} + z_t h̃_t
+
+    `kernel` is `[W_z, W_h]`, and so is `bias`. The state is in no gate, so all steps of a layer
+    are the solution of one linear recurrence.
+
+    Reference: L. Feng et al., "Were RNNs All We Needed?", 2024.
+
+    Args:
+        units: Positive integer, the size of the output and of the state.
+        **kwargs: Arguments of `zoo.layers.SimpleRNNCell`. Those of the activation and of the
+            recurrent kernel have no effect, and `recurrent_dropout` must be 0.
+
+    Call arguments and returns are those of `zoo.layers.SimpleRNNCell`.
+    """
+
+    gates = 2
+
+    def coefficients(self, projected):
+        z, h_tilde = ops.split(projected, 2, axis=-1)
+        z = ops.sigmoid(z)
+        return 1 - z, z * positive(h_tilde)
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class MinGRU(LinearLayer):
+    """The minimal gated recurrent unit; `MinGRUCell` has its equations.
+
+    Args:
+        units: Positive integer, the size of the output and of the state.
+        **kwargs: Arguments of `zoo.layers.SimpleRNN`. Those of the activation and of the recurrent
+            kernel have no effect, and `recurrent_dropout` must be 0.
+
+    Call arguments and returns are those of `zoo.layers.SimpleRNN`.
+    """
+
+    cell_class = MinGRUCell
+    cell_name = "min_gru_cell"

@@ -1,0 +1,56 @@
+"""The minimal long short-term memory, whose gates do not wait for the state."""
+
+import keras
+from keras import ops
+
+from zoo.layers.linear_recurrence import LinearCell, LinearLayer, positive
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class MinLSTMCell(LinearCell):
+    """One step of the minimal long short-term memory.
+
+    With the input `x`, the state `h`, `σ` the logistic function, and `g(v) = v + 1/2` where
+    `v >= 0`, otherwise `σ(v)`:
+
+        f_t = σ(x_t W_f + b_f)
+        i_t = σ(x_t W_i + b_i)
+        h̃_t = g(x_t W_h + b_h)
+        h_t = f_t / (f_t + i_t) h_{t-1} + i_t / (f_t + i_t) h̃_t
+
+    `kernel` is `[W_f, W_i, W_h]`, and so is `bias`. The state is in no gate, so all steps of a
+    layer are the solution of one linear recurrence.
+
+    Reference: L. Feng et al., "Were RNNs All We Needed?", 2024.
+
+    Args:
+        units: Positive integer, the size of the output and of the state.
+        **kwargs: Arguments of `zoo.layers.SimpleRNNCell`. Those of the activation and of the
+            recurrent kernel have no effect, and `recurrent_dropout` must be 0.
+
+    Call arguments and returns are those of `zoo.layers.SimpleRNNCell`.
+    """
+
+    gates = 3
+
+    def coefficients(self, projected):
+        f, i, h_tilde = ops.split(projected, 3, axis=-1)
+        # f / (f + i) is the logistic function of log(f) - log(i), which never divides by zero.
+        forget = ops.sigmoid(ops.log_sigmoid(f) - ops.log_sigmoid(i))
+        return forget, (1 - forget) * positive(h_tilde)
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class MinLSTM(LinearLayer):
+    """The minimal long short-term memory; `MinLSTMCell` has its equations.
+
+    Args:
+        units: Positive integer, the size of the output and of the state.
+        **kwargs: Arguments of `zoo.layers.SimpleRNN`. Those of the activation and of the recurrent
+            kernel have no effect, and `recurrent_dropout` must be 0.
+
+    Call arguments and returns are those of `zoo.layers.SimpleRNN`.
+    """
+
+    cell_class = MinLSTMCell
+    cell_name = "min_lstm_cell"

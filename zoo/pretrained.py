@@ -1,0 +1,170 @@
+"""Pretrained models: which there are, what is known of each, and how they are loaded."""
+
+import dataclasses
+import difflib
+import fnmatch
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from zoo import models
+
+PRESETS = Path(__file__).parent / "presets"
+CARD = "card.json"
+FORMAT = 1
+
+
+class PresetError(ValueError):
+    """A preset is unknown, damaged or of another format; nothing was built."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What is known of a pretrained model.
+
+    Attributes:
+        format: int, version of the card and its files.
+        preset: its name, `<dataset>_<architecture>`.
+        task: `"sentiment"`, `"speech"` or `"translation"`.
+        architecture: a name of `zoo.layers.architectures`.
+        dataset, dataset_digest, dataset_licence: what it was trained on; the SHA-256 of the
+            whole data.
+        metric, value, interval: the metric on the test split with its 95 % interval.
+        signature: how the metric was computed.
+        seed: the seed of these weights, chosen by the loss on the validation split.
+        seeds: the metric's value of every seed that was trained, this one's included.
+        parameters: number of weights.
+        train_seconds: time of the training.
+        command: what trains and measures it anew.
+        git_commit: the commit that trained it.
+        paper: of the architecture.
+        licence: of the weights.
+        bytes: size of the files.
+        sha256: of each file, by its path in the preset's folder.
+    """
+
+    format: int
+    preset: str
+    task: str
+    architecture: str
+    dataset: str
+    dataset_digest: str
+    dataset_licence: str
+    metric: str
+    value: float
+    interval: tuple[float, float]
+    signature: str
+    seed: int
+    seeds: tuple[float, ...]
+    parameters: int
+    train_seconds: float
+    command: str
+    git_commit: str
+    paper: str
+    licence: str
+    bytes: int
+    sha256: dict[str, str]
+
+
+def list_presets(pattern="*"):
+    """Names of the pretrained models.
+
+    Args:
+        pattern: str, with the wildcards `*`, `?` and `[...]`.
+
+    Returns:
+        A list of str, naturally sorted.
+    """
+    names = [path.parent.name for path in PRESETS.glob(f"*/{CARD}")]
+    natural = lambda name: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", name)]
+    return sorted(fnmatch.filter(names, pattern), key=natural)
+
+
+def card(preset):
+    """The `Card` of a preset.
+
+    Args:
+        preset: str, a name of `list_presets()`, or the path of a preset's folder.
+
+    Raises:
+        PresetError: there is no such preset, or its card can't be read.
+    """
+    path = _folder(preset) / CARD
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PresetError(f"The card of preset {preset!r} can't be read: {error}") from error
+    if content.get("format") != FORMAT:
+        raise PresetError(
+            f"Preset {preset!r} has format {content.get('format')}, this version of the zoo "
+            f"reads format {FORMAT}. Install the version of the zoo that the preset came with."
+        )
+    for name in ("interval", "seeds"):
+        content[name] = tuple(content[name])
+    return Card(**content)
+
+
+def load(preset):
+    """Loads a pretrained model, ready for raw input. Needs no network.
+
+    Args:
+        preset: str, a name of `list_presets()`, or the path of a preset's folder.
+
+    Returns:
+        A `zoo.models.TextClassifier`, `AudioClassifier` or `Translator` with weights.
+
+    Raises:
+        PresetError: there is no such preset, or a file is missing or not what its card says.
+
+    Example:
+    ```python
+    model = zoo.load("rotten_tomatoes_gru")
+    model.predict(["a wonderful film"])
+    ```
+    """
+    folder = _folder(preset)
+    if (folder / CARD).is_file():
+        _verify(folder, card(preset))
+    try:
+        name = json.loads((folder / "task.json").read_text(encoding="utf-8"))["class_name"]
+    except (OSError, ValueError, KeyError) as error:
+        raise PresetError(f"Preset {preset!r} has no readable task.json: {error}") from error
+    if name not in ("TextClassifier", "AudioClassifier", "Translator"):
+        raise PresetError(f"Preset {preset!r} is a {name!r}, which the zoo doesn't have.")
+    return getattr(models, name).from_preset(str(folder))
+
+
+def digests(folder):
+    """SHA-256 of each file of a preset but its card, by the path in the folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CARD)
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def _verify(folder, card):
+    found = digests(folder)
+    for name, expected in card.sha256.items():
+        if name not in found:
+            raise PresetError(
+                f"Preset {card.preset!r} lacks its file {name}. Install the zoo again."
+            )
+        if found[name] != expected:
+            raise PresetError(
+                f"The file {name} of preset {card.preset!r} is damaged: its SHA-256 is "
+                f"{found[name]}, the card says {expected}. Install the zoo again."
+            )
+
+
+def _folder(preset):
+    if (PRESETS / preset / CARD).is_file():
+        return PRESETS / preset
+    if Path(preset).is_dir() and Path(preset, "task.json").is_file():
+        return Path(preset)
+    near = difflib.get_close_matches(str(preset), list_presets(), n=1, cutoff=0.0)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise PresetError(
+        f"There is no preset and no preset's folder {preset!r}.{hint} `zoo list` shows all."
+    )
