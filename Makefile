@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help bench ui report test lint lock clean
+.PHONY: help bench ui report presets test lint lock clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -32,6 +32,9 @@ ui: $(READY) ## open the MLflow UI on the newest comparison
 
 report: $(READY) ## print the tables of a suite and put them into the README
 	@$(BIN)/python -m benchmarks report --suite $(SUITE) --write README.md
+
+presets: $(READY) ## write the models of a suite's finished runs into zoo/presets
+	@$(BIN)/python -m benchmarks presets --suite $(SUITE)
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)

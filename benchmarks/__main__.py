@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: `python -m benchmarks run | report | ui`."""
+"""Command line of the benchmarks: `python -m benchmarks run | report | presets | ui`."""
 
 import argparse
 import os
@@ -66,6 +66,15 @@ def report(options, console):
     return 0
 
 
+def presets(options, console):
+    """Writes the models of a suite's finished runs into zoo/presets."""
+    from benchmarks import presets, tracking
+
+    tracking.connect()
+    presets.export(options.suite, console)
+    return 0
+
+
 def ui(options, console):
     """Serves the MLflow UI on the local store, opened on the newest comparison."""
     import subprocess
@@ -85,7 +94,7 @@ def ui(options, console):
     return subprocess.run(server, check=False).returncode
 
 
-COMMANDS = {"run": run, "report": report, "ui": ui}
+COMMANDS = {"run": run, "report": report, "presets": presets, "ui": ui}
 
 
 def _parser():
@@ -111,6 +120,8 @@ def _parser():
     command = commands.add_parser("report", help=report.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite")
     command.add_argument("--write", metavar="FILE", help="put the tables into this file")
+    command = commands.add_parser("presets", help=presets.__doc__)
+    command.add_argument("--suite", default="quick", help="name of a suite")
     command = commands.add_parser("ui", help=ui.__doc__)
     command.add_argument("--port", type=count, default=5000)
     return parser

@@ -105,7 +105,7 @@ def run(config, task, dataset_digest, kernel):
 
     Args:
         config: a `RunConfig`.
-        task: the task, for the name of its metric.
+        task: the `Task`.
         dataset_digest: SHA-256 of the whole data.
         kernel: str, the recurrent kernel that runs.
     """
@@ -115,6 +115,7 @@ def run(config, task, dataset_digest, kernel):
         "task": config.task,
         "dataset": config.dataset,
         "dataset_digest": dataset_digest,
+        "dataset_licence": task.info.redistribution_info.license or "not stated",
         "architecture": config.architecture,
         "seed": str(config.seed),
         "metric": task.metric,
@@ -196,6 +197,12 @@ def log_model(model, task):
             ],
             input_example=pd.DataFrame({task.input_name: [example]}),
         )
+
+
+def download_preset(record, folder):
+    """The preset that a run logged, copied into `folder`; returns its path."""
+    uri = f"{record.model_uri}/artifacts/preset"
+    return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
 def register_champion(experiment):

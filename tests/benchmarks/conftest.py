@@ -72,6 +72,7 @@ def suite(tmp_path, monkeypatch, empty_store):
         labels = types.SimpleNamespace(names=["low", "middle", "high"])
         info = types.SimpleNamespace(
             features={"label": labels},
+            redistribution_info=types.SimpleNamespace(license="CC0"),
             splits={k: types.SimpleNamespace(num_examples=v) for k, v in splits.items()},
         )
         return types.SimpleNamespace(data=data, info=info)

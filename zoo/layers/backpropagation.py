@@ -1,5 +1,6 @@
 """Backpropagation through time, by hand, for cells that know their derivatives."""
 
+import os
 import keras
 
 from zoo.layers.time_loop import array, run_steps
@@ -54,28 +55,27 @@ def _recurrence(cell, mask, number_of_weights):
 
     def backward(projected, weights, initial, after, d_outputs, d_last):
         before = [tf.concat([i[None], a[:-1]], 0) for i, a in zip(initial, after, strict=True)]
-        coefficients = cell.linearize(projected, product(before[0], *weights), before, after)
-
-        transposed = tf.transpose(weights[0])
-
-        def step(xs, d_after):
-            d_output, *coefficients = xs
-            d_after = [d_after[0] + d_output, *d_after[1:]]
-            d_projected, d_product, d_before = cell.pull_back(d_after, coefficients)
-            d_h = tf.matmul(d_product, transposed)
-            d_before = [d_h if d_before[0] is None else d_before[0] + d_h, *d_before[1:]]
-            return d_before
-
         steps = tf.shape(projected)[0]
         in_time = lambda tensor: array(steps, tensor.shape[1:], tensor.dtype).unstack(tensor)
-        arrays = [in_time(c) for c in coefficients]
+        MODE = os.environ.get("MODE", "A")
+        if MODE == "A":
+            arrays = [in_time(t) for t in (projected, product(before[0], *weights))]
+        else:
+            arrays = [in_time(t) for t in (projected,)]
+        befores, afters = [in_time(b) for b in before], [in_time(a) for a in after]
         d_outputs = in_time(d_outputs)
         keeps = None if mask is None else in_time(mask)
-        d_projected = [array(steps, projected.shape[1:], projected.dtype) for _ in range(2)]
+        written = [array(steps, projected.shape[1:], projected.dtype) for _ in range(2)]
+        transposed = tf.transpose(weights[0])
 
         def body(t, d_after, written):
             d_after = [d_after[0] + d_outputs.read(t), *d_after[1:]]
-            d_x, d_p, d_before = cell.pull_back(d_after, [c.read(t) for c in arrays])
+            b = [b.read(t) for b in befores]
+            x_p = [a.read(t) for a in arrays]
+            if MODE != "A":
+                x_p.append(product(b[0], *weights))
+            coefficients = cell.linearize(*x_p, b, [a.read(t) for a in afters])
+            d_x, d_p, d_before = cell.pull_back(d_after, coefficients)
             d_h = tf.matmul(d_p, transposed)
             d_before = [d_h if d_before[0] is None else d_before[0] + d_h, *d_before[1:]]
             if keeps is not None:
@@ -84,12 +84,15 @@ def _recurrence(cell, mask, number_of_weights):
                 d_x, d_p = (tf.where(keep, d, tf.zeros_like(d)) for d in (d_x, d_p))
             for new, old in zip(d_before, d_after, strict=True):
                 new.set_shape(old.shape)
-            return t - 1, d_before, [a.write(t, d) for a, d in zip(written, (d_x, d_p), strict=True)]
+            ds = (d_x,) if d_x is d_p else (d_x, d_p)
+            return t - 1, d_before, [a.write(t, d) for a, d in zip(written, ds)]
 
+        if cell.gates != 3: written = written[:1]
         _, d_initial, written = tf.while_loop(
-            lambda t, *_: t >= 0, body, (steps - 1, d_last, d_projected)
+            lambda t, *_: t >= 0, body, (steps - 1, d_last, written), parallel_iterations=32
         )
-        d_projected, d_product = (a.stack() for a in written)
+        written = [a.stack() for a in written]
+        d_projected, d_product = written[0], written[-1]
         d_weights = [tf.tensordot(before[0], d_product, [[0, 1], [0, 1]])]
         if len(weights) > 1:
             d_weights.append(tf.reduce_sum(d_product, [0, 1]))

@@ -123,6 +123,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 }
             ),
             supervised_keys=("source", "target"),
+            license="Apache-2.0",
             homepage="https://www.home-assistant.io/",
         )
 

@@ -54,6 +54,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 }
             ),
             supervised_keys=("frames", "label"),
+            license="CC BY 4.0",
             homepage="https://archive.ics.uci.edu/dataset/128/japanese+vowels",
         )
 

@@ -38,6 +38,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 }
             ),
             supervised_keys=("text", "label"),
+            license="CC BY 4.0 as NLTK distributes it; the critics' texts remain their own",
             homepage="https://www.cs.cornell.edu/people/pabo/movie-review-data/",
         )
 

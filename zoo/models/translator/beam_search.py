@@ -42,6 +42,8 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
 
         `next(prompt, cache, index)` gives `(logits, hidden_states, cache)` for the position.
         `stop_token_ids` holds the one token that ends an answer; behind it stands padding, 0.
+        `cache` is a dict: what is under `"source"` is the same for all hypotheses of an input,
+        all else follows its hypothesis.
         """
         width = self.beam_width
         if stop_token_ids is None or len(stop_token_ids) != 1:
@@ -84,12 +86,15 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
                 ops.reshape(totals, (batch, width * vocabulary)), best, axis=1
             )
             ended = ops.logical_or(gather(ended), tokens == end)
-            regather = lambda x: merge(gather(split(x)))
-            prompt = regather(prompt)
+            follow = lambda x: merge(gather(split(x)))
+            prompt = follow(prompt)
             prompt = ops.slice_update(
                 prompt, [0, index], ops.cast(ops.reshape(tokens, (batch * width, 1)), prompt.dtype)
             )
-            cache = tree.map_structure(regather, cache)
+            cache = {
+                key: value if key == "source" else tree.map_structure(follow, value)
+                for key, value in cache.items()
+            }
             return prompt, cache, index + 1, scores, ended, gather(lengths)
 
         index = ops.cast(index, "int32")

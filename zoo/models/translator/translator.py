@@ -93,7 +93,8 @@ class Translator(keras_hub.models.Seq2SeqLM):
         encoded = self.backbone.encoder(
             {key: inputs[key] for key in ("encoder_token_ids", "encoder_padding_mask")}
         )
-        padding_mask = inputs["encoder_padding_mask"]
+        source = {**encoded, "padding_mask": inputs["encoder_padding_mask"]}
+        cache = {"states": source.pop("states"), "source": source}
         prompt = inputs["decoder_token_ids"]
 
         def next(prompt, cache, index):
@@ -105,7 +106,7 @@ class Translator(keras_hub.models.Seq2SeqLM):
             "decoder_token_ids": self.sampler(
                 next=next,
                 prompt=prompt,
-                cache={**encoded, "padding_mask": padding_mask},
+                cache=cache,
                 index=1,
                 stop_token_ids=stop_token_ids,
                 model=self,

@@ -162,8 +162,8 @@ class TranslatorBackbone(keras_hub.models.Backbone):
 
         Args:
             token_ids: int32 `[batch]`, the tokens of the step before.
-            cache: dict of `"memory"`, `"keys"`, `"states"` as the encoder gives them and
-                `"padding_mask"` of the source.
+            cache: dict of `"states"`, of the decoder's layers, and `"source"`, a dict of
+                `"memory"`, `"keys"` and `"padding_mask"`.
 
         Returns:
             `(outputs, cache)`: `h~_t`, float `[batch, embedding_dim]`, and the new cache.
@@ -173,9 +173,10 @@ class TranslatorBackbone(keras_hub.models.Backbone):
         for decoder, state in zip(self.decoder_layers, cache["states"], strict=True):
             x, state = decoder.cell(x, state)
             states.append(state)
+        source = cache["source"]
         context = self.attend(
-            [self.query(x)[:, None], cache["memory"], cache["keys"]],
-            mask=[None, cache["padding_mask"]],
+            [self.query(x)[:, None], source["memory"], source["keys"]],
+            mask=[None, source["padding_mask"]],
         )
         outputs = self.combine(ops.concatenate([context[:, 0], x], axis=-1))
         return outputs, {**cache, "states": states}
