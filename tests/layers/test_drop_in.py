@@ -25,6 +25,7 @@ VARIATIONS = [
     ("GRU", {"activation": "softsign", "recurrent_activation": "hard_sigmoid"}),
 ]
 
+
 families = pytest.mark.parametrize("family", FAMILIES)
 # NumPy's complaint about how TensorFlow's variables become arrays when Keras saves them.
 saves = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -106,6 +107,7 @@ def make_mask(kind, batch, time, rng):
     shape=st.tuples(*[st.integers(1, 5)] * 4),
     kind=st.sampled_from([None, "right", "left", "holes", "empty row"]),
     has_states=st.booleans(),
+    training=st.booleans(),
     options=st.fixed_dictionaries(
         {
             "go_backwards": st.booleans(),
@@ -118,7 +120,7 @@ def make_mask(kind, batch, time, rng):
     seed=st.integers(0, 1000),
 )
 def test_outputs_and_all_gradients_are_those_of_keras(
-    family, arguments, shape, kind, has_states, options, seed
+    family, arguments, shape, kind, has_states, training, options, seed
 ):
     batch, time, features, units = shape
     rng = np.random.default_rng(seed)
@@ -130,8 +132,8 @@ def test_outputs_and_all_gradients_are_those_of_keras(
     )
     # With all of unroll, go_backwards and zero_output_for_mask, Keras reads the mask forwards.
     theirs.unroll = False
-    actual = outputs_and_gradients(ours, x, states, mask=mask)
-    expected = outputs_and_gradients(theirs, x, states, mask=mask)
+    actual = outputs_and_gradients(ours, x, states, mask=mask, training=training)
+    expected = outputs_and_gradients(theirs, x, states, mask=mask, training=training)
     assert_close(actual[0], expected[0])
     assert_close(actual[1], expected[1])
 
@@ -224,7 +226,7 @@ def test_dynamic_batch_and_time_in_a_graph(family):
 def outputs_and_gradients_in_graph(layer, x, mask):
     with tf.GradientTape() as tape:
         tape.watch(x)
-        outputs = layer(x, mask=mask)
+        outputs = layer(x, mask=mask, training=True)
         loss = sum(ops.sum(ops.square(y)) for y in outputs)
     gradients = tape.gradient(loss, [x, *(w.value for w in layer.trainable_weights)])
     return [*outputs, *gradients]
@@ -238,6 +240,28 @@ def test_xla_gives_the_same_outputs_and_gradients(family):
     mask = tf.constant(make_mask("right", 3, 5, rng))
     compiled = tf.function(outputs_and_gradients_in_graph, jit_compile=True)
     assert_close(compiled(ours, x, mask), outputs_and_gradients_in_graph(theirs, x, mask))
+
+
+@families
+def test_second_derivatives_are_those_of_keras_or_an_error(family):
+    ours, theirs = twins(family, 4, features=3)
+    x = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 3)), tf.float32)
+
+    def second_derivatives(layer, **kwargs):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = ops.sum(layer(x, **kwargs))
+            penalty = ops.sum(ops.square(inner.gradient(y, x)))
+        return outer.gradient(penalty, [x, *(w.value for w in layer.trainable_weights)])
+
+    expected = second_derivatives(theirs)
+    assert_close(second_derivatives(ours), expected)
+    with pytest.raises(NotImplementedError, match="unroll=True"):
+        second_derivatives(ours, training=True)
+    ours.unroll = True
+    assert_close(second_derivatives(ours, training=True), expected)
 
 
 @families
@@ -351,8 +375,8 @@ def test_mixed_precision_is_that_of_keras(family, dtype):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 5, 3)).astype("float32")
     mask = make_mask("holes", 2, 5, rng)
-    actual = outputs_and_gradients(ours, x, mask=mask)
-    expected = outputs_and_gradients(theirs, x, mask=mask)
+    actual = outputs_and_gradients(ours, x, mask=mask, training=True)
+    expected = outputs_and_gradients(theirs, x, mask=mask, training=True)
     assert actual[0][0].dtype == expected[0][0].dtype
     roundings = 8 * float(ml_epsilon(dtype))
     assert_close(actual[0], expected[0], roundings)

@@ -1,6 +1,5 @@
 """Backpropagation through time, by hand, for cells that know their derivatives."""
 
-import os
 import keras
 
 from zoo.layers.time_loop import array, run_steps
@@ -9,93 +8,111 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
 
-def differentiated(cell, kernel, bias):
-    """Returns a `loop` for `time_loop.run` that differentiates itself.
+def loop(cell, weights):
+    """Returns a `loop` for `time_loop.run` that has its gradient by hand.
 
-    Forwards it takes one step after another. Backwards it computes for all steps at once what does
-    not wait for the gradient of a state: the gates again, their derivatives and the gradients of
-    the weights. The cell has two methods for it, on lists with an element for each state:
+    The way back needs no more of the way forward than the states, and computes the recurrent
+    products and the gradients of the weights for all steps at once. The cell has for it:
 
-    - `linearize(projected, product, before, after)` takes the projected inputs, the recurrent
-      products, and the states before and after every step, all of shape `(time, batch, ...)`. It
-      returns a list of coefficients of such a shape.
-    - `pull_back(d_after, coefficients)` takes the gradients of the states after a step, and the
-      coefficients of that step. It returns the gradients of the projected input, of the recurrent
-      product, and a list of those of the states before it on the paths beside the product.
+    - `linearize(projected, product, before, after)`, which takes the projected input, the recurrent
+      product `h R + d`, and lists of the states before and after a step, and returns a list of
+      coefficients;
+    - `pull_back(d_after, coefficients)`, which takes a list of the gradients of the states after a
+      step. It returns the gradient of the projected input, that of the recurrent product, and a
+      list of those of the states before, on ways that do not pass the product, or `None`;
+    - `adds_product`: whether the first two are the same, for a step depends on the sum alone.
+
+    A second derivative raises `NotImplementedError`.
 
     Args:
         cell: The cell.
-        kernel: The tensor `R` of the recurrent product `h R + d`.
-        bias: The tensor `d`, or `None`.
+        weights: List of the tensor `R` and, if there is one, the tensor `d`.
     """
 
-    def loop(projected, mask, states, return_sequences):
-        weights = [kernel] if bias is None else [kernel, bias]
-        outputs, *last = _recurrence(cell, mask, len(weights))(projected, *weights, *states)
-        return outputs, last
+    def run(projected, mask, states, return_sequences):
+        @tf.custom_gradient
+        def forward(projected, *tensors):
+            weights, states = tensors[: -len(initial)], list(tensors[-len(initial) :])
+            step = lambda x, states: cell.step(x, states, lambda h: _product(h, *weights))
+            after, last = run_steps(step, projected, mask, states, every=len(states))
+            outputs = after[:1] if return_sequences else []
 
-    return loop
+            def gradient(*d_results):
+                d_outputs, d_last = d_results[: -len(states)], d_results[-len(states) :]
+                return _once(
+                    lambda *tensors: _gradients(cell, mask, *tensors),
+                    (projected, weights, states, after, d_outputs, d_last),
+                )
+
+            return (*outputs, *last), gradient
+
+        initial = states
+        results = forward(projected, *weights, *initial)
+        outputs = results[0] if return_sequences else None
+        return outputs, list(results[-len(initial) :])
+
+    return run
 
 
-def _recurrence(cell, mask, number_of_weights):
-    def product(h, kernel, bias=None):
-        multiply = tf.matmul(h, kernel) if len(h.shape) == 2 else tf.tensordot(h, kernel, 1)
-        return multiply if bias is None else multiply + bias
+def _product(h, kernel, bias=None):
+    product = tf.matmul(h, kernel) if len(h.shape) == 2 else tf.tensordot(h, kernel, 1)
+    return product if bias is None else product + bias
+
+
+def _gradients(cell, mask, projected, weights, initial, after, d_outputs, d_last):
+    """Returns the gradients of `projected`, of the weights and of the initial states."""
+    before = [tf.concat([i[None], a[:-1]], 0) for i, a in zip(initial, after, strict=True)]
+    steps = tf.shape(projected)[0]
+
+    def in_time(*tensors):
+        arrays = [array(steps, t.shape[1:], t.dtype).unstack(t) for t in tensors]
+        return lambda t: [a.read(t) for a in arrays]
+
+    read_sums = in_time(projected, _product(before[0], *weights))
+    read_before, read_after, read_d_outputs = (in_time(*s) for s in (before, after, d_outputs))
+    read_keep = in_time(*([] if mask is None else [mask]))
+    transposed = tf.transpose(weights[0])
+    count = 1 if cell.adds_product else 2
+    written = [array(steps, projected.shape[1:], projected.dtype) for _ in range(count)]
+
+    def body(t, d_after, written):
+        d_after = [sum(read_d_outputs(t), d_after[0]), *d_after[1:]]
+        coefficients = cell.linearize(*read_sums(t), read_before(t), read_after(t))
+        d_projected, d_product, d_before = cell.pull_back(d_after, coefficients)
+        d_h = tf.matmul(d_product, transposed)
+        d_before = [d_h if d_before[0] is None else d_before[0] + d_h, *d_before[1:]]
+        d_sums = [d_projected, d_product][:count]
+        for keep in read_keep(t):
+            d_before = [tf.where(keep, n, o) for n, o in zip(d_before, d_after, strict=True)]
+            d_sums = [tf.where(keep, d, tf.zeros_like(d)) for d in d_sums]
+        for new, old in zip(d_before, d_after, strict=True):
+            new.set_shape(old.shape)
+        return t - 1, d_before, [a.write(t, d) for a, d in zip(written, d_sums, strict=True)]
+
+    _, d_initial, written = tf.while_loop(
+        lambda t, *_: t >= 0, body, (steps - 1, list(d_last), written)
+    )
+    d_sums = [a.stack() for a in written]
+    d_weights = [tf.tensordot(before[0], d_sums[-1], [[0, 1], [0, 1]])]
+    if len(weights) > 1:
+        d_weights.append(tf.reduce_sum(d_sums[-1], [0, 1]))
+    return d_sums[0], *d_weights, *d_initial
+
+
+def _once(function, arguments):
+    """Calls the function so that a derivative of its result raises.
+
+    Without this, a second derivative would miss all that passes the states, without a word.
+    """
 
     @tf.custom_gradient
-    def forward(projected, *tensors):
-        weights, states = tensors[:number_of_weights], list(tensors[number_of_weights:])
-        step = lambda x, states: cell.step(x, states, lambda h: product(h, *weights))
-        sequences, last = run_steps(step, projected, mask, states, every=len(states))
+    def call(*tensors):
+        def gradient(*_):
+            raise NotImplementedError(
+                "This recurrent layer has no second derivative in training. "
+                "It has one with `unroll=True`, and with `training=False`."
+            )
 
-        def gradient(d_outputs, *d_last):
-            return backward(projected, weights, states, sequences, d_outputs, list(d_last))
+        return function(*keras.tree.pack_sequence_as(arguments, tensors)), gradient
 
-        return (sequences[0], *last), gradient
-
-    def backward(projected, weights, initial, after, d_outputs, d_last):
-        before = [tf.concat([i[None], a[:-1]], 0) for i, a in zip(initial, after, strict=True)]
-        steps = tf.shape(projected)[0]
-        in_time = lambda tensor: array(steps, tensor.shape[1:], tensor.dtype).unstack(tensor)
-        MODE = os.environ.get("MODE", "A")
-        if MODE == "A":
-            arrays = [in_time(t) for t in (projected, product(before[0], *weights))]
-        else:
-            arrays = [in_time(t) for t in (projected,)]
-        befores, afters = [in_time(b) for b in before], [in_time(a) for a in after]
-        d_outputs = in_time(d_outputs)
-        keeps = None if mask is None else in_time(mask)
-        written = [array(steps, projected.shape[1:], projected.dtype) for _ in range(2)]
-        transposed = tf.transpose(weights[0])
-
-        def body(t, d_after, written):
-            d_after = [d_after[0] + d_outputs.read(t), *d_after[1:]]
-            b = [b.read(t) for b in befores]
-            x_p = [a.read(t) for a in arrays]
-            if MODE != "A":
-                x_p.append(product(b[0], *weights))
-            coefficients = cell.linearize(*x_p, b, [a.read(t) for a in afters])
-            d_x, d_p, d_before = cell.pull_back(d_after, coefficients)
-            d_h = tf.matmul(d_p, transposed)
-            d_before = [d_h if d_before[0] is None else d_before[0] + d_h, *d_before[1:]]
-            if keeps is not None:
-                keep = keeps.read(t)
-                d_before = [tf.where(keep, n, o) for n, o in zip(d_before, d_after, strict=True)]
-                d_x, d_p = (tf.where(keep, d, tf.zeros_like(d)) for d in (d_x, d_p))
-            for new, old in zip(d_before, d_after, strict=True):
-                new.set_shape(old.shape)
-            ds = (d_x,) if d_x is d_p else (d_x, d_p)
-            return t - 1, d_before, [a.write(t, d) for a, d in zip(written, ds)]
-
-        if cell.gates != 3: written = written[:1]
-        _, d_initial, written = tf.while_loop(
-            lambda t, *_: t >= 0, body, (steps - 1, d_last, written), parallel_iterations=32
-        )
-        written = [a.stack() for a in written]
-        d_projected, d_product = written[0], written[-1]
-        d_weights = [tf.tensordot(before[0], d_product, [[0, 1], [0, 1]])]
-        if len(weights) > 1:
-            d_weights.append(tf.reduce_sum(d_product, [0, 1]))
-        return (d_projected, *d_weights, *d_initial)
-
-    return forward
+    return call(*keras.tree.flatten(arguments))

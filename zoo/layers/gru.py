@@ -66,6 +66,7 @@ class GRUCell(GatedCell):
     """
 
     gates = 3
+    adds_product = False
 
     def __init__(
         self,
@@ -133,6 +134,13 @@ class GRUCell(GatedCell):
     def native_family(self):
         return "gru" if type(self) is GRUCell and self.reset_after else None
 
+    def recurrent_weights(self):
+        return super().recurrent_weights() + ([self.bias[1]] if self.use_bias else [])
+
+    @property
+    def is_differentiated(self):
+        return self.reset_after and super().is_differentiated
+
     def step(self, projected, states, recur):
         (h,) = states
         x_zr, x_h = ops.split(projected, [2 * self.units], axis=-1)
@@ -144,6 +152,27 @@ class GRUCell(GatedCell):
         z, r = ops.split(self.recurrent_activation(x_zr + h_zr), 2, axis=-1)
         h_tilde = self.activation(x_h + (r * h_h if self.reset_after else recur_h(r * h)))
         return [z * h + (1 - z) * h_tilde]
+
+    def linearize(self, projected, product, before, after):
+        (h,) = before
+        x_z, x_r, x_h = ops.split(projected, 3, axis=-1)
+        h_z, h_r, h_h = ops.split(product, 3, axis=-1)
+        z, r = ops.sigmoid(x_z + h_z), ops.sigmoid(x_r + h_r)
+        h_tilde = ops.tanh(x_h + r * h_h)
+        z_by_h = (h - h_tilde) * z * (1 - z)
+        h_tilde_by_h = (1 - z) * (1 - h_tilde * h_tilde)
+        r_by_h = h_tilde_by_h * h_h * r * (1 - r)
+        return [
+            ops.concatenate([z_by_h, r_by_h, h_tilde_by_h], axis=-1),
+            ops.concatenate([z_by_h, r_by_h, h_tilde_by_h * r], axis=-1),
+            z,
+        ]
+
+    def pull_back(self, d_after, coefficients):
+        (d_h,) = d_after
+        projected_by_h, product_by_h, z = coefficients
+        d_gates = ops.tile(d_h, (1, 3))
+        return d_gates * projected_by_h, d_gates * product_by_h, [d_h * z]
 
     def get_config(self):
         return {**super().get_config(), "reset_after": self.reset_after}

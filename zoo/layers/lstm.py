@@ -66,6 +66,7 @@ class LSTMCell(GatedCell):
 
     gates = 4
     forget_gate = 1
+    adds_product = True
 
     def __init__(
         self,
@@ -138,6 +139,28 @@ class LSTMCell(GatedCell):
         o = self.recurrent_activation(o)
         c = f * c + i * self.activation(c_tilde)
         return [o * self.activation(c), c]
+
+    def linearize(self, projected, product, before, after):
+        i, f, c_tilde, o = ops.split(projected + product, 4, axis=-1)
+        i, f, o = ops.sigmoid(i), ops.sigmoid(f), ops.sigmoid(o)
+        c_tilde, tanh_c = ops.tanh(c_tilde), ops.tanh(after[1])
+        gates_by_c_or_h = ops.concatenate(
+            [
+                i * (1 - i) * c_tilde,
+                f * (1 - f) * before[1],
+                i * (1 - c_tilde * c_tilde),
+                o * (1 - o) * tanh_c,
+            ],
+            axis=-1,
+        )
+        return [gates_by_c_or_h, o * (1 - tanh_c * tanh_c), f]
+
+    def pull_back(self, d_after, coefficients):
+        d_h, d_c = d_after
+        gates_by_c_or_h, c_by_h, f = coefficients
+        d_c = d_c + d_h * c_by_h
+        d_gates = ops.concatenate([d_c, d_c, d_c, d_h], axis=-1) * gates_by_c_or_h
+        return d_gates, d_gates, [None, d_c * f]
 
     def get_config(self):
         return {**super().get_config(), "unit_forget_bias": self.unit_forget_bias}

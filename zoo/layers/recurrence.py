@@ -6,7 +6,7 @@ from keras import activations, constraints, initializers, ops, regularizers
 # keras.layers.RNN draws and forgets dropout masks only for cells of this class.
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
-from zoo.layers import kernels, time_loop
+from zoo.layers import backpropagation, kernels, time_loop
 
 
 class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
@@ -129,12 +129,11 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
         The shape of the result is that of `inputs`, with `gates * units` instead of `features`.
         """
-        projected = self.input_product(training)(inputs)
-        return projected if self.input_bias is None else projected + self.input_bias
+        return self.input_product(training, self.input_bias)(inputs)
 
-    def input_product(self, training=False):
-        """Returns the function `x -> x W`, with dropout in training."""
-        return self._product(self.kernel, self._masks("dropout", training))
+    def input_product(self, training=False, bias=None):
+        """Returns the function `x -> x W + bias`, with dropout in training."""
+        return self._product(self.kernel, self._masks("dropout", training), bias)
 
     def recurrent_product(self, training=False, first=0, last=None):
         """Returns the function `h -> h R` for the gates `first` up to `last`, with dropout.
@@ -160,6 +159,24 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
             A list of the new states.
         """
         raise NotImplementedError
+
+    def recurrent_weights(self):
+        """Returns a list of the tensors `R` and, if there is one, `d` of the product `h R + d`."""
+        return [ops.convert_to_tensor(self.recurrent_kernel)]
+
+    @property
+    def is_differentiated(self):
+        """Whether the derivatives of `step` are written out, for `backpropagation`.
+
+        A subclass with a `step` of its own has to write out its own.
+        """
+        family = next(cls for cls in type(self).__mro__ if "step" in vars(cls))
+        return (
+            "linearize" in vars(family)
+            and self.activation is activations.tanh
+            and getattr(self, "recurrent_activation", None) in (None, activations.sigmoid)
+            and not self.recurrent_dropout
+        )
 
     def call(self, inputs, states, training=False):
         nested = keras.tree.is_nested(states)
@@ -200,20 +217,19 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         return lambda x: keras.tree.flatten(get(x if len(x.shape) == 2 else x[0]))
 
     @staticmethod
-    def _product(kernel, masks):
-        """The function `x -> x kernel`, where each mask drops its own share of the columns."""
+    def _product(kernel, masks, bias=None):
+        """The function `x -> x kernel + bias`, where each mask drops for its share of columns."""
         # `ops.dot` makes one matrix product of a three-dimensional `x`, `ops.matmul` one per step.
         multiply = lambda x, w: ops.matmul(x, w) if len(x.shape) == 2 else ops.dot(x, w)
+        add_bias = lambda x: x if bias is None else x + bias
         if masks is None:
-            return lambda x: multiply(x, kernel)
+            return lambda x: add_bias(multiply(x, kernel))
 
         def product(x):
             drops = masks(x)
             blocks = ops.split(kernel, len(drops), axis=-1) if len(drops) > 1 else [kernel]
-            return ops.concatenate(
-                [multiply(x * drop, block) for drop, block in zip(drops, blocks, strict=True)],
-                axis=-1,
-            )
+            products = [multiply(x * d, block) for d, block in zip(drops, blocks, strict=True)]
+            return add_bias(ops.concatenate(products, axis=-1))
 
         return product
 
@@ -395,6 +411,8 @@ class RecurrentLayer(keras.layers.RNN):
 
     def loop(self, training=False):
         """Returns the loop of `time_loop.run`; here it takes one step of the cell after another."""
+        if training and not self.unroll and self.cell.is_differentiated:
+            return backpropagation.loop(self.cell, self.cell.recurrent_weights())
         recur = self.cell.recurrent_product(training)
         step = lambda projected, states: self.cell.step(projected, states, recur)
         return time_loop.step_by_step(step, unroll=self.unroll)

@@ -54,9 +54,21 @@ class SimpleRNNCell(RecurrentCell):
     def native_family(self):
         return "simple_rnn" if type(self) is SimpleRNNCell else None
 
+    adds_product = True
+
     def step(self, projected, states, recur):
         (h,) = states
         return [self.activation(projected + recur(h))]
+
+    def linearize(self, projected, product, before, after):
+        (h,) = after
+        return [1 - h * h]
+
+    def pull_back(self, d_after, coefficients):
+        (d_h,) = d_after
+        (sum_by_h,) = coefficients
+        d_sum = d_h * sum_by_h
+        return d_sum, d_sum, [None]
 
 
 @keras.saving.register_keras_serializable(package="zoo")

@@ -42,7 +42,8 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             texts: iterable of str.
             vocabulary_size: int, the most pieces to learn, special ones included. A small
                 corpus may give fewer.
-            lowercase: bool, fold case (and compatibility forms, NFKC) before splitting.
+            lowercase: bool, fold case and compatibility forms (NFKC) before splitting;
+                otherwise text is taken as it is.
             byte_fallback: bool, spell unknown characters in UTF-8 bytes, so that any text
                 survives a round trip; costs 256 pieces.
         """
@@ -52,7 +53,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             model_writer=model,
             vocab_size=vocabulary_size,
             hard_vocab_limit=False,
-            normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc",
+            normalization_rule_name="nmt_nfkc_cf" if lowercase else "identity",
             byte_fallback=byte_fallback,
             character_coverage=1.0 if byte_fallback else 0.9995,
             pad_id=0,

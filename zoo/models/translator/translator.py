@@ -93,14 +93,24 @@ class Translator(keras_hub.models.Seq2SeqLM):
         encoded = self.backbone.encoder(
             {key: inputs[key] for key in ("encoder_token_ids", "encoder_padding_mask")}
         )
-        source = {**encoded, "padding_mask": inputs["encoder_padding_mask"]}
+        source = {
+            **encoded,
+            "padding_mask": inputs["encoder_padding_mask"],
+            "length_limits": inputs["length_limits"],
+        }
         cache = {"states": source.pop("states"), "source": source}
         prompt = inputs["decoder_token_ids"]
+
+        # An answer that has reached its limit can only end.
+        end = self.preprocessor.tokenizer.end_token_id
+        last_logits = ops.where(ops.arange(self.backbone.vocabulary_size) == end, 0.0, -1e9)
 
         def next(prompt, cache, index):
             tokens = ops.take(prompt, index - 1, axis=1)
             hidden, cache = self.backbone.decode_step(tokens, cache)
-            return self.backbone.token_embedding(hidden, reverse=True), hidden, cache
+            logits = self.backbone.token_embedding(hidden, reverse=True)
+            full = index >= cache["source"]["length_limits"]
+            return ops.where(full[:, None], last_logits, logits), hidden, cache
 
         return {
             "decoder_token_ids": self.sampler(

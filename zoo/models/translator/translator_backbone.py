@@ -17,7 +17,10 @@ class TranslatorBackbone(keras_hub.models.Backbone):
 
     The decoder starts from `tanh(W mean(encoder))`, one such product a state, and attends from
     its top layer: a score for every source position, the weighted mean `c_t` of the encoder's
-    outputs, and `h~_t = tanh(W [c_t; h_t])` (Luong et al. 2015, equation 5).
+    outputs, and `h~_t = tanh(W [c_t; h_t])` (Luong et al. 2015, equation 5). The mean is also
+    taken of the source's embeddings and stands in `c_t` beside that of the outputs, so that a
+    word can be told or copied from the word it answers (after Nguyen and Chiang 2018,
+    https://arxiv.org/abs/1710.01329).
 
     Args:
         vocabulary_size: int, number of subwords.
@@ -100,8 +103,9 @@ class TranslatorBackbone(keras_hub.models.Backbone):
         decoder_token_ids = keras.Input((None,), dtype="int32", name="decoder_token_ids")
         decoder_padding_mask = keras.Input((None,), dtype="bool", name="decoder_padding_mask")
 
-        memory = recurrent_stack(
-            embedding_dropout(token_embedding(encoder_token_ids)),
+        source = embedding_dropout(token_embedding(encoder_token_ids))
+        encoded = recurrent_stack(
+            source,
             encoder_padding_mask,
             architecture=architecture,
             bidirectional=bidirectional,
@@ -111,8 +115,9 @@ class TranslatorBackbone(keras_hub.models.Backbone):
             name="encoder",
             **layer,
         )
-        keys = key(memory)
-        summary = SequencePooling("mean", name="summary", **layer)(memory, encoder_padding_mask)
+        memory = ops.concatenate([encoded, source], axis=-1)
+        keys = key(encoded)
+        summary = SequencePooling("mean", name="summary", **layer)(encoded, encoder_padding_mask)
         states = [[bridge(summary) for bridge in row] for row in bridges]
 
         x = embedding_dropout(token_embedding(decoder_token_ids))

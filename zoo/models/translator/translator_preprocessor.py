@@ -2,6 +2,7 @@
 
 import keras
 import keras_hub
+import numpy as np
 
 from zoo.models.tokenizer import SubwordTokenizer
 from zoo.models.translator.translator_backbone import TranslatorBackbone
@@ -54,14 +55,22 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
         Args:
             x: list of str.
-            sequence_length: int or None, the most subwords of an answer. By default twice the
-                longest source and 16 more, at most the preprocessor's `sequence_length`.
+            sequence_length: int or None, the most subwords of an answer. By default half as
+                many again as its source has, and 5 more, so that a translation that goes round
+                in circles ends.
         """
         x = self._source(x)
-        longest = x["encoder_token_ids"].shape[1]
-        length = sequence_length or min(2 * longest + 16, self.max_length)
-        prompt, _ = self.tokenizer.pack([""] * len(x["encoder_token_ids"]), start=True)
-        return {**x, "decoder_token_ids": keras.ops.pad(prompt, [[0, 0], [0, length]])}
+        if sequence_length is None:
+            limits = np.ceil(1.5 * x["encoder_padding_mask"].sum(axis=1)).astype("int32") + 5
+        else:
+            limits = np.full(len(x["encoder_token_ids"]), sequence_length, "int32")
+        prompt, _ = self.tokenizer.pack([""] * len(limits), start=True)
+        room = limits.max(initial=1)
+        return {
+            **x,
+            "decoder_token_ids": np.pad(prompt, [[0, 0], [0, room]]),
+            "length_limits": limits,
+        }
 
     def generate_postprocess(self, x):
         """Token ids `[batch, time]`, cut at `</s>`, as a list of str."""

@@ -1,0 +1,316 @@
+"""The native kernels give the numbers of Keras' own layers, or stand aside."""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo.layers import kernels
+from zoo.layers.kernels import build
+
+LAYERS = {
+    "lstm": keras.layers.LSTM,
+    "gru": keras.layers.GRU,
+    "simple_rnn": keras.layers.SimpleRNN,
+}
+SHAPES = [  # batch, time, features, units
+    (1, 1, 1, 1),
+    (1, 20, 3, 130),
+    (2, 1, 5, 16),
+    (3, 7, 1, 33),
+    (7, 5, 19, 16),
+    (19, 6, 8, 21),
+]
+MASKS = {
+    "none": lambda random, batch, time: None,
+    "right": lambda random, batch, time: np.arange(time) < random.integers(0, time + 1, (batch, 1)),
+    "holes": lambda random, batch, time: random.random((batch, time)) < 0.6,
+}
+
+
+@pytest.fixture(autouse=True)
+def native(monkeypatch):
+    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
+        pytest.skip("there is no C++ compiler")
+    monkeypatch.setenv("ZOO_KERNEL", "native")
+
+
+def problem(family, shape, mask="none", seed=0, dtype="float32", **options):
+    """A Keras layer with random weights, its random inputs, and the mask."""
+    random = np.random.default_rng(seed)
+    batch, time, features, units = shape
+    layer = LAYERS[family](units, return_state=True, dtype=dtype, **options)
+    layer.build((batch, time, features))
+    for weight in layer.weights:
+        weight.assign(random.normal(size=weight.shape) * 0.4 / np.sqrt(weight.shape[0]))
+    x = tf.constant(random.normal(size=(batch, time, features)), dtype)
+    states = 2 if family == "lstm" else 1
+    state = [tf.constant(random.normal(size=(batch, units)), dtype) for _ in range(states)]
+    return layer, x, state, MASKS[mask](random, batch, time)
+
+
+def run(family, layer, x, state, mask, weights=None):
+    cell = layer.cell
+    weights = weights or [cell.kernel, cell.recurrent_kernel, cell.bias][: len(layer.weights)]
+    last, outputs, state = kernels.run(
+        family,
+        x,
+        state,
+        mask,
+        **dict(zip(("kernel", "recurrent_kernel", "bias"), weights, strict=False)),
+        activation=layer.activation,
+        recurrent_activation=getattr(layer, "recurrent_activation", "sigmoid"),
+        go_backwards=layer.go_backwards,
+        return_sequences=layer.return_sequences,
+        zero_output_for_mask=layer.zero_output_for_mask,
+    )
+    return [outputs if layer.return_sequences else last, *state]
+
+
+def with_gradients(function, layer, x, state):
+    """The results of `function` and the gradients of a random sum of them to all that goes in."""
+    sources = [x, *state, *(weight.value for weight in layer.trainable_weights)]
+    with tf.GradientTape() as tape:
+        tape.watch([x, *state])
+        results = function()
+        random = np.random.default_rng(1)
+        loss = tf.add_n([tf.reduce_sum(r * random.normal(size=r.shape)) for r in results])
+    return [*results, *tape.gradient(loss, sources, unconnected_gradients="zero")]
+
+
+def assert_close(got, expected, tolerance=1e-5):
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected, strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1e-30, np.abs(b).max()))
+
+
+@pytest.mark.parametrize("family", LAYERS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("mask", MASKS)
+def test_outputs_and_gradients_are_those_of_keras(family, shape, mask):
+    seed = sum(shape) + len(mask)
+    options = {
+        "return_sequences": bool(seed % 2),
+        "go_backwards": bool(seed // 2 % 2),
+        "zero_output_for_mask": bool(seed // 4 % 2),
+        "use_bias": seed % 5 > 0,
+    }
+    layer, x, state, mask = problem(family, shape, mask, seed, **options)
+    with_keras = lambda: layer(x, initial_state=state, mask=mask)
+    with_kernel = lambda: run(family, layer, x, state, mask)
+    expected = with_gradients(with_keras, layer, x, state)
+    assert_close(with_gradients(with_kernel, layer, x, state), expected)
+
+
+@pytest.mark.parametrize("family", LAYERS)
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "linear"])
+def test_other_activations_are_those_of_keras(family, activation):
+    layer, x, state, mask = problem(family, (3, 4, 5, 18), "holes", activation=activation)
+    expected = with_gradients(lambda: layer(x, initial_state=state, mask=mask), layer, x, state)
+    got = with_gradients(lambda: run(family, layer, x, state, mask), layer, x, state)
+    assert_close(got, expected)
+
+
+@pytest.mark.parametrize("family", LAYERS)
+def test_gradients_are_finite_differences(family):
+    layer, x, state, mask = problem(family, (2, 3, 2, 5), "holes", dtype="float64")
+    arguments = [x, *state, *(tf.constant(w.numpy()) for w in layer.weights)]
+
+    def loss(x, *rest):
+        state, weights = list(rest[: -len(layer.weights)]), list(rest[-len(layer.weights) :])
+        results = run(family, layer, x, state, mask, weights)
+        return tf.add_n([tf.reduce_sum(tf.sin(r)) for r in results])
+
+    analytic, numeric = tf.test.compute_gradient(loss, arguments, delta=1e-5)
+    assert_close(analytic, numeric, tolerance=1e-8)
+
+
+@pytest.mark.parametrize("family", LAYERS)
+def test_a_swapped_gate_is_noticed(family):
+    if family == "simple_rnn":
+        pytest.skip("it has no gates")
+    layer, x, state, _ = problem(family, (2, 3, 4, 6))
+    expected = layer(x, initial_state=state)
+    gates = {"lstm": [1, 0, 2, 3], "gru": [1, 0, 2]}[family]
+    for weight in layer.weights:
+        blocks = np.split(weight.numpy(), len(gates), axis=-1)
+        weight.assign(np.concatenate([blocks[g] for g in gates], axis=-1))
+    with pytest.raises(AssertionError):
+        assert_close(run(family, layer, x, state, None), expected)
+
+
+@pytest.mark.parametrize("family", LAYERS)
+def test_every_call_gives_the_same_bits(family):
+    layer, x, state, mask = problem(family, (9, 30, 20, 70), "right", return_sequences=True)
+    call = lambda: with_gradients(lambda: run(family, layer, x, state, mask), layer, x, state)
+    first = call()
+    for _ in range(5):
+        for a, b in zip(first, call(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_calls_from_two_threads_do_not_disturb_each_other():
+    problems = [
+        ("lstm", problem("lstm", (1, 50, 64, 200), return_sequences=True)),
+        ("gru", problem("gru", (16, 20, 30, 70), "right", return_sequences=True)),
+    ]
+    gradients = lambda family, p: with_gradients(lambda: run(family, *p), p[0], p[1], p[2])
+    expected = [gradients(*each) for each in problems]
+    failures = []
+
+    def work(index):
+        for _ in range(10):
+            try:
+                assert_close(gradients(*problems[index]), expected[index], tolerance=0)
+            except Exception as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(index % 2,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def several_results():
+    """Results of rows split over threads, and of units."""
+    lstm = problem("lstm", (9, 30, 20, 70), "right", return_sequences=True)
+    gru = problem("gru", (1, 40, 64, 200), return_sequences=True)
+    return [
+        np.asarray(result)
+        for family, p in (("lstm", lstm), ("gru", gru))
+        for result in with_gradients(lambda family=family, p=p: run(family, *p), *p[:3])
+    ]
+
+
+def test_one_thread_gives_what_all_give(tmp_path):
+    script = (
+        "import sys, numpy, tensorflow\n"
+        "tensorflow.config.threading.set_intra_op_parallelism_threads(1)\n"
+        "from test_kernels import several_results\n"
+        "numpy.savez(sys.argv[1], *several_results())\n"
+    )
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    file = tmp_path / "one.npz"
+    subprocess.run(
+        [sys.executable, "-c", script, str(file)],
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+    )
+    one = np.load(file)
+    assert_close(several_results(), [one[name] for name in one.files], 1e-6)
+
+
+def test_a_graph_takes_any_batch_and_length():
+    layer, x, _, _ = problem("lstm", (4, 6, 3, 10), return_sequences=True)
+    run_all = tf.function(
+        lambda x, mask: run("lstm", layer, x, [tf.zeros((tf.shape(x)[0], 10))] * 2, mask)[0],
+        input_signature=[tf.TensorSpec([None, None, 3]), tf.TensorSpec([None, None], tf.bool)],
+    )
+    for part in (x, x[:2, :3]):
+        mask = tf.ones(part.shape[:2], tf.bool)
+        assert_close([run_all(part, mask)], [layer(part, mask=mask)[0]])
+
+
+def test_a_function_traced_without_a_tape_has_gradients():
+    layer, x, state, _ = problem("gru", (4, 6, 3, 10))
+    expected = with_gradients(lambda: layer(x, initial_state=state), layer, x, state)
+    traced = tf.function(lambda x, state: run("gru", layer, x, state, None))
+    traced(x, state)
+    assert_close(with_gradients(lambda: traced(x, state), layer, x, state), expected)
+
+
+def test_inference_saves_nothing_for_a_gradient():
+    layer, x, state, _ = problem("lstm", (4, 6, 3, 10))
+    graph = tf.function(lambda x: run("lstm", layer, x, state, None)).get_concrete_function(x).graph
+    (op,) = [op for op in graph.get_operations() if op.type == "ZooRecurrence"]
+    assert not op.get_attr("save")
+
+
+def test_a_saved_model_runs(tmp_path):
+    layer, x, state, _ = problem("lstm", (4, 6, 3, 10))
+    module = tf.Module()
+    module.weights = [tf.Variable(w.numpy()) for w in layer.weights]
+    module.call = tf.function(lambda x: run("lstm", layer, x, state, None, module.weights)[0])
+    expected = module.call(x)
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    assert_close([loaded.call(x)], [expected])
+
+
+def test_xla_half_precision_and_unknown_activations_are_declined():
+    reason = kernels.decline_reason
+    x = tf.zeros((2, 3, 4))
+    assert reason("lstm", x) is None
+    assert reason("lstm", tf.cast(x, tf.bfloat16)) == "the data type is bfloat16"
+    assert "hard_sigmoid" in reason("lstm", x, recurrent_activation="hard_sigmoid")
+    assert reason("peephole", x) == "there is no kernel for peephole"
+    seen = []
+    tf.function(lambda: seen.append(reason("lstm", x)), jit_compile=True)()
+    assert seen == ["XLA compiles this"]
+
+
+def test_zoo_kernel_chooses(monkeypatch):
+    x = tf.zeros((2, 3, 4))
+    monkeypatch.setenv("ZOO_KERNEL", "keras")
+    assert kernels.decline_reason("lstm", x) == "ZOO_KERNEL=keras"
+    assert not kernels.available()
+    monkeypatch.setenv("ZOO_KERNEL", "cuda")
+    with pytest.raises(ValueError, match="auto, native, keras; received: 'cuda'"):
+        kernels.available()
+
+
+@pytest.fixture
+def nothing_loaded(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(kernels, "_ops", None)
+    monkeypatch.setattr(kernels, "_failure", None)
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_without_a_compiler_keras_runs_and_it_is_said_once(monkeypatch, caplog):
+    monkeypatch.setenv("CXX", "/bin/false")
+    monkeypatch.setenv("ZOO_KERNEL", "auto")
+    layer, x, state, _ = problem("lstm", (2, 3, 4, 5))
+    with caplog.at_level(logging.WARNING, "zoo"):
+        for _ in range(2):
+            cell = layer.cell
+            weights = {"kernel": cell.kernel, "recurrent_kernel": cell.recurrent_kernel}
+            assert kernels.run("lstm", x, state, **weights) is None
+    (record,) = caplog.records
+    assert "Keras runs instead: the C++ compiler failed (/bin/false)" in record.getMessage()
+    monkeypatch.setenv("ZOO_KERNEL", "native")
+    with pytest.raises(RuntimeError, match="/bin/false"):
+        run("lstm", layer, x, state, None)
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_the_compiler_runs_once_for_a_cache(monkeypatch, tmp_path):
+    compiler = tmp_path / "compiler"
+    compiler.write_text(
+        "#!/bin/sh\n"
+        'for word; do if [ "$before" = -o ]; then echo >> "$word"; echo >> "$0.runs"; fi; '
+        'before="$word"; done\n'
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    assert build.build() == build.build()
+    assert (tmp_path / "compiler.runs").read_text().count("\n") == 1
+    assert [path.suffix for path in tmp_path.iterdir()].count(".so") == 1
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(build.BuildError, match="cannot write"):
+        build.build()

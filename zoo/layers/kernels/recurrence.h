@@ -1,0 +1,951 @@
+// LSTM, GRU and SimpleRNN over whole sequences, forward and backward, free of TensorFlow.
+//
+// Rows of a batch are independent, so each thread takes some rows and runs them through time alone.
+// Where there are too few rows, the threads share the units instead and meet at every step.
+// Masked steps are left out: a row is the list of its real steps, and rows that end early drop out
+// of the products.
+//
+// Gate columns live in panels: panel p holds, side by side, one vector for each gate of the units
+// p L ... p L + L - 1 (for SimpleRNN, some vectors of units), so that one tile of registers has all
+// that these units need. Columns past the last unit are zero weights.
+
+#ifndef ZOO_LAYERS_KERNELS_RECURRENCE_H_
+#define ZOO_LAYERS_KERNELS_RECURRENCE_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <numeric>
+#include <type_traits>
+#include <vector>
+
+#include "simd.h"
+#include "threads.h"
+
+namespace zoo {
+
+enum class Family { kLSTM, kGRU, kSimpleRNN };
+
+struct Problem {
+  Family family;
+  int64_t batch, time, input, units;
+  Activation activation = Activation::kTanh;
+  Activation recurrent_activation = Activation::kSigmoid;
+  bool go_backwards = false;
+  bool zero_output_for_mask = false;
+  bool return_sequences = true;
+
+  int gates() const {
+    return family == Family::kLSTM ? 4 : family == Family::kGRU ? 3 : 1;
+  }
+};
+
+// Layouts are Keras': x [batch, time, input], kernel [input, gates units], recurrent [units,
+// gates units], bias [gates units] or, for GRU, [2, 3 units]. Null: no bias, mask or cell state.
+template <class T>
+struct ForwardArguments {
+  const T *x, *kernel, *recurrent, *bias, *h0, *c0;
+  const bool* mask;
+  T* outputs;  // [batch, time, units], null unless sequences are returned
+  T *last, *h, *c;
+  T* saved;  // [time, batch, saved_width], null when no gradient will be asked for
+};
+
+template <class T>
+struct BackwardArguments {
+  const T *x, *kernel, *recurrent, *h0, *c0;
+  const bool* mask;
+  const T *outputs, *saved;
+  const T *d_outputs, *d_last, *d_h, *d_c;
+  T *d_x, *d_kernel, *d_recurrent, *d_bias, *d_h0, *d_c0;
+};
+
+// Memory aligned to a cache line, not initialised.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(int64_t size)
+      : data_(static_cast<T*>(::operator new(size * sizeof(T) + 64, std::align_val_t(64)))) {}
+  T* get() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { ::operator delete(p, std::align_val_t(64)); }
+  };
+  std::unique_ptr<T, Free> data_;
+};
+
+inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The rows of b that the nearest cache holds.
+template <class T, int W>
+constexpr int64_t kBlockRows = 32768 / (W * kVectorBytes);
+
+// The rows of a product's tile: as many as leave registers for a row of W vectors and a broadcast.
+// Few for double, which is there to check gradients, so that it compiles soon.
+template <class T, int W>
+constexpr int kTileRows = sizeof(T) == 8     ? 2
+                          : kRegisters == 16 ? (W == 4 ? 2 : W == 3 ? 3 : 4)
+                          : W == 3           ? 8
+                                             : 6;
+
+// How many vectors wide a panel of n plain columns is best.
+template <class T>
+int panel_vectors(int64_t n) {
+  const int64_t vectors = divide_up(n, kLanes<T>);
+  int best = 4;
+  for (int v = 3; v >= 1; --v) {
+    if (divide_up(vectors, v) * v < divide_up(vectors, best) * best) best = v;
+  }
+  return best;
+}
+
+// out[r][W L] = init[r][W L] + sum over k of a[r][k] b[k][W L], or with kTransposed of a[k][r].
+// One tile: R rows whose sums stay in registers. A null init is zero.
+template <class T, int R, int W, bool kTransposed>
+ZOO_INLINE void product_tile(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t depth,
+                             const T* init, int64_t ldi, T* out, int64_t ldo, const T* ahead) {
+  constexpr int L = kLanes<T>;
+  // The weights' gradients, long sums, are sums of sums, which round less: init comes last.
+  const bool first = init != nullptr && !kTransposed, last = init != nullptr && kTransposed;
+  Vector<T> sum[R][W];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < W; ++v) {
+      sum[r][v] = first ? load(init + r * ldi + v * L) : Vector<T>{};
+    }
+  }
+#pragma GCC unroll 2
+  for (int64_t k = 0; k < depth; ++k) {
+    Vector<T> row[W];
+    __builtin_prefetch(ahead + k * L, 0, 2);
+#pragma GCC unroll 8
+    for (int v = 0; v < W; ++v) row[v] = load(b + k * ldb + v * L);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Vector<T> scalar = broadcast(kTransposed ? a[k * lda + r] : a[r * lda + k]);
+#pragma GCC unroll 8
+      for (int v = 0; v < W; ++v) sum[r][v] += scalar * row[v];
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < W; ++v) {
+      if (last) sum[r][v] += load(init + r * ldi + v * L);
+      store(out + r * ldo + v * L, sum[r][v]);
+    }
+  }
+}
+
+// All rows, in tiles of nearly equal height, and in blocks of b that stay in the nearest cache.
+template <class T, int W, bool kTransposed>
+__attribute__((noinline)) void product(int64_t rows, const T* a, int64_t lda, const T* b,
+                                       int64_t ldb, int64_t depth, const T* init, int64_t ldi,
+                                       T* out, int64_t ldo) {
+  constexpr int M = kTileRows<T, W>;
+  const int64_t tiles = divide_up(rows, M);
+  const int64_t blocks = tiles == 1 || depth == 0 ? 1 : divide_up(depth, kBlockRows<T, W>);
+  for (int64_t k = 0; k < blocks; ++k) {
+    const int64_t from = depth * k / blocks, n = depth * (k + 1) / blocks - from;
+    for (int64_t i = 0; i < tiles; ++i) {
+      const int64_t first = rows * i / tiles, count = rows * (i + 1) / tiles - first;
+      const T* a_tile = kTransposed ? a + from * lda + first : a + first * lda + from;
+      const T* b_tile = b + from * ldb;
+      T* out_tile = out + first * ldo;
+      const T* init_tile = k > 0 ? out_tile : init == nullptr ? nullptr : init + first * ldi;
+      const int64_t ldi_tile = k > 0 ? ldo : ldi;
+      // While the tiles go over this block, the next one is fetched, a line at a time.
+      const T* ahead = b_tile + n * ldb + i * n * kLanes<T>;
+      switch (count) {
+#define ZOO_CASE(R)                                                                          \
+  case R:                                                                                    \
+    if constexpr (R <= M) {                                                                  \
+      product_tile<T, R, W, kTransposed>(a_tile, lda, b_tile, ldb, n, init_tile, ldi_tile,   \
+                                         out_tile, ldo, ahead);                              \
+    }                                                                                        \
+    break;
+        ZOO_CASE(1)
+        ZOO_CASE(2)
+        ZOO_CASE(3)
+        ZOO_CASE(4)
+        ZOO_CASE(5)
+        ZOO_CASE(6)
+        ZOO_CASE(7)
+        ZOO_CASE(8)
+#undef ZOO_CASE
+      }
+    }
+  }
+}
+
+template <bool kTransposed, class T>
+void product(int vectors, int64_t rows, const T* a, int64_t lda, const T* b, int64_t ldb,
+             int64_t depth, const T* init, int64_t ldi, T* out, int64_t ldo) {
+  constexpr auto fixed = [](auto w) {
+    return &product<T, decltype(w)::value, kTransposed>;
+  };
+  using std::integral_constant;
+  const auto fn = vectors == 1   ? fixed(integral_constant<int, 1>())
+                  : vectors == 2 ? fixed(integral_constant<int, 2>())
+                  : vectors == 3 ? fixed(integral_constant<int, 3>())
+                                 : fixed(integral_constant<int, 4>());
+  fn(rows, a, lda, b, ldb, depth, init, ldi, out, ldo);
+}
+
+// The real steps of each row of the batch, in the order in which they are taken.
+class Schedule {
+ public:
+  Schedule(const Problem& problem, const bool* mask)
+      : time_(problem.time), backwards_(problem.go_backwards), masked_(mask != nullptr) {
+    length_.assign(problem.batch, static_cast<int32_t>(time_));
+    if (!masked_) return;
+    steps_.resize(problem.batch * time_);
+    for (int64_t b = 0; b < problem.batch; ++b) {
+      int32_t count = 0;
+      for (int64_t t = 0; t < time_; ++t) {
+        if (mask[b * time_ + input_time(t)]) steps_[b * time_ + count++] = t;
+      }
+      length_[b] = count;
+    }
+  }
+
+  bool masked() const { return masked_; }
+  int32_t length(int64_t b) const { return length_[b]; }
+  // The output's time of row b's step s; time() for the step after the last.
+  int64_t time_of(int64_t b, int64_t s) const {
+    if (!masked_) return s;
+    return s < length_[b] ? steps_[b * time_ + s] : time_;
+  }
+  int64_t input_time(int64_t t) const { return backwards_ ? time_ - 1 - t : t; }
+
+ private:
+  int64_t time_;
+  bool backwards_, masked_;
+  std::vector<int32_t> length_, steps_;
+};
+
+// Some rows of the batch, the longest first, so that those still running are always a prefix.
+class Share {
+ public:
+  Share(const Schedule& schedule, std::vector<int64_t> rows) : rows_(std::move(rows)) {
+    std::stable_sort(rows_.begin(), rows_.end(), [&](int64_t a, int64_t b) {
+      return schedule.length(a) > schedule.length(b);
+    });
+    steps_ = rows_.empty() ? 0 : schedule.length(rows_[0]);
+    active_.resize(steps_ + 1);
+    int64_t n = size();
+    for (int64_t s = 0; s <= steps_; ++s) {
+      while (n > 0 && schedule.length(rows_[n - 1]) <= s) --n;
+      active_[s] = n;
+    }
+  }
+
+  int64_t size() const { return static_cast<int64_t>(rows_.size()); }
+  int64_t row(int64_t j) const { return rows_[j]; }
+  int64_t steps() const { return steps_; }
+  int64_t active(int64_t s) const { return active_[s]; }
+
+  // The end of a run of steps from s that has at least `target` rows, or all that are left.
+  int64_t run_end(int64_t s, int64_t target, int64_t* count) const {
+    for (*count = 0; s < steps_ && *count < target; ++s) *count += active_[s];
+    return s;
+  }
+
+ private:
+  std::vector<int64_t> rows_;
+  int64_t steps_;
+  std::vector<int64_t> active_;
+};
+
+// Rows dealt out by length, to and fro, so that all shares have about the same number of steps.
+inline std::vector<Share> deal(const Schedule& schedule, int64_t batch, int shares) {
+  std::vector<int64_t> order(batch);
+  std::iota(order.begin(), order.end(), 0);
+  std::vector<std::vector<int64_t>> hands(shares);
+  if (schedule.masked()) {
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      return schedule.length(a) > schedule.length(b);
+    });
+    for (int64_t i = 0; i < batch; ++i) {
+      const int64_t k = i % (2 * shares);
+      hands[k < shares ? k : 2 * shares - 1 - k].push_back(order[i]);
+    }
+  } else {
+    for (int64_t k = 0; k < shares; ++k) {
+      hands[k].assign(order.begin() + batch * k / shares, order.begin() + batch * (k + 1) / shares);
+    }
+  }
+  std::vector<Share> result;
+  for (auto& hand : hands) result.emplace_back(schedule, std::move(hand));
+  return result;
+}
+
+template <class T, Family kFamily>
+class Recurrence {
+ public:
+  static constexpr bool kLstm = kFamily == Family::kLSTM;
+  static constexpr bool kGru = kFamily == Family::kGRU;
+  static constexpr bool kGated = kLstm || kGru;
+  static constexpr int L = kLanes<T>;
+  static constexpr int kSavedVectors = kLstm ? 5 : kGru ? 4 : 0;
+  using Vec = Vector<T>;
+
+  Recurrence(const Problem& problem, const Pool& pool)
+      : p_(problem),
+        pool_(pool),
+        vectors_(kGated ? problem.gates() : panel_vectors<T>(problem.units)),
+        panel_(vectors_ * L),
+        panel_units_(kGated ? L : panel_),
+        panels_(divide_up(problem.units, panel_units_)),
+        padded_units_(panels_ * panel_units_),
+        width_(panels_ * panel_) {
+    const double products = 2.0 * p_.batch * p_.time * width_ * (p_.input + p_.units);
+    threads_ = products < 2e6 ? 1 : pool.threads;
+    // Weights that a core cannot keep near are better read half by each than whole by all.
+    const int64_t most_rows = width_ * p_.units * sizeof(T) > (1 << 20) ? 32 : 4;
+    split_units_ = threads_ > 1 && p_.batch < most_rows * threads_ && panels_ > 1;
+    const int64_t most_shares = split_units_ ? 1 : std::min<int64_t>(threads_, p_.batch);
+    shares_ = static_cast<int>(std::max<int64_t>(1, most_shares));
+  }
+
+  // For each step and row: every panel's gates and states, then h where no output keeps it.
+  int64_t saved_width() const {
+    return panels_ * kSavedVectors * L + (p_.return_sequences ? 0 : padded_units_);
+  }
+
+  void forward(const ForwardArguments<T>& a) const {
+    const Schedule schedule(p_, a.mask);
+    const std::vector<Share> shares = deal(schedule, p_.batch, shares_);
+    Buffer<T> kernel(width_ * p_.input), recurrent(width_ * p_.units), bias(width_),
+        recurrent_bias(width_);
+    parallel(pool_, pieces(width_ * (p_.input + p_.units)), [&](int i, int n) {
+      const int64_t from = panels_ * i / n, to = panels_ * (i + 1) / n;
+      pack(a.kernel, p_.input, from, to, kernel.get());
+      pack(a.recurrent, p_.units, from, to, recurrent.get());
+      pack_bias(a.bias, from, to, bias.get(), recurrent_bias.get());
+    });
+
+    const int64_t target = std::max<int64_t>(128, (512 << 10) / (width_ * sizeof(T)));
+    const int members = split_units_ ? threads_ : shares_;
+    std::vector<Forward> works(members);
+    Buffer<T> state;
+    for (int k = 0; k < members; ++k) {
+      const Share& share = shares[split_units_ ? 0 : k];
+      const int64_t rows = std::max<int64_t>(1, share.size());
+      const int64_t chunk = std::min(target + rows, rows * p_.time);
+      Forward& work = works[k];
+      work.a = &a;
+      work.schedule = &schedule;
+      work.share = &share;
+      work.kernel = kernel.get();
+      work.recurrent = recurrent.get();
+      work.bias = bias.get();
+      work.recurrent_bias = recurrent_bias.get();
+      work.target = target;
+      work.x = Buffer<T>(chunk * ld(p_.input));
+      work.projected = Buffer<T>(chunk * ld(width_));
+      work.products = Buffer<T>(rows * panel_);
+      if (!split_units_ || k == 0) work.state = Buffer<T>(3 * rows * ld(padded_units_));
+      work.shared_state = works[split_units_ ? 0 : k].state.get();
+    }
+    run(works, [&](Forward& work, Team& team, int member, int members) {
+      run_forward(work, team, member, members);
+    });
+  }
+
+  void backward(const BackwardArguments<T>& a) const {
+    const Schedule schedule(p_, a.mask);
+    const std::vector<Share> shares = deal(schedule, p_.batch, shares_);
+    const Panels to_h = panels(p_.units), to_x = panels(p_.input);
+    Buffer<T> kernel(to_x.padded * width_), recurrent(to_h.padded * width_);
+    parallel(pool_, pieces(width_ * (p_.input + p_.units)), [&](int i, int n) {
+      pack_transposed(a.kernel, p_.input, to_x, i, n, kernel.get());
+      pack_transposed(a.recurrent, p_.units, to_h, i, n, recurrent.get());
+    });
+
+    const int64_t target = std::max<int64_t>(256, (512 << 10) / (width_ * sizeof(T)));
+    const int members = split_units_ ? threads_ : shares_;
+    std::vector<Backward> works(members);
+    for (int k = 0; k < members; ++k) {
+      const Share& share = shares[split_units_ ? 0 : k];
+      const bool owner = !split_units_ || k == 0;
+      const int64_t rows = std::max<int64_t>(1, share.size());
+      const int64_t chunk = std::min(target + rows, rows * p_.time);
+      Backward& work = works[k];
+      work.a = &a;
+      work.schedule = &schedule;
+      work.share = &share;
+      work.kernel = kernel.get();
+      work.recurrent = recurrent.get();
+      work.to_x = to_x;
+      work.to_h = to_h;
+      work.target = target;
+      work.history = Buffer<T>(chunk * ld(history_width()));
+      work.products = Buffer<T>(chunk * to_x.vectors * L);
+      if (owner) {
+        work.state = Buffer<T>(2 * rows * ld(to_h.padded));
+        work.gates = Buffer<T>((kGru ? 2 : 1) * chunk * ld(width_));
+        work.sums = Buffer<T>(history_width() * width_);
+      }
+      const Backward& shared = works[owner ? k : 0];
+      work.shared_state = shared.state.get();
+      work.shared_gates = shared.gates.get();
+      work.shared_gates_h = shared.gates.get() + (kGru ? chunk * ld(width_) : 0);
+      work.shared_sums = shared.sums.get();
+    }
+    run(works, [&](Backward& work, Team& team, int member, int members) {
+      run_backward(work, team, member, members);
+    });
+    parallel(pool_, pieces(width_ * history_width()), [&](int i, int n) {
+      const int64_t rows = history_width();
+      for (int64_t m = rows * i / n; m < rows * (i + 1) / n; ++m) write_sum(a, works, m);
+    });
+  }
+
+ private:
+  // The panels of a product whose columns are inputs or units.
+  struct Panels {
+    int vectors;
+    int64_t count, padded;
+  };
+
+  static Panels panels(int64_t n) {
+    const int vectors = panel_vectors<T>(n);
+    const int64_t count = divide_up(n, vectors * L);
+    return {vectors, count, count * vectors * L};
+  }
+
+  struct Backward {
+    const BackwardArguments<T>* a;
+    const Schedule* schedule;
+    const Share* share;
+    const T *kernel, *recurrent;
+    Panels to_x, to_h;
+    int64_t target;
+    Buffer<T> history, products, state, gates, sums;
+    T *shared_state, *shared_gates, *shared_gates_h, *shared_sums;
+  };
+
+  // What the gates' gradients are multiplied with for the weights' gradients, side by side:
+  // x, 1, the previous h and, for GRU's second bias, 1.
+  int64_t history_width() const { return p_.input + 1 + p_.units + (kGru ? 1 : 0); }
+
+  struct Forward {
+    const ForwardArguments<T>* a;
+    const Schedule* schedule;
+    const Share* share;
+    const T *kernel, *recurrent, *bias, *recurrent_bias;
+    int64_t target;
+    Buffer<T> x, projected, products, state;
+    T* shared_state;
+  };
+
+  // A row's stride: odd in cache lines, so that the same column of many rows is not one cache set.
+  static int64_t ld(int64_t n) {
+    constexpr int64_t line = 64 / sizeof(T);
+    return (divide_up(n, line) | 1) * line;
+  }
+
+  int pieces(int64_t work) const {
+    return work < (1 << 15) ? 1 : static_cast<int>(std::min<int64_t>(threads_, panels_));
+  }
+
+  template <class F>
+  static void parallel(const Pool& pool, int n, const F& fn) {
+    zoo::parallel(pool, n, [&](int i) { fn(i, n); });
+  }
+
+  template <class Work, class F>
+  void run(std::vector<Work>& works, const F& fn) const {
+    if (split_units_) {
+      together(pool_, threads_, [&](Team& team, int member) {
+        fn(works[member], team, member, team.size());
+      });
+    } else {
+      zoo::parallel(pool_, shares_, [&](int k) {
+        Team alone;
+        fn(works[k], alone, 0, 1);
+      });
+    }
+  }
+
+  // The weight column of a place in a panel, or -1.
+  int64_t column(int64_t panel, int v, int l) const {
+    const int64_t unit = panel * panel_units_ + (kGated ? l : v * L + l);
+    if (unit >= p_.units) return -1;
+    return kGated ? v * p_.units + unit : unit;
+  }
+
+  void pack(const T* weights, int64_t rows, int64_t from, int64_t to, T* packed) const {
+    const int64_t columns = p_.gates() * p_.units;
+    for (int64_t p = from; p < to; ++p) {
+      for (int64_t k = 0; k < rows; ++k) {
+        for (int v = 0; v < vectors_; ++v) {
+          T* out = packed + ((p * rows + k) * vectors_ + v) * L;
+          const int64_t first = column(p, v, 0);
+          const int64_t n =
+              first < 0 ? 0 : std::min<int64_t>(L, p_.units - (kGated ? p * L : first));
+          if (n == L) {
+            store(out, load(weights + k * columns + first));
+          } else {
+            for (int l = 0; l < L; ++l) out[l] = l < n ? weights[k * columns + first + l] : T(0);
+          }
+        }
+      }
+    }
+  }
+
+  void pack_bias(const T* bias, int64_t from, int64_t to, T* packed, T* recurrent) const {
+    for (int64_t p = from; p < to; ++p) {
+      for (int v = 0; v < vectors_; ++v) {
+        for (int l = 0; l < L; ++l) {
+          const int64_t c = bias == nullptr ? -1 : column(p, v, l);
+          T* at = packed + (p * vectors_ + v) * L + l;
+          *at = c < 0 ? T(0) : bias[c];
+          if constexpr (kGru) {
+            const T second = c < 0 ? T(0) : bias[3 * p_.units + c];
+            if (v < 2) *at += second;
+            if (v == 2) recurrent[p * L + l] = second;
+          }
+        }
+      }
+    }
+  }
+
+  void run_forward(Forward& w, Team& team, int member, int members) const {
+    const ForwardArguments<T>& a = *w.a;
+    const Schedule& schedule = *w.schedule;
+    const Share& share = *w.share;
+    const int64_t from = panels_ * member / members, to = panels_ * (member + 1) / members;
+    const int64_t unit0 = from * panel_units_, unit1 = std::min(p_.units, to * panel_units_);
+    const int64_t units = unit1 - unit0, rows = share.size();
+    const int64_t ldx = ld(p_.input), ldw = ld(width_), ldh = ld(padded_units_);
+    T* h = w.shared_state;
+    T* next = h + rows * ldh;
+    T* c = next + rows * ldh;
+    T* x = w.x.get();
+    T* projected = w.projected.get();
+    T* products = w.products.get();
+    if (units <= 0) {  // nothing to compute, but the others wait at the barriers
+      team.meet();
+      for (int64_t s = 0; s < share.steps(); ++s) team.meet();
+      return;
+    }
+
+    for (int64_t j = 0; j < rows; ++j) {
+      const int64_t b = share.row(j);
+      const size_t bytes = units * sizeof(T);
+      std::memcpy(h + j * ldh + unit0, a.h0 + b * p_.units + unit0, bytes);
+      if constexpr (kLstm) {
+        std::fill(c + j * ldh + unit0, c + j * ldh + to * panel_units_, T(0));
+        std::memcpy(c + j * ldh + unit0, a.c0 + b * p_.units + unit0, bytes);
+      }
+      if (schedule.length(b) == 0) finish(a, schedule, b, h + j * ldh, c + j * ldh, unit0, unit1);
+    }
+    team.meet();
+
+    std::vector<T*> outputs(rows), saved(rows);
+    for (int64_t s0 = 0, s1; s0 < share.steps(); s0 = s1) {
+      int64_t count, m = 0;
+      s1 = share.run_end(s0, w.target, &count);
+      for (int64_t s = s0; s < s1; ++s) {
+        for (int64_t j = 0; j < share.active(s); ++j) {
+          const int64_t b = share.row(j), t = schedule.input_time(schedule.time_of(b, s));
+          std::memcpy(x + m++ * ldx, a.x + (b * p_.time + t) * p_.input, p_.input * sizeof(T));
+        }
+      }
+      for (int64_t p = from; p < to; ++p) {
+        product<false>(vectors_, count, x, ldx, w.kernel + p * p_.input * panel_, panel_, p_.input,
+                       w.bias + p * panel_, 0, projected + p * panel_, ldw);
+      }
+      const T* inputs = projected;
+      for (int64_t s = s0; s < s1; ++s) {
+        const int64_t n = share.active(s);
+        for (int64_t j = 0; j < n; ++j) {
+          const int64_t b = share.row(j);
+          outputs[j] = a.outputs == nullptr
+                           ? nullptr
+                           : a.outputs + (b * p_.time + schedule.time_of(b, s)) * p_.units;
+          saved[j] = a.saved == nullptr ? nullptr : a.saved + (s * p_.batch + b) * saved_width();
+        }
+        for (int64_t p = from; p < to; ++p) {
+          const T* x_panel = inputs + p * panel_;
+          product<false>(vectors_, n, h, ldh, w.recurrent + p * p_.units * panel_, panel_, p_.units,
+                         kGru ? nullptr : x_panel, ldw, products, panel_);
+          activate_gates(w, p, n, x_panel, ldw, c, ldh, products, saved.data());
+          for (int64_t j = 0; j < n; ++j) {
+            step(p, products + j * panel_, h + j * ldh, next + j * ldh, outputs[j], saved[j]);
+          }
+        }
+        inputs += n * ldw;
+        for (int64_t j = share.active(s + 1); j < n; ++j) {
+          finish(a, schedule, share.row(j), next + j * ldh, c + j * ldh, unit0, unit1);
+        }
+        team.meet();
+        std::swap(h, next);
+      }
+    }
+    if (a.outputs != nullptr && schedule.masked()) {
+      for (int64_t j = 0; j < rows; ++j) fill_masked(a, schedule, share.row(j), unit0, units);
+    }
+  }
+
+  // From the products for panel p, in place, what the new h is made of: for LSTM the activated
+  // cell and, last, o; for GRU z and the candidate; for SimpleRNN h itself. Each pass goes over all
+  // rows, because an activation is a long chain of operations and several should be under way.
+  void activate_gates(const Forward& w, int64_t p, int64_t n, const T* x, int64_t ldw, T* c,
+                      int64_t ldc, T* products, T* const* saved) const {
+    const Activation act = p_.activation, gate_act = p_.recurrent_activation;
+    if constexpr (kLstm) {
+      for (int v = 0; v < 4; ++v) {
+        activate_rows(v == 2 ? act : gate_act, n, products + v * L, panel_);
+      }
+      for (int64_t j = 0; j < n; ++j) {
+        T* gates = products + j * panel_;
+        T* cell = c + j * ldc + p * L;
+        const Vec i = load(gates), f = load(gates + L), g = load(gates + 2 * L);
+        const Vec new_cell = f * load(cell) + i * g;
+        store(cell, new_cell);
+        store(gates, new_cell);
+        if (saved[j] != nullptr) {
+          T* keep = saved[j] + p * kSavedVectors * L;
+          store(keep, i);
+          store(keep + L, f);
+          store(keep + 2 * L, g);
+          store(keep + 3 * L, load(gates + 3 * L));
+          store(keep + 4 * L, new_cell);
+        }
+      }
+      activate_rows(act, n, products, panel_);
+    } else if constexpr (kGru) {
+      for (int64_t j = 0; j < n; ++j) {
+        T* gates = products + j * panel_;
+        store(gates, load(gates) + load(x + j * ldw));
+        store(gates + L, load(gates + L) + load(x + j * ldw + L));
+      }
+      for (int v = 0; v < 2; ++v) activate_rows(gate_act, n, products + v * L, panel_);
+      for (int64_t j = 0; j < n; ++j) {
+        T* gates = products + j * panel_;
+        const Vec r = load(gates + L);
+        const Vec inner = load(gates + 2 * L) + load(w.recurrent_bias + p * L);
+        store(gates + L, load(x + j * ldw + 2 * L) + r * inner);
+        if (saved[j] != nullptr) {
+          T* keep = saved[j] + p * kSavedVectors * L;
+          store(keep, load(gates));
+          store(keep + L, r);
+          store(keep + 3 * L, inner);
+        }
+      }
+      activate_rows(act, n, products + L, panel_);
+    } else {
+      for (int v = 0; v < vectors_; ++v) activate_rows(act, n, products + v * L, panel_);
+    }
+  }
+
+  // One row's new h for the units of panel p.
+  ZOO_INLINE void step(int64_t p, const T* gates, const T* h, T* next, T* output, T* saved) const {
+    for (int64_t k = 0; k < panel_units_; k += L) {
+      const int64_t unit = p * panel_units_ + k;
+      const int left = static_cast<int>(std::max<int64_t>(0, p_.units - unit));
+      Vec y;
+      if constexpr (kLstm) {
+        y = load(gates + 3 * L) * load(gates);
+      } else if constexpr (kGru) {
+        const Vec z = load(gates), g = load(gates + L);
+        y = z * load(h + unit) + (1 - z) * g;
+        if (saved != nullptr) store(saved + (p * kSavedVectors + 2) * L, g);
+      } else {
+        y = load(gates + k);
+      }
+      store(next + unit, y);
+      if (output != nullptr && left > 0) store_some(output + unit, y, left);
+      if (saved != nullptr && !p_.return_sequences) {
+        store(saved + panels_ * kSavedVectors * L + unit, y);
+      }
+    }
+  }
+
+  // The last output of a row that has a mask: Keras repeats the last real one, or gives zeros.
+  bool keeps_last(const Schedule& schedule, int64_t b) const {
+    const int64_t length = schedule.length(b);
+    if (length == 0) return false;
+    return !p_.zero_output_for_mask || schedule.time_of(b, length - 1) == p_.time - 1;
+  }
+
+  void finish(const ForwardArguments<T>& a, const Schedule& schedule, int64_t b, const T* h,
+              const T* c, int64_t unit0, int64_t unit1) const {
+    const int64_t at = b * p_.units;
+    std::copy(h + unit0, h + unit1, a.h + at + unit0);
+    if constexpr (kLstm) std::copy(c + unit0, c + unit1, a.c + at + unit0);
+    if (keeps_last(schedule, b)) {
+      std::copy(h + unit0, h + unit1, a.last + at + unit0);
+    } else {
+      std::fill(a.last + at + unit0, a.last + at + unit1, T(0));
+    }
+  }
+
+  void fill_masked(const ForwardArguments<T>& a, const Schedule& schedule, int64_t b,
+                   int64_t unit0, int64_t units) const {
+    const T* previous = nullptr;
+    for (int64_t t = 0, s = 0; t < p_.time; ++t) {
+      T* row = a.outputs + (b * p_.time + t) * p_.units + unit0;
+      if (t == schedule.time_of(b, s)) {
+        ++s;
+        if (!p_.zero_output_for_mask) previous = row;
+      } else if (previous != nullptr) {
+        std::memcpy(row, previous, units * sizeof(T));
+      } else {
+        std::memset(row, 0, units * sizeof(T));
+      }
+    }
+  }
+
+  // packed[q][gate column][n]: the transpose, in panels of its own columns.
+  void pack_transposed(const T* weights, int64_t rows, const Panels& to, int piece, int pieces,
+                       T* packed) const {
+    const int64_t columns = p_.gates() * p_.units, wide = to.vectors * L;
+    for (int64_t q = to.count * piece / pieces; q < to.count * (piece + 1) / pieces; ++q) {
+      for (int64_t n = 0; n < wide; ++n) {
+        T* out = packed + q * width_ * wide + n;
+        const int64_t row = q * wide + n;
+        for (int64_t p = 0; p < panels_; ++p) {
+          for (int v = 0; v < vectors_; ++v) {
+            for (int l = 0; l < L; ++l, out += wide) {
+              const int64_t c = row < rows ? column(p, v, l) : -1;
+              *out = c < 0 ? T(0) : weights[row * columns + c];
+            }
+          }
+        }
+      }
+    }
+  }
+
+  void run_backward(Backward& w, Team& team, int member, int members) const {
+    const BackwardArguments<T>& a = *w.a;
+    const Schedule& schedule = *w.schedule;
+    const Share& share = *w.share;
+    // A member's units are whole panels of the product that makes dh: it makes what it reads.
+    const int64_t q0 = w.to_h.count * member / members, q1 = w.to_h.count * (member + 1) / members;
+    const int64_t wide = w.to_h.vectors * L;
+    const int64_t from = std::min(panels_, q0 * wide / panel_units_);
+    const int64_t to = std::min(panels_, q1 * wide / panel_units_);
+    const int64_t unit0 = q0 * wide, unit1 = std::min(p_.units, q1 * wide);
+    const int64_t x0 = w.to_x.count * member / members, x1 = w.to_x.count * (member + 1) / members;
+    const int64_t rows = share.size(), ldg = ld(width_), lds = ld(w.to_h.padded);
+    const int64_t lda = ld(history_width());
+    T* dh = w.shared_state;
+    T* dc = dh + rows * lds;
+    T* history = w.history.get();
+    T* products = w.products.get();
+
+    for (int64_t j = 0; j < rows; ++j) {
+      const int64_t b = share.row(j);
+      const bool last = keeps_last(schedule, b);
+      for (int64_t n = unit0; n < q1 * wide; ++n) {
+        const int64_t at = b * p_.units + n;
+        dh[j * lds + n] = n < unit1 ? a.d_h[at] + (last ? a.d_last[at] : T(0)) : T(0);
+        if (kLstm) dc[j * lds + n] = n < unit1 ? a.d_c[at] : T(0);
+      }
+    }
+
+    bool first_sum = true;
+    std::vector<StepRow> step_rows(rows);
+    std::vector<T*> dx;
+    for (int64_t s1 = share.steps(), s0; s1 > 0; s1 = s0) {
+      int64_t count = 0;
+      for (s0 = s1; s0 > 0 && count < w.target; --s0) count += share.active(s0 - 1);
+      dx.resize(count);
+      int64_t base = count;
+      for (int64_t s = s1 - 1; s >= s0; --s) {
+        const int64_t n = share.active(s);
+        base -= n;
+        for (int64_t j = 0; j < n; ++j) {
+          const int64_t b = share.row(j), t = schedule.time_of(b, s);
+          const int64_t xt = b * p_.time + schedule.input_time(t);
+          StepRow& row = step_rows[j];
+          row.saved = a.saved + (s * p_.batch + b) * saved_width();
+          row.h = output_row(a, schedule, b, s);
+          row.previous_h = s > 0 ? output_row(a, schedule, b, s - 1) : a.h0 + b * p_.units;
+          row.previous_c = nullptr;
+          if (kLstm) {
+            row.previous_c = s > 0 ? a.saved + ((s - 1) * p_.batch + b) * saved_width() + 4 * L
+                                   : a.c0 + b * p_.units;
+          }
+          row.d_output = a.d_outputs == nullptr ? nullptr
+                                                : a.d_outputs + (b * p_.time + t) * p_.units;
+          row.repeats = p_.zero_output_for_mask ? 1 : schedule.time_of(b, s + 1) - t;
+          dx[base + j] = a.d_x + xt * p_.input;
+          T* past = history + (base + j) * lda;
+          std::memcpy(past, a.x + xt * p_.input, p_.input * sizeof(T));
+          past[p_.input] = T(1);
+          std::memcpy(past + p_.input + 1, row.previous_h, p_.units * sizeof(T));
+          if (kGru) past[p_.input + 1 + p_.units] = T(1);
+        }
+        T* gates = w.shared_gates + base * ldg;
+        T* gates_h = w.shared_gates_h + base * ldg;
+        for (int64_t j = 0; j < n; ++j) {
+          for (int64_t p = from; p < to; ++p) {
+            step_back(step_rows[j], p, s > 0, dh + j * lds, dc + j * lds, gates + j * ldg,
+                      gates_h + j * ldg);
+          }
+        }
+        team.meet();
+        for (int64_t q = q0; q < q1; ++q) {
+          T* out = dh + q * wide;
+          product<false>(w.to_h.vectors, n, gates_h, ldg, w.recurrent + q * width_ * wide, wide,
+                         width_, kGru ? out : nullptr, lds, out, lds);
+        }
+      }
+      const int64_t x_wide = w.to_x.vectors * L;
+      for (int64_t q = x0; q < x1; ++q) {
+        product<false>(w.to_x.vectors, count, w.shared_gates, ldg, w.kernel + q * width_ * x_wide,
+                       x_wide, width_, static_cast<const T*>(nullptr), 0, products, x_wide);
+        const int64_t n = std::min(x_wide, p_.input - q * x_wide);
+        for (int64_t m = 0; m < count; ++m) {
+          std::memcpy(dx[m] + q * x_wide, products + m * x_wide, n * sizeof(T));
+        }
+      }
+      const int64_t split = kGru ? p_.input + 1 : history_width();
+      for (int64_t p = from; p < to; ++p) {
+        T* sums = w.shared_sums + p * history_width() * panel_;
+        product<true>(vectors_, split, history, lda, w.shared_gates + p * panel_, ldg, count,
+                      first_sum ? nullptr : sums, panel_, sums, panel_);
+        if (kGru) {
+          T* more = sums + split * panel_;
+          product<true>(vectors_, history_width() - split, history + split, lda,
+                        w.shared_gates_h + p * panel_, ldg, count, first_sum ? nullptr : more,
+                        panel_, more, panel_);
+        }
+      }
+      first_sum = false;
+      team.meet();
+    }
+
+    if (first_sum) {
+      std::fill(w.shared_sums + from * history_width() * panel_,
+                w.shared_sums + to * history_width() * panel_, T(0));
+    }
+    for (int64_t j = 0; j < rows; ++j) {
+      const int64_t b = share.row(j);
+      if (unit1 > unit0) {
+        std::copy(dh + j * lds + unit0, dh + j * lds + unit1, a.d_h0 + b * p_.units + unit0);
+        if (kLstm) {
+          std::copy(dc + j * lds + unit0, dc + j * lds + unit1, a.d_c0 + b * p_.units + unit0);
+        }
+      }
+      if (!schedule.masked() || member > 0) continue;
+      for (int64_t t = 0, s = 0; t < p_.time; ++t) {
+        if (t == schedule.time_of(b, s)) {
+          ++s;
+        } else {
+          T* row = a.d_x + (b * p_.time + schedule.input_time(t)) * p_.input;
+          std::fill(row, row + p_.input, T(0));
+        }
+      }
+    }
+  }
+
+  // One row at one step of the backward pass.
+  struct StepRow {
+    const T *saved, *h, *previous_h, *previous_c, *d_output;
+    int64_t repeats;  // of this output, by the masked steps that follow
+  };
+
+  const T* output_row(const BackwardArguments<T>& a, const Schedule& schedule, int64_t b,
+                      int64_t s) const {
+    if (p_.return_sequences) return a.outputs + (b * p_.time + schedule.time_of(b, s)) * p_.units;
+    return a.saved + (s * p_.batch + b) * saved_width() + panels_ * kSavedVectors * L;
+  }
+
+  // From dh (and dc) after the step, the gradients of the gates before their activations, and what
+  // reaches dh (and dc) before the step by ways other than the recurrent product.
+  ZOO_INLINE void step_back(const StepRow& row, int64_t p, bool padded_c, T* dh, T* dc, T* gates,
+                            T* gates_h) const {
+    const Activation act = p_.activation;
+    [[maybe_unused]] const Activation gate_act = p_.recurrent_activation;
+    for (int v = 0; v < panel_units_ / L; ++v) {
+      const int64_t unit = p * panel_units_ + v * L;
+      const int left = static_cast<int>(std::max<int64_t>(0, p_.units - unit));
+      const T* saved = row.saved + p * kSavedVectors * L;
+      Vec d = load(dh + unit);
+      for (int64_t k = 0; row.d_output != nullptr && k < row.repeats; ++k) {
+        d += load_some(row.d_output + k * p_.units + unit, left);
+      }
+      T* out = gates + p * panel_;
+      if constexpr (kLstm) {
+        const Vec i = load(saved), f = load(saved + L), g = load(saved + 2 * L),
+                  o = load(saved + 3 * L), y = activate(act, load(saved + 4 * L));
+        const Vec previous = padded_c ? load(row.previous_c + p * kSavedVectors * L)
+                                      : load_some(row.previous_c + unit, left);
+        const Vec d_cell = load(dc + unit) + d * o * slope(act, y);
+        store(out, d_cell * g * slope(gate_act, i));
+        store(out + L, d_cell * previous * slope(gate_act, f));
+        store(out + 2 * L, d_cell * i * slope(act, g));
+        store(out + 3 * L, d * y * slope(gate_act, o));
+        store(dc + unit, d_cell * f);
+      } else if constexpr (kGru) {
+        const Vec z = load(saved), reset = load(saved + L), g = load(saved + 2 * L),
+                  inner = load(saved + 3 * L);
+        const Vec d_g = d * (1 - z) * slope(act, g);
+        const Vec d_z = d * (load_some(row.previous_h + unit, left) - g) * slope(gate_act, z);
+        const Vec d_reset = d_g * inner * slope(gate_act, reset);
+        store(out, d_z);
+        store(out + L, d_reset);
+        store(out + 2 * L, d_g);
+        T* out_h = gates_h + p * panel_;
+        store(out_h, d_z);
+        store(out_h + L, d_reset);
+        store(out_h + 2 * L, d_g * reset);
+        store(dh + unit, d * z);
+      } else {
+        store(out + v * L, d * slope(act, load_some(row.h + unit, left)));
+      }
+    }
+  }
+
+  // Row m of the sums of all shares, written where that weight's gradient belongs.
+  void write_sum(const BackwardArguments<T>& a, const std::vector<Backward>& works,
+                 int64_t m) const {
+    const int64_t columns = p_.gates() * p_.units;
+    T* out;
+    if (m < p_.input) {
+      out = a.d_kernel + m * columns;
+    } else if (m == p_.input) {
+      out = a.d_bias;
+    } else if (m <= p_.input + p_.units) {
+      out = a.d_recurrent + (m - p_.input - 1) * columns;
+    } else {
+      out = a.d_bias == nullptr ? nullptr : a.d_bias + columns;
+    }
+    if (out == nullptr) return;
+    for (int64_t p = 0; p < panels_; ++p) {
+      for (int v = 0; v < vectors_; ++v) {
+        const int64_t first = column(p, v, 0);
+        if (first < 0) continue;
+        const int64_t at = ((p * history_width() + m) * vectors_ + v) * L;
+        Vec sum = load(works[0].shared_sums + at);
+        for (int k = 1; k < shares_; ++k) sum += load(works[k].shared_sums + at);
+        const int64_t unit = p * panel_units_ + (kGated ? 0 : v * L);
+        store_some(out + first, sum, static_cast<int>(std::min<int64_t>(L, p_.units - unit)));
+      }
+    }
+  }
+
+  Problem p_;
+  const Pool& pool_;
+  int vectors_;  // to a panel: one for each gate, or for SimpleRNN as many as fit its units best
+  int64_t panel_, panel_units_, panels_, padded_units_, width_;
+  int threads_, shares_;
+  bool split_units_;
+};
+
+}  // namespace zoo
+
+#endif  // ZOO_LAYERS_KERNELS_RECURRENCE_H_
