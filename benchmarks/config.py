@@ -69,12 +69,13 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """One task of a suite."""
+    """One task of a suite; `overrides` holds what the training of an architecture has otherwise."""
 
     dataset: str
     quality: float
     model: dict
     training: TrainingConfig
+    overrides: dict[str, dict] = {}
 
 
 class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -122,8 +123,7 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
     config = _validate(SuiteConfig, {**config.model_dump(), **overrides}, "the command line")
     names = list(config.architectures) if chosen else [BASELINE, *config.architectures]
     for name in names:
-        if name not in (BASELINE, *architectures.names()):
-            raise ConfigError(_unknown("architecture", name, [BASELINE, *architectures.names()]))
+        _check(name, path.name)
     for name in tasks or []:
         if name not in config.tasks:
             raise ConfigError(_unknown("task", name, list(config.tasks)))
@@ -132,11 +132,17 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
         if name not in TASKS:
             raise ConfigError(_unknown("task", name, list(TASKS)))
         model = _validate(TASKS[name].Model, task.model, f"{path.name}, {name}, model")
-        training = task.training
-        if epochs:
-            training = _validate(
-                TrainingConfig, {**training.model_dump(), "epochs": epochs}, "the command line"
+        for architecture in task.overrides:
+            _check(architecture, f"{path.name}, {name}, overrides")
+        shorter = {"epochs": epochs} if epochs else {}
+        training = {
+            architecture: _validate(
+                TrainingConfig,
+                {**task.training.model_dump(), **task.overrides.get(architecture, {}), **shorter},
+                f"{path.name}, {name}, overrides of {architecture}",
             )
+            for architecture in names
+        }
         if tasks and name not in tasks:
             continue
         common = {
@@ -155,10 +161,16 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
                         architecture=architecture,
                         seed=seed,
                         model=model,
-                        training=training,
+                        training=training[architecture],
                     )
                 )
     return runs
+
+
+def _check(architecture, where):
+    known = [BASELINE, *architectures.names()]
+    if architecture not in known:
+        raise ConfigError(f"{where}: {_unknown('architecture', architecture, known)}")
 
 
 def _validate(cls, content, where):

@@ -62,6 +62,14 @@ def test_choices_narrow_the_suite():
             lambda c: c["tasks"]["speech"]["training"].update(epochs=0),
             "tasks.speech.training.epochs: Input should be greater than 0. Received: 0",
         ),
+        (
+            lambda c: c["tasks"]["speech"].update(overrides={"rnnn": {}}),
+            "speech, overrides: Unknown architecture 'rnnn'. Did you mean 'rnn'?",
+        ),
+        (
+            lambda c: c["tasks"]["speech"].update(overrides={"rnn": {"epoch": 3}}),
+            "overrides of rnn: Unknown key 'epoch'. Did you mean 'epochs'?",
+        ),
         (lambda c: c.update(seeds="many"), "seeds: Input should be a valid integer"),
     ],
 )
@@ -88,6 +96,18 @@ def test_digest_changes_with_what_is_computed_and_with_nothing_else():
     assert first.digest == first.model_copy(update={"suite": "other", "quality": 0.1}).digest
     longer = first.training.model_copy(update={"epochs": 99})
     assert first.digest != first.model_copy(update={"training": longer}).digest
+
+
+def test_overrides_are_of_one_architecture(tmp_path):
+    change = {"overrides": {"rnn": {"epochs": 2}}}
+    path = write(tmp_path, lambda content: content["tasks"]["speech"].update(change))
+    epochs = {
+        run.architecture: run.training.epochs
+        for run in config.load(path, tasks=["speech"])
+        if run.training
+    }
+    assert epochs["rnn"] == 2
+    assert epochs["gru"] == epochs["lstm"] != 2
 
 
 def test_configs_cannot_be_changed():

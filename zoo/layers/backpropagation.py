@@ -26,10 +26,12 @@ def loop(cell, weights):
 
     Args:
         cell: The cell.
-        weights: List of the tensor `R` and, if there is one, the tensor `d`.
+        weights: List of `R` and, if there is one, `d`.
     """
+    # A variable would be read in the function that is differentiated, behind its back.
+    weights = [tf.convert_to_tensor(weight) for weight in weights]
 
-    def run(projected, mask, states, return_sequences):
+    def run(projected, mask, initial, return_sequences):
         @tf.custom_gradient
         def forward(projected, *tensors):
             weights, states = tensors[: -len(initial)], list(tensors[-len(initial) :])
@@ -46,7 +48,6 @@ def loop(cell, weights):
 
             return (*outputs, *last), gradient
 
-        initial = states
         results = forward(projected, *weights, *initial)
         outputs = results[0] if return_sequences else None
         return outputs, list(results[-len(initial) :])

@@ -161,8 +161,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         raise NotImplementedError
 
     def recurrent_weights(self):
-        """Returns a list of the tensors `R` and, if there is one, `d` of the product `h R + d`."""
-        return [ops.convert_to_tensor(self.recurrent_kernel)]
+        """Returns a list of `R` and, if there is one, `d` of the recurrent product `h R + d`."""
+        return [self.recurrent_kernel]
 
     @property
     def is_differentiated(self):

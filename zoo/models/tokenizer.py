@@ -8,6 +8,9 @@ import keras_hub
 import numpy as np
 import sentencepiece
 
+# Otherwise it tells on standard error of each vocabulary that takes text as it is.
+sentencepiece.set_min_log_level(2)
+
 
 @keras.saving.register_keras_serializable(package="zoo")
 class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):

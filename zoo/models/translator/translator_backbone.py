@@ -116,7 +116,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
             **layer,
         )
         memory = ops.concatenate([encoded, source], axis=-1)
-        keys = key(encoded)
+        keys = key(memory)
         summary = SequencePooling("mean", name="summary", **layer)(encoded, encoder_padding_mask)
         states = [[bridge(summary) for bridge in row] for row in bridges]
 
