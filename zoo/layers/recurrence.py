@@ -42,6 +42,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     """
 
     gates = 1
+    drops_by_gate = False
 
     def __init__(
         self,
@@ -133,7 +134,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     def input_product(self, training=False, bias=None):
         """Returns the function `x -> x W + bias`, with dropout in training."""
-        return self._product(self.kernel, self._masks("dropout", training), bias)
+        masks = self._masks("dropout", training)
+        return self._product(self.kernel, self.gates, masks, bias)
 
     def recurrent_product(self, training=False, first=0, last=None):
         """Returns the function `h -> h R` for the gates `first` up to `last`, with dropout.
@@ -141,11 +143,11 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         Weights are read here, once, and not at every step.
         """
         kernel = ops.convert_to_tensor(self.recurrent_kernel)
-        if (first, last) != (0, None):
-            last = self.gates if last is None else last
+        last = self.gates if last is None else last
+        if last - first < self.gates:
             kernel = kernel[:, first * self.units : last * self.units]
         masks = self._masks("recurrent_dropout", training)
-        return self._product(kernel, masks and (lambda h: masks(h)[first:last]))
+        return self._product(kernel, last - first, masks and (lambda h: masks(h)[first:last]))
 
     def step(self, projected, states, recur):
         """One step in time.
@@ -216,19 +218,17 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         get = getattr(self, f"get_{kind}_mask")
         return lambda x: keras.tree.flatten(get(x if len(x.shape) == 2 else x[0]))
 
-    @staticmethod
-    def _product(kernel, masks, bias=None):
+    def _product(self, kernel, gates, masks, bias=None):
         """The function `x -> x kernel + bias`, where each mask drops for its share of columns."""
         # `ops.dot` makes one matrix product of a three-dimensional `x`, `ops.matmul` one per step.
         multiply = lambda x, w: ops.matmul(x, w) if len(x.shape) == 2 else ops.dot(x, w)
         add_bias = lambda x: x if bias is None else x + bias
         if masks is None:
             return lambda x: add_bias(multiply(x, kernel))
+        blocks = ops.split(kernel, gates, axis=-1) if self.drops_by_gate else [kernel]
 
         def product(x):
-            drops = masks(x)
-            blocks = ops.split(kernel, len(drops), axis=-1) if len(drops) > 1 else [kernel]
-            products = [multiply(x * d, block) for d, block in zip(drops, blocks, strict=True)]
+            products = [multiply(x * d, block) for d, block in zip(masks(x), blocks, strict=True)]
             return add_bias(ops.concatenate(products, axis=-1))
 
         return product
@@ -245,7 +245,8 @@ class GatedCell(RecurrentCell):
         super().__init__(units, **kwargs)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.implementation = 1 if self.recurrent_dropout else implementation
-        if self.implementation == 1:
+        self.drops_by_gate = self.implementation == 1
+        if self.drops_by_gate:
             self.dropout_mask_count = self.gates
 
     def get_config(self):

@@ -88,7 +88,15 @@ class TranslatorBackbone(keras_hub.models.Backbone):
             ]
             for index, decoder in enumerate(decoder_layers)
         ]
-        key = keras.layers.Dense(units, use_bias=False, name="attention_key", **layer)
+        # Scores begin near zero and attention even: a random choice of source words would teach
+        # the decoder to do without the source.
+        key = keras.layers.Dense(
+            units,
+            use_bias=False,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            name="attention_key",
+            **layer,
+        )
         if attention == "luong":
             query = keras.layers.Identity(name="attention_query", **layer)
             attend = keras.layers.Attention(name="attention", **layer)
