@@ -1,6 +1,5 @@
 """Runs a suite: trains, evaluates and logs one configuration after the other."""
 
-import contextlib
 import functools
 import statistics
 import time
@@ -20,6 +19,7 @@ from benchmarks import plots, tracking
 from benchmarks.config import BASELINE
 from benchmarks.tasks import TASKS
 from zoo import datasets
+from zoo.layers.recurrence import RecurrentLayer
 
 
 def run_suite(configs, console, rerun=False):
@@ -66,15 +66,14 @@ def load_task(name, dataset):
 
 def run_one(config, task, dataset_digest, update):
     """Trains and evaluates one configuration and logs it; gives the test metric."""
-    with contextlib.ExitStack() as stack:
-        kernel = "none" if config.architecture == BASELINE else "keras"
-        stack.enter_context(tracking.run(config, task, dataset_digest, kernel))
+    with tracking.run(config, task, dataset_digest):
         if config.architecture == BASELINE:
             return _log_baseline(task)
         keras.utils.clear_session()
         keras.utils.set_random_seed(config.seed)
         model = task.build(config)
         history = train(model, task, config, update)
+        tracking.log_tag("kernel", _kernel(model))
         tracking.log_figures({"learning_curve": plots.learning_curve(history)})
         evaluation = task.evaluate(model, config)
         tracking.log_evaluation(task.metric, evaluation)
@@ -166,6 +165,12 @@ class _EpochLog(keras.callbacks.Callback):
         tracking.log_epoch(metrics, epoch + 1)
         if self.seconds_to_quality is None and metrics["val/accuracy"] >= self.quality:
             self.seconds_to_quality = sum(self.train_seconds)
+
+
+def _kernel(model):
+    """The recurrent kernels that ran, such as `"native"`, with commas between."""
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, RecurrentLayer)]
+    return ", ".join(sorted({layer.last_kernel for layer in layers if layer.last_kernel}))
 
 
 def _log_baseline(task):

@@ -100,14 +100,13 @@ def latest(suite):
 
 
 @contextlib.contextmanager
-def run(config, task, dataset_digest, kernel):
+def run(config, task, dataset_digest):
     """Logs a run from start to end: FINISHED, FAILED, or KILLED when interrupted.
 
     Args:
         config: a `RunConfig`.
         task: the `Task`.
         dataset_digest: SHA-256 of the whole data.
-        kernel: str, the recurrent kernel that runs.
     """
     experiment_id = _experiment(config.experiment)
     tags = {
@@ -121,7 +120,7 @@ def run(config, task, dataset_digest, kernel):
         "metric": task.metric,
         "git_commit": git_commit(),
         "backend": keras.backend.backend(),
-        "kernel": kernel,
+        "kernel": "none",
         "config_digest": config.digest,
     }
     mlflow.start_run(experiment_id=experiment_id, run_name=config.title, tags=tags)
