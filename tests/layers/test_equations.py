@@ -224,41 +224,38 @@ def test_a_cell_alone_is_its_layer(name):
 
 @one_direction
 def test_gradients_are_finite_differences(name):
+    """For each parameter, along random directions."""
     layer = a_layer(name)
     x, mask, states = an_input(layer)
-    x = tf.Variable(x[:, :4])
-    states = [tf.Variable(state) for state in states]
-    parameters = [x, *states, *(weight.value for weight in layer.trainable_weights)]
-    # In training, where some gradients are by hand, zoneout is random.
-    training = name != "lstm_zoneout"
+    x, states = tf.Variable(x[:, :4]), [tf.Variable(state) for state in states]
     rng = np.random.default_rng(1)
-    direction = [rng.normal(size=(2, 4, UNITS)), *(rng.normal(size=s.shape) for s in states)]
+    weighting = [rng.normal(size=(2, 4, UNITS)), *(rng.normal(size=s.shape) for s in states)]
 
-    @tf.function
     def loss():
-        outputs = layer(x, initial_state=list(states), mask=mask[:, :4], training=training)
-        return sum(ops.sum(y * d) for y, d in zip(outputs, direction, strict=True))
+        outputs = layer(
+            x,
+            initial_state=list(states),
+            mask=mask[:, :4],
+            # In training, where some gradients are by hand, zoneout is random.
+            training=name != "lstm_zoneout",
+        )
+        return sum(ops.sum(y * w) for y, w in zip(outputs, weighting, strict=True))
 
-    @tf.function
-    def gradient():
-        with tf.GradientTape() as tape:
-            value = loss()
-        return tape.gradient(value, parameters)
-
+    parameters = [x, *states, *(weight.value for weight in layer.trainable_weights)]
+    with tf.GradientTape() as tape:
+        value = loss()
     epsilon = 1e-5
-    for parameter, analytic in zip(parameters, gradient(), strict=True):
+    for parameter, gradient in zip(parameters, tape.gradient(value, parameters), strict=True):
         value = parameter.numpy()
-        numeric = np.zeros_like(value)
-        for index in np.ndindex(*value.shape):
+        for _ in range(3):
+            direction = rng.normal(size=value.shape)
             sides = []
             for sign in (1, -1):
-                moved = value.copy()
-                moved[index] += sign * epsilon
-                parameter.assign(moved)
+                parameter.assign(value + sign * epsilon * direction)
                 sides.append(float(loss()))
-            numeric[index] = (sides[0] - sides[1]) / (2 * epsilon)
-        parameter.assign(value)
-        np.testing.assert_allclose(analytic, numeric, rtol=1e-6, atol=1e-8)
+            parameter.assign(value)
+            numeric = (sides[0] - sides[1]) / (2 * epsilon)
+            assert np.sum(gradient * direction) == pytest.approx(numeric, rel=1e-6, abs=1e-8)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 8])
@@ -316,6 +313,16 @@ def test_zoneout_keeps_its_share_of_the_state_at_every_step():
     c = np.full((20, 400), 7.0, "float32")
     last = layer(x[:, :1], initial_state=[np.zeros_like(c), c], training=True)[2]
     assert np.mean(np.asarray(last) == 7.0) == pytest.approx(0.3, abs=0.02)
+
+
+def test_zoneout_is_drawn_at_every_step_of_a_cell_alone():
+    cell = zoo.layers.ZoneoutLSTMCell(400, zoneout_output=0.6, seed=1)
+    rnn = keras.layers.RNN(cell, return_sequences=True)
+    x = np.random.default_rng(0).normal(size=(20, 8, 3)).astype("float32")
+    outputs = np.asarray(tf.function(rnn)(x, training=True))
+    kept = outputs[:, 1:] == outputs[:, :-1]
+    assert kept.mean(axis=(0, 2)) == pytest.approx([0.6] * 7, abs=0.03)
+    assert not (kept[:, 1:] == kept[:, :-1]).all(axis=(0, 2)).any()
 
 
 def test_zoneout_takes_its_share_in_inference():

@@ -229,6 +229,18 @@ def test_a_function_traced_without_a_tape_has_gradients():
     assert_close(with_gradients(lambda: traced(x, state), layer, x, state), expected)
 
 
+def test_a_second_derivative_is_an_error_that_says_what_to_do():
+    layer, x, state, _ = problem("lstm", (2, 3, 4, 5))
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = run("lstm", layer, x, state, None)[0]
+        slope = inner.gradient(y, x)
+    with pytest.raises(NotImplementedError, match="ZOO_KERNEL=keras"):
+        outer.gradient(slope, x)
+
+
 def test_inference_saves_nothing_for_a_gradient():
     layer, x, state, _ = problem("lstm", (4, 6, 3, 10))
     graph = tf.function(lambda x: run("lstm", layer, x, state, None)).get_concrete_function(x).graph

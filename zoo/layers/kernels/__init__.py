@@ -176,6 +176,7 @@ def _load():
     except tf.errors.OpError as error:
         raise RuntimeError(f"the compiled kernels cannot be loaded: {error.message}") from error
     tf.RegisterGradient("ZooRecurrence")(_gradient)
+    tf.RegisterGradient("ZooRecurrenceGrad")(_second_gradient)
     return ops
 
 
@@ -211,6 +212,13 @@ def _gradient(op, *gradients):
     )
     d_weights = [result.d_x, result.d_kernel, result.d_recurrent_kernel, result.d_bias]
     return [*d_weights, None, *result.d_initial_state]
+
+
+def _second_gradient(op, *gradients):
+    raise NotImplementedError(
+        "The native recurrent kernels have no second derivative. Build the layer with "
+        "unroll=True, or set ZOO_KERNEL=keras."
+    )
 
 
 def _choice():
