@@ -31,7 +31,10 @@ def list_command(options):
 
     cards = [zoo.card(name) for name in zoo.list_presets(options.pattern)]
     if not cards:
-        raise zoo.PresetError(f"No preset matches {options.pattern!r}. `zoo list` shows all.")
+        raise zoo.PresetError(
+            f"No preset matches {options.pattern!r}. `zoo list` shows all; `make bench presets` "
+            "in a checkout trains and adds those of the benchmark."
+        )
     rows = table.Table(box=box.SIMPLE_HEAD)
     for column in ("preset", "task", "dataset"):
         rows.add_column(column)

@@ -1,5 +1,7 @@
 """SimpleRNN, LSTM and GRU do what the Keras layers of the same name do, gradients included."""
 
+import doctest
+import importlib
 import inspect
 
 import hypothesis
@@ -602,3 +604,11 @@ def test_cell_arguments_can_be_read_from_the_layer(family):
     of_cell = inspect.signature(getattr(zoo.layers, family + "Cell")).parameters
     for name in set(of_cell) - {"kwargs", "seed"}:
         assert type(getattr(ours, name)) is type(getattr(theirs, name)), name
+
+
+@pytest.mark.parametrize("module", ["simple_rnn", "lstm", "gru"])
+def test_examples_of_docstrings_run(module):
+    names = {"zoo": zoo, "np": np}
+    result = doctest.testmod(importlib.import_module(f"zoo.layers.{module}"), extraglobs=names)
+    assert result.attempted
+    assert not result.failed

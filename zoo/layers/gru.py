@@ -230,7 +230,7 @@ class GRU(RecurrentLayer):
     Example:
 
     >>> layer = zoo.layers.GRU(4, return_sequences=True)
-    >>> layer(np.ones((2, 5, 3))).shape
+    >>> tuple(layer(np.ones((2, 5, 3))).shape)
     (2, 5, 4)
     """
 

@@ -220,8 +220,8 @@ class LSTM(RecurrentLayer):
 
     >>> layer = zoo.layers.LSTM(4, return_state=True)
     >>> output, h, c = layer(np.ones((2, 5, 3)))
-    >>> output.shape, h.shape, c.shape
-    ((2, 4), (2, 4), (2, 4))
+    >>> [tuple(tensor.shape) for tensor in (output, h, c)]
+    [(2, 4), (2, 4), (2, 4)]
     """
 
     cell_class = LSTMCell

@@ -118,7 +118,7 @@ class SimpleRNN(RecurrentLayer):
     Example:
 
     >>> layer = zoo.layers.SimpleRNN(4, return_sequences=True)
-    >>> layer(np.ones((2, 5, 3))).shape
+    >>> tuple(layer(np.ones((2, 5, 3))).shape)
     (2, 5, 4)
     """
 

@@ -88,15 +88,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
             ]
             for index, decoder in enumerate(decoder_layers)
         ]
-        # Scores begin near zero and attention even: a random choice of source words would teach
-        # the decoder to do without the source.
-        key = keras.layers.Dense(
-            units,
-            use_bias=False,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-            name="attention_key",
-            **layer,
-        )
+        key = keras.layers.Dense(units, use_bias=False, name="attention_key", **layer)
         if attention == "luong":
             query = keras.layers.Identity(name="attention_query", **layer)
             attend = keras.layers.Attention(name="attention", **layer)
@@ -124,7 +116,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
             **layer,
         )
         memory = ops.concatenate([encoded, source], axis=-1)
-        keys = key(memory)
+        keys = key(encoded)
         summary = SequencePooling("mean", name="summary", **layer)(encoded, encoder_padding_mask)
         states = [[bridge(summary) for bridge in row] for row in bridges]
 
