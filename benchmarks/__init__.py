@@ -1,1 +1,3 @@
 """Benchmarks: run a suite of models on standard data, log it to MLflow, report it."""
+
+import zoo  # noqa: F401 - ahead of TensorFlow, whose start-up log it holds back
