@@ -38,6 +38,9 @@ variations = pytest.mark.parametrize(
 )
 
 
+OURS_ALONE = ("recurrent_weight_dropout",)
+
+
 def randomize(weights, seed=0):
     rng = np.random.default_rng(seed)
     for weight in weights:
@@ -144,7 +147,9 @@ def test_outputs_and_all_gradients_are_those_of_keras(
 @pytest.mark.parametrize("suffix", ["", "Cell"])
 def test_signatures_are_those_of_keras(family, suffix):
     ours, theirs = (getattr(m, family + suffix) for m in (zoo.layers, keras.layers))
-    assert inspect.signature(ours) == inspect.signature(theirs)
+    signature = inspect.signature(ours)
+    parameters = [p for p in signature.parameters.values() if p.name not in OURS_ALONE]
+    assert signature.replace(parameters=parameters) == inspect.signature(theirs)
     names = [list(inspect.signature(cls.call).parameters) for cls in (ours, theirs)]
     if suffix:  # The first argument of Keras' cells is named in two ways, and is positional.
         names = [parameters[2:] for parameters in names]
@@ -307,6 +312,32 @@ def test_dropout_is_the_same_at_every_step_and_new_in_every_call(family):
     if family == "SimpleRNN":
         np.testing.assert_allclose(first, first[:, :1].repeat(6, axis=1), rtol=1e-5)
     np.testing.assert_array_equal(layer(x), layer(x, training=False))
+
+
+@pytest.mark.parametrize("wrap", [lambda layer: layer, lambda layer: keras.layers.RNN(layer.cell)])
+def test_recurrent_weight_dropout_is_the_same_at_every_step_and_new_in_every_call(wrap):
+    options = {"activation": None, "recurrent_initializer": "identity", "use_bias": False}
+    layer = zoo.layers.SimpleRNN(500, recurrent_weight_dropout=0.2, seed=1, **options)
+    wrapped = wrap(layer)
+    wrapped.return_sequences = True
+    x = np.zeros((2, 3, 1), "float32")
+    start = np.ones((2, 500), "float32")
+    first, second = (np.asarray(wrapped(x, initial_state=[start], training=True)) for _ in range(2))
+    kept = first[0, 0]
+    assert np.mean(kept == 0) == pytest.approx(0.2, abs=0.05)
+    np.testing.assert_allclose(kept[kept > 0], 1 / 0.8, rtol=1e-6)
+    for sample in first:
+        np.testing.assert_allclose(sample, kept ** np.array([[1], [2], [3]]), rtol=1e-5)
+    assert np.abs(first - second).max() > 1
+    np.testing.assert_array_equal(wrapped(x, initial_state=[start]), np.ones((2, 3, 500)))
+    assert type(layer).from_config(layer.get_config()).recurrent_weight_dropout == 0.2
+
+
+@families
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_recurrent_weight_dropout_out_of_range_raises(family, rate):
+    with pytest.raises(ValueError, match=f"recurrent_weight_dropout={rate}"):
+        getattr(zoo.layers, family)(4, recurrent_weight_dropout=rate)
 
 
 def test_dropout_keeps_the_expected_share_and_mean():

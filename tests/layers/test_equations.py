@@ -223,6 +223,35 @@ def test_a_cell_alone_is_its_layer(name):
 
 
 @one_direction
+@pytest.mark.parametrize("go_backwards", [False, True])
+def test_gates_are_those_of_the_equations(name, go_backwards):
+    layer = a_layer(name, go_backwards=go_backwards)
+    x, mask, states = an_input(layer)
+    gates = layer.gates(x, states, mask)
+    expected = layer(x, initial_state=states, mask=mask)
+    order = slice(None, None, -1 if go_backwards else 1)
+    at_steps = mask[:, order]
+    h = gates["h"][:, order]
+    np.testing.assert_allclose(h[at_steps], expected[0][at_steps], rtol=1e-12, atol=1e-12)
+    names = layer.cell.state_names
+    for state, last in zip(names, expected[1:], strict=True):
+        np.testing.assert_allclose(gates[state][:, order][:, -1], last, rtol=1e-12, atol=1e-12)
+    if "c" in names:
+        now, c = {k: v[:, order] for k, v in gates.items()}, gates["c"][:, order]
+        before = np.concatenate([states[1][:, None], c[:, :-1]], axis=1)
+        kept = now.get("f", 1)
+        if name == "lstm_zoneout":
+            kept, share = 0.5 + 0.5 * kept, 0.5
+        else:
+            share = 1
+        again = kept * before + share * now["i"] * now["c_tilde"]
+        np.testing.assert_allclose(c[at_steps], again[at_steps], rtol=1e-12, atol=1e-12)
+    for gate in set(gates) & set("ifozr"):
+        assert np.all(gates[gate][~mask] == 0)
+        assert np.all((gates[gate][mask] > 0) | (name == "slstm"))
+
+
+@one_direction
 def test_gradients_are_finite_differences(name):
     """For each parameter, along random directions."""
     layer = a_layer(name)
@@ -341,9 +370,10 @@ def test_projection_sizes():
 
 
 @pytest.mark.parametrize("name", ["min_gru", "min_lstm"])
-def test_recurrent_dropout_without_a_recurrent_kernel_raises(name):
-    with pytest.raises(ValueError, match=r"Received: recurrent_dropout=0\.5"):
-        architectures.make(name, 4, recurrent_dropout=0.5)
+@pytest.mark.parametrize("option", ["recurrent_dropout", "recurrent_weight_dropout"])
+def test_recurrent_dropout_without_a_recurrent_kernel_raises(name, option):
+    with pytest.raises(ValueError, match=rf"Received: {option}=0\.5"):
+        architectures.make(name, 4, **{option: 0.5})
 
 
 @pytest.mark.parametrize(("name", "gate"), [("lstm", 1), ("lstm_coupled", 0), ("slstm", 1)])

@@ -35,7 +35,8 @@ def loop(cell, weights):
         @tf.custom_gradient
         def forward(projected, *tensors):
             weights, states = tensors[: -len(initial)], list(tensors[-len(initial) :])
-            step = lambda x, states: cell.step(x, states, lambda h: _product(h, *weights))
+            recur = lambda h: _product(h, *weights)
+            step = lambda x, states: cell.step(x, states, recur)[0]
             after, last = run_steps(step, projected, mask, states, every=len(states))
             outputs = after[:1] if return_sequences else []
 

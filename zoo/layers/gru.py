@@ -134,8 +134,8 @@ class GRUCell(GatedCell):
     def native_family(self):
         return "gru" if type(self) is GRUCell and self.reset_after else None
 
-    def recurrent_weights(self):
-        return super().recurrent_weights() + ([self.bias[1]] if self.use_bias else [])
+    def recurrent_weights(self, training=False):
+        return super().recurrent_weights(training) + ([self.bias[1]] if self.use_bias else [])
 
     @property
     def is_differentiated(self):
@@ -151,7 +151,7 @@ class GRUCell(GatedCell):
             h_zr = recur_zr(h)
         z, r = ops.split(self.recurrent_activation(x_zr + h_zr), 2, axis=-1)
         h_tilde = self.activation(x_h + (r * h_h if self.reset_after else recur_h(r * h)))
-        return [z * h + (1 - z) * h_tilde]
+        return [z * h + (1 - z) * h_tilde], {"z": z, "r": r, "h_tilde": h_tilde}
 
     def linearize(self, projected, product, before, after):
         (h,) = before

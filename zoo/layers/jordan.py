@@ -43,7 +43,8 @@ class JordanRNNCell(RecurrentCell):
         (h,) = states
         s = self.activation(projected + recur(h))
         output = ops.matmul(s, self.output_kernel)
-        return [self.activation(output + self.output_bias if self.use_bias else output)]
+        h = self.activation(output + self.output_bias if self.use_bias else output)
+        return [h], {"s": s}
 
 
 @keras.saving.register_keras_serializable(package="zoo")

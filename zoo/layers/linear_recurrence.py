@@ -16,16 +16,17 @@ class LinearCell(RecurrentCell):
     A family sets `gates` and writes `coefficients`.
 
     Raises:
-        ValueError: If `recurrent_dropout` is not 0.
+        ValueError: If `recurrent_dropout` or `recurrent_weight_dropout` is not 0.
     """
 
     def __init__(self, units, **kwargs):
         super().__init__(units, **kwargs)
-        if self.recurrent_dropout:
-            raise ValueError(
-                f"{type(self).__name__} has no recurrent kernel, so `recurrent_dropout` must be 0. "
-                f"Received: recurrent_dropout={self.recurrent_dropout}"
-            )
+        for name in ("recurrent_dropout", "recurrent_weight_dropout"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"{type(self).__name__} has no recurrent kernel, so `{name}` must be 0. "
+                    f"Received: {name}={getattr(self, name)}"
+                )
 
     def build(self, input_shape):
         columns = self.gates * self.units
@@ -33,7 +34,7 @@ class LinearCell(RecurrentCell):
         self.bias = self.add_bias((columns,)) if self.use_bias else None
 
     def coefficients(self, projected):
-        """Returns `a` and `b`, whose last axis has `units` elements."""
+        """Returns `a` and `b`, whose last axis has `units` elements, and the gates by name."""
         raise NotImplementedError
 
     def recurrent_product(self, training=False):
@@ -41,8 +42,8 @@ class LinearCell(RecurrentCell):
 
     def step(self, projected, states, recur):
         (h,) = states
-        a, b = self.coefficients(projected)
-        return [a * h + b]
+        a, b, gates = self.coefficients(projected)
+        return [a * h + b], gates
 
 
 class LinearLayer(RecurrentLayer):
@@ -53,7 +54,7 @@ class LinearLayer(RecurrentLayer):
             return super().loop(training)
 
         def loop(projected, mask, states, return_sequences):
-            a, b = self.cell.coefficients(projected)
+            a, b, _ = self.cell.coefficients(projected)
             if mask is not None:
                 a, b = tf.where(mask, a, tf.ones_like(a)), tf.where(mask, b, tf.zeros_like(b))
             h = solve(a, b, states[0])

@@ -65,6 +65,7 @@ class LSTMCell(GatedCell):
     """
 
     gates = 4
+    state_names = ("h", "c")
     forget_gate = 1
     adds_product = True
 
@@ -136,9 +137,10 @@ class LSTMCell(GatedCell):
         i, f, c_tilde, o = ops.split(projected + recur(h), 4, axis=-1)
         i = self.recurrent_activation(i)
         f = self.recurrent_activation(f)
+        c_tilde = self.activation(c_tilde)
         o = self.recurrent_activation(o)
-        c = f * c + i * self.activation(c_tilde)
-        return [o * self.activation(c), c]
+        c = f * c + i * c_tilde
+        return [o * self.activation(c), c], {"i": i, "f": f, "c_tilde": c_tilde, "o": o}
 
     def linearize(self, projected, product, before, after):
         i, f, c_tilde, o = ops.split(projected + product, 4, axis=-1)

@@ -36,6 +36,7 @@ class LSTM1997Cell(GatedCell):
     """
 
     gates = 3
+    state_names = ("h", "c")
 
     def __init__(self, units, **kwargs):
         super().__init__(units, **kwargs)
@@ -45,9 +46,10 @@ class LSTM1997Cell(GatedCell):
         h, c = states
         i, c_tilde, o = ops.split(projected + recur(h), 3, axis=-1)
         i = self.recurrent_activation(i)
+        c_tilde = self.activation(c_tilde)
         o = self.recurrent_activation(o)
-        c = c + i * self.activation(c_tilde)
-        return [o * self.activation(c), c]
+        c = c + i * c_tilde
+        return [o * self.activation(c), c], {"i": i, "c_tilde": c_tilde, "o": o}
 
 
 @keras.saving.register_keras_serializable(package="zoo")

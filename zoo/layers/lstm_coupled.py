@@ -37,9 +37,11 @@ class CoupledLSTMCell(LSTMCell):
         h, c = states
         f, c_tilde, o = ops.split(projected + recur(h), 3, axis=-1)
         f = self.recurrent_activation(f)
+        i = 1 - f
+        c_tilde = self.activation(c_tilde)
         o = self.recurrent_activation(o)
-        c = f * c + (1 - f) * self.activation(c_tilde)
-        return [o * self.activation(c), c]
+        c = f * c + i * c_tilde
+        return [o * self.activation(c), c], {"i": i, "f": f, "c_tilde": c_tilde, "o": o}
 
 
 @keras.saving.register_keras_serializable(package="zoo")

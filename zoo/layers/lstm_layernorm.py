@@ -57,9 +57,11 @@ class LayerNormLSTMCell(LSTMCell):
         i, f, c_tilde, o = ops.split(gates, 4, axis=-1)
         i = self.recurrent_activation(i)
         f = self.recurrent_activation(f)
+        c_tilde = self.activation(c_tilde)
         o = self.recurrent_activation(o)
-        c = f * c + i * self.activation(c_tilde)
-        return [o * self.activation(self.state_gain * standardize(c) + self.state_shift), c]
+        c = f * c + i * c_tilde
+        h = o * self.activation(self.state_gain * standardize(c) + self.state_shift)
+        return [h, c], {"i": i, "f": f, "c_tilde": c_tilde, "o": o}
 
 
 @keras.saving.register_keras_serializable(package="zoo")

@@ -44,9 +44,10 @@ class PeepholeLSTMCell(LSTMCell):
         i, f, c_tilde, o = ops.split(projected + recur(h), 4, axis=-1)
         i = self.recurrent_activation(i + p_i * c)
         f = self.recurrent_activation(f + p_f * c)
-        c = f * c + i * self.activation(c_tilde)
+        c_tilde = self.activation(c_tilde)
+        c = f * c + i * c_tilde
         o = self.recurrent_activation(o + p_o * c)
-        return [o * self.activation(c), c]
+        return [o * self.activation(c), c], {"i": i, "f": f, "c_tilde": c_tilde, "o": o}
 
 
 @keras.saving.register_keras_serializable(package="zoo")

@@ -52,8 +52,8 @@ class ProjectionLSTMCell(LSTMCell):
         self.projection_kernel = self.add_kernel("projection_kernel", (self.cell_units, self.units))
 
     def step(self, projected, states, recur):
-        m, c = super().step(projected, states, recur)
-        return [ops.matmul(m, self.projection_kernel), c]
+        (m, c), gates = super().step(projected, states, recur)
+        return [ops.matmul(m, self.projection_kernel), c], gates
 
     def get_config(self):
         return {**super().get_config(), "cell_units": self.cell_units}

@@ -60,8 +60,8 @@ class ZoneoutLSTMCell(LSTMCell):
     def step(self, projected, states, recur):
         h, c = states
         projected, keep_c, keep_h = ops.split(projected, [4 * self.units, 5 * self.units], axis=-1)
-        new_h, new_c = super().step(projected, states, recur)
-        return [keep_h * h + (1 - keep_h) * new_h, keep_c * c + (1 - keep_c) * new_c]
+        (new_h, new_c), gates = super().step(projected, states, recur)
+        return [keep_h * h + (1 - keep_h) * new_h, keep_c * c + (1 - keep_c) * new_c], gates
 
     def get_config(self):
         return {

@@ -34,8 +34,8 @@ class MinGRUCell(LinearCell):
 
     def coefficients(self, projected):
         z, h_tilde = ops.split(projected, 2, axis=-1)
-        z = ops.sigmoid(z)
-        return 1 - z, z * positive(h_tilde)
+        z, h_tilde = ops.sigmoid(z), positive(h_tilde)
+        return 1 - z, z * h_tilde, {"z": z, "h_tilde": h_tilde}
 
 
 @keras.saving.register_keras_serializable(package="zoo")

@@ -36,8 +36,9 @@ class MinLSTMCell(LinearCell):
     def coefficients(self, projected):
         f, i, h_tilde = ops.split(projected, 3, axis=-1)
         # f / (f + i) is the logistic function of log(f) - log(i), which never divides by zero.
-        forget = ops.sigmoid(ops.log_sigmoid(f) - ops.log_sigmoid(i))
-        return forget, (1 - forget) * positive(h_tilde)
+        f = ops.sigmoid(ops.log_sigmoid(f) - ops.log_sigmoid(i))
+        i, h_tilde = 1 - f, positive(h_tilde)
+        return f, i * h_tilde, {"f": f, "i": i, "h_tilde": h_tilde}
 
 
 @keras.saving.register_keras_serializable(package="zoo")

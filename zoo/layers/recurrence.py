@@ -17,7 +17,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     `gates`, the number of blocks of `units` columns that its weights have, and writes `step`; one
     with other weights also writes `build`, and `recurrent_product` or `project`.
 
-    The first state of a cell is its output.
+    The first state of a cell is its output; `state_names` names all.
 
     Args:
         units: Positive integer, the size of the output and of each state.
@@ -35,13 +35,18 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         dropout: Float in [0, 1], the fraction of the inputs to drop, the same at every step.
         recurrent_dropout: Float in [0, 1], the fraction of the state to drop where it enters the
             recurrent product, the same at every step.
-        seed: Integer, the seed of both dropouts.
+        seed: Integer, the seed of all dropout.
+        recurrent_weight_dropout: Float in [0, 1), the fraction of the elements of
+            `recurrent_kernel` to drop, the same at every step (S. Merity, N. Keskar and R. Socher,
+            "Regularizing and Optimizing LSTM Language Models", ICLR 2018). Unlike
+            `recurrent_dropout` it leaves the native kernels in their place.
 
     Raises:
-        ValueError: If `units` is not positive.
+        ValueError: If `units` is not positive, or `recurrent_weight_dropout` not in [0, 1).
     """
 
     gates = 1
+    state_names = ("h",)
     drops_by_gate = False
 
     def __init__(
@@ -61,12 +66,18 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         dropout=0.0,
         recurrent_dropout=0.0,
         seed=None,
+        recurrent_weight_dropout=0.0,
         **kwargs,
     ):
         if units <= 0:
             raise ValueError(
                 "Received an invalid value for argument `units`, "
                 f"expected a positive integer, got {units}."
+            )
+        if not 0 <= recurrent_weight_dropout < 1:
+            raise ValueError(
+                "`recurrent_weight_dropout` must be at least 0 and less than 1. "
+                f"Received: recurrent_weight_dropout={recurrent_weight_dropout}"
             )
         super().__init__(**kwargs)
         self.units = units
@@ -83,6 +94,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         self.bias_constraint = constraints.get(bias_constraint)
         self.dropout = min(1.0, max(0.0, dropout))
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
+        self.recurrent_weight_dropout = recurrent_weight_dropout
+        self._recurrent_weight_mask = None
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.state_size = units
@@ -134,7 +147,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     def input_product(self, training=False, bias=None):
         """Returns the function `x -> x W + bias`, with dropout in training."""
-        masks = self._masks("dropout", training)
+        masks = self.dropout_masks("dropout", training)
         return self._product(self.kernel, self.gates, masks, bias)
 
     def recurrent_product(self, training=False, first=0, last=None):
@@ -142,11 +155,11 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
         Weights are read here, once, and not at every step.
         """
-        kernel = ops.convert_to_tensor(self.recurrent_kernel)
+        kernel = self.read_recurrent_kernel(training)
         last = self.gates if last is None else last
         if last - first < self.gates:
             kernel = kernel[:, first * self.units : last * self.units]
-        masks = self._masks("recurrent_dropout", training)
+        masks = self.dropout_masks("recurrent_dropout", training)
         return self._product(kernel, last - first, masks and (lambda h: masks(h)[first:last]))
 
     def step(self, projected, states, recur):
@@ -158,13 +171,36 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
             recur: The result of `recurrent_product`.
 
         Returns:
-            A list of the new states.
+            A tuple of the list of the new states, and a dict of what the step computed on the
+            way to them, each `(batch, units)`: the gates and the candidate, under the names that
+            they have in the equations.
         """
         raise NotImplementedError
 
-    def recurrent_weights(self):
+    def recurrent_weights(self, training=False):
         """Returns a list of `R` and, if there is one, `d` of the recurrent product `h R + d`."""
-        return [self.recurrent_kernel]
+        return [self.read_recurrent_kernel(training)]
+
+    def read_recurrent_kernel(self, training=False):
+        """Returns `R`, in training without the elements that `recurrent_weight_dropout` drops."""
+        kernel = ops.convert_to_tensor(self.recurrent_kernel)
+        if not training or not self.recurrent_weight_dropout:
+            return kernel
+        if self._recurrent_weight_mask is None:
+            self._recurrent_weight_mask = keras.random.dropout(
+                ops.ones_like(kernel), self.recurrent_weight_dropout, seed=self.seed_generator
+            )
+        return kernel * self._recurrent_weight_mask
+
+    def get_recurrent_dropout_mask(self, step_input):
+        # `keras.layers.RNN` calls this ahead of its loop, in which nothing must be drawn.
+        if self.recurrent_weight_dropout:
+            self.read_recurrent_kernel(training=True)
+        return super().get_recurrent_dropout_mask(step_input)
+
+    def reset_recurrent_dropout_mask(self):
+        super().reset_recurrent_dropout_mask()
+        self._recurrent_weight_mask = None
 
     @property
     def is_differentiated(self):
@@ -184,7 +220,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         nested = keras.tree.is_nested(states)
         projected = self.project(inputs, training)
         recur = self.recurrent_product(training)
-        states = self.step(projected, list(states) if nested else [states], recur)
+        states, _ = self.step(projected, list(states) if nested else [states], recur)
         return states[0], states if nested else states[0]
 
     def get_initial_state(self, batch_size=None):
@@ -209,9 +245,15 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
+            # Where it isn't used, Keras' layer can be made of the config too.
+            **(
+                {"recurrent_weight_dropout": self.recurrent_weight_dropout}
+                if self.recurrent_weight_dropout
+                else {}
+            ),
         }
 
-    def _masks(self, kind, training):
+    def dropout_masks(self, kind, training):
         """The function that gives the dropout masks for a tensor, a list; `None` if none apply."""
         if not training or not 0.0 < getattr(self, kind) < 1.0:
             return None
@@ -352,6 +394,7 @@ class RecurrentLayer(keras.layers.RNN):
     bias_constraint = of_cell("bias_constraint")
     dropout = of_cell("dropout")
     recurrent_dropout = of_cell("recurrent_dropout")
+    recurrent_weight_dropout = of_cell("recurrent_weight_dropout")
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         """Runs the recurrence.
@@ -392,16 +435,20 @@ class RecurrentLayer(keras.layers.RNN):
     def _run_native(self, sequences, initial_state, mask, training):
         """What `inner_loop` returns, from the native kernels; `None` where they don't apply."""
         cell = self.cell
-        drops = training and (cell.dropout or cell.recurrent_dropout)
-        if cell.native_family is None or self.unroll or drops:
+        drops_inside = training and (
+            cell.recurrent_dropout or (cell.dropout and cell.drops_by_gate)
+        )
+        if cell.native_family is None or self.unroll or drops_inside:
             return None
+        if masks := cell.dropout_masks("dropout", training):
+            sequences = sequences * masks(sequences[:, 0])[0][:, None]
         return kernels.run(
             cell.native_family,
             sequences,
             initial_state,
             mask,
             kernel=cell.kernel,
-            recurrent_kernel=cell.recurrent_kernel,
+            recurrent_kernel=cell.read_recurrent_kernel(training),
             bias=cell.bias,
             activation=cell.activation,
             recurrent_activation=getattr(cell, "recurrent_activation", "sigmoid"),
@@ -410,12 +457,58 @@ class RecurrentLayer(keras.layers.RNN):
             zero_output_for_mask=self.zero_output_for_mask,
         )
 
+    def gates(self, sequences, initial_state=None, mask=None):
+        """What every step computes, beside the output.
+
+        Args:
+            sequences: Tensor of shape `(batch, time, features)`.
+            initial_state: List of tensors, the states before the first step. Zeros if `None`.
+            mask: Boolean tensor of shape `(batch, time)` or `None`. A masked step leaves the
+                states as they are, and its gates are zeros.
+
+        Returns:
+            A dict from a name of the cell's equations to a tensor `(batch, time, units)`: the
+            gates and the candidate of each step, such as `"i"`, `"f"`, `"c_tilde"` and `"o"`, and
+            then the states after it, such as `"h"` and `"c"`. Steps are in the order of
+            `sequences`, also where the layer goes backwards.
+        """
+        sequences = ops.convert_to_tensor(sequences, dtype=self.compute_dtype)
+        if not self.built:
+            self.build(sequences.shape)
+        if initial_state is None:
+            initial_state = self.cell.get_initial_state(batch_size=ops.shape(sequences)[0])
+        initial = [ops.convert_to_tensor(s) for s in keras.tree.flatten(initial_state)]
+        if mask is None:
+            mask = ops.ones(ops.shape(sequences)[:2], "bool")
+        in_time = lambda x: ops.transpose(x, (1, 0, 2))
+        in_order = lambda x: ops.flip(x, 0) if self.go_backwards else x
+        projected = in_order(self.cell.project(in_time(sequences)))
+        keep = in_order(in_time(ops.cast(mask, "bool")[..., None]))
+        recur = self.cell.recurrent_product()
+
+        def step(states, inputs):
+            x, keep = inputs
+            new_states, _ = self.cell.step(x, states, recur)
+            states = [ops.where(keep, n, o) for n, o in zip(new_states, states, strict=True)]
+            return states, states
+
+        _, after = ops.scan(step, initial, (projected, keep))
+        before = [
+            ops.concatenate([first[None], states[:-1]], 0)
+            for first, states in zip(initial, after, strict=True)
+        ]
+        # All steps at once, now that the states before each are known.
+        _, gates = self.cell.step(projected, before, recur)
+        gates = {name: ops.where(keep, gate, 0) for name, gate in gates.items()}
+        gates |= zip(self.cell.state_names, after, strict=True)
+        return {name: in_time(in_order(series)) for name, series in gates.items()}
+
     def loop(self, training=False):
         """Returns the loop of `time_loop.run`; here it takes one step of the cell after another."""
         if training and not self.unroll and self.cell.is_differentiated:
-            return backpropagation.loop(self.cell, self.cell.recurrent_weights())
+            return backpropagation.loop(self.cell, self.cell.recurrent_weights(training))
         recur = self.cell.recurrent_product(training)
-        step = lambda projected, states: self.cell.step(projected, states, recur)
+        step = lambda projected, states: self.cell.step(projected, states, recur)[0]
         return time_loop.step_by_step(step, unroll=self.unroll)
 
     def get_config(self):

@@ -58,7 +58,7 @@ class SimpleRNNCell(RecurrentCell):
 
     def step(self, projected, states, recur):
         (h,) = states
-        return [self.activation(projected + recur(h))]
+        return [self.activation(projected + recur(h))], {}
 
     def linearize(self, projected, product, before, after):
         (h,) = after

@@ -44,6 +44,8 @@ class SLSTMCell(LSTMCell):
         training: Whether dropout applies.
     """
 
+    state_names = ("h", "c", "n", "m")
+
     def __init__(self, units, **kwargs):
         super().__init__(units, **kwargs)
         self.state_size = [units] * 4
@@ -55,10 +57,11 @@ class SLSTMCell(LSTMCell):
         m = ops.where(ops.equal(n, 0), log_i, ops.maximum(log_f, log_i))
         i = ops.exp(log_i - m)
         f = ops.exp(ops.minimum(log_f - m, 0))
-        c = f * c + i * self.activation(c_tilde)
+        c_tilde = self.activation(c_tilde)
+        o = self.recurrent_activation(o)
+        c = f * c + i * c_tilde
         n = ops.maximum(f * n + i, 1)
-        h = self.recurrent_activation(o) * c / n
-        return [h, c, n, m]
+        return [o * c / n, c, n, m], {"i": i, "f": f, "c_tilde": c_tilde, "o": o}
 
 
 @keras.saving.register_keras_serializable(package="zoo")

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import zoo.layers
 from zoo.layers import kernels
 from zoo.layers.kernels import build
 
@@ -117,6 +119,25 @@ def test_other_activations_are_those_of_keras(family, activation):
     expected = with_gradients(lambda: layer(x, initial_state=state, mask=mask), layer, x, state)
     got = with_gradients(lambda: run(family, layer, x, state, mask), layer, x, state)
     assert_close(got, expected)
+
+
+@pytest.mark.parametrize("family", LAYERS)
+@pytest.mark.parametrize("option", ["dropout", "recurrent_weight_dropout"])
+def test_dropout_of_inputs_and_of_recurrent_weights_runs_natively(family, option, monkeypatch):
+    train = lambda layer, x: [layer(x, training=True)]
+    results = {}
+    x = tf.constant(np.random.default_rng(0).normal(size=(3, 6, 5)), "float32")
+    for choice in ("native", "keras"):
+        monkeypatch.setenv("ZOO_KERNEL", choice)
+        layer = getattr(zoo.layers, LAYERS[family].__name__)(9, seed=3, **{option: 0.4})
+        layer.build(x.shape)
+        for index, weight in enumerate(layer.weights):
+            values = np.random.default_rng(index).normal(size=weight.shape)
+            weight.assign(values / np.sqrt(weight.shape[0]))
+        results[choice] = with_gradients(partial(train, layer, x), layer, x, [])
+        assert layer.last_kernel == choice
+        assert np.abs(layer(x) - results[choice][0]).max() > 0.01
+    assert_close(results["native"], results["keras"])
 
 
 @pytest.mark.parametrize("family", LAYERS)
