@@ -18,7 +18,7 @@ from rich.progress import (
 from benchmarks import plots, tracking
 from benchmarks.config import BASELINE
 from benchmarks.tasks import TASKS
-from zoo import datasets
+from zoo import datasets, plot_gates
 from zoo.layers.recurrence import RecurrentLayer
 
 
@@ -77,6 +77,7 @@ def run_one(config, task, dataset_digest, update):
         tracking.log_figures({"learning_curve": plots.learning_curve(history)})
         evaluation = task.evaluate(model, config)
         tracking.log_evaluation(task.metric, evaluation)
+        tracking.log_figures({"gates": plot_gates(model, task.shown())})
         tracking.log_metrics(
             {"params": model.count_params(), "predict_ms": _latency_ms(model, task.example())}
         )

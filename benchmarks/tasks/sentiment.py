@@ -15,6 +15,7 @@ class Sentiment(Task):
 
     metric = "accuracy"
     input_name = "text"
+    feature = "text"
 
     class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
         vocabulary_size: pydantic.PositiveInt
@@ -90,9 +91,6 @@ class Sentiment(Task):
             parameters=best[-1].coef_.size + best[-1].intercept_.size,
             evaluation=accuracy(test["label"], probabilities, names, test["text"]),
         )
-
-    def example(self):
-        return self.read("validation")["text"][0]
 
     @functools.cache  # noqa: B019 - a task lives as long as its process
     def _tokenizer(self, vocabulary_size):

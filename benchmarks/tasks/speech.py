@@ -14,6 +14,7 @@ class Speech(Task):
 
     metric = "accuracy"
     input_name = "frames"
+    feature = "frames"
 
     class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
         units: pydantic.PositiveInt
@@ -96,6 +97,3 @@ class Speech(Task):
             parameters=best[-1].coef_.size + best[-1].intercept_.size,
             evaluation=accuracy(test["label"], best.predict_proba(summary(test["frames"])), names),
         )
-
-    def example(self):
-        return self.read("validation")["frames"][0]

@@ -51,6 +51,7 @@ class Task(abc.ABC):
     Attributes:
         metric: name of the test metric.
         input_name: what a raw input is called where models are served.
+        feature: what it is called in the dataset.
 
     Args:
         read: callable from a split's name to a dict of lists, one a feature.
@@ -59,6 +60,7 @@ class Task(abc.ABC):
 
     metric: str
     input_name: str
+    feature: str
     Model: type
 
     def __init__(self, read, info):
@@ -82,9 +84,14 @@ class Task(abc.ABC):
     def baseline(self):
         """The task's `Baseline`, fitted and evaluated."""
 
-    @abc.abstractmethod
     def example(self):
         """One raw input, from the validation split."""
+        return self.read("validation")[self.feature][0]
+
+    def shown(self):
+        """The raw input of the test split that pictures show: one of median length."""
+        inputs = sorted(self.read("test")[self.feature], key=len)
+        return inputs[len(inputs) // 2]
 
 
 def bucketed_batches(columns, lengths, batch_size, seed=None):

@@ -17,6 +17,7 @@ class Translation(Task):
 
     metric = "bleu"
     input_name = "text"
+    feature = "source"
 
     class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
         vocabulary_size: pydantic.PositiveInt
@@ -63,8 +64,8 @@ class Translation(Task):
         test = self.read("test")
         model.compile(sampler=models.BeamSearchSampler(config.model.beam_width))
         outputs = model.generate(test["source"])
-        shown = min(range(len(outputs)), key=lambda i: abs(len(test["source"][i]) - 40))
-        figure = plots.attention_map(*model.attention(test["source"][shown], outputs[shown]))
+        answer = dict(zip(test["source"], outputs, strict=True))[self.shown()]
+        figure = plots.attention_map(*model.attention(self.shown(), answer))
         return bleu(test, outputs, {"attention_map": figure})
 
     def baseline(self):
@@ -91,9 +92,6 @@ class Translation(Task):
             parameters=known.nnz,
             evaluation=bleu(test, [train["target"][index] for index in nearest], {}),
         )
-
-    def example(self):
-        return self.read("validation")["source"][0]
 
     @functools.cache  # noqa: B019 - a task lives as long as its process
     def _tokenizer(self, vocabulary_size):

@@ -43,7 +43,7 @@ def test_a_run_logs_what_the_contract_names(load):
     experiment = mlflow.get_experiment(logged.info.experiment_id)
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     artifacts = {file.path for file in mlflow.MlflowClient().list_artifacts(logged.info.run_id)}
-    assert {"confusion_matrix.png", "learning_curve.png"} <= artifacts
+    assert {"confusion_matrix.png", "gates.png", "learning_curve.png"} <= artifacts
     assert [e.name for e in mlflow.search_experiments()] == ["speech/tones"]
 
 
