@@ -29,6 +29,8 @@ def run(options, console):
     from benchmarks import config
 
     try:
+        if config.times_layers(options.suite):
+            return time_layers(config.load_layers(options.suite, options.arch), console)
         configs = config.load(
             options.suite,
             tasks=options.task,
@@ -44,7 +46,26 @@ def run(options, console):
 
     tracking.connect()
     runner.run_suite(configs, console, rerun=options.rerun)
-    report.print_suite(configs[0].suite, console, {config.experiment for config in configs})
+    experiments = {config.experiment for config in configs}
+    report.print_tables(report.tables(configs[0].suite, experiments), console)
+    return _logged(console)
+
+
+def time_layers(config, console):
+    """Runs a suite that times layers, and prints its tables."""
+    from benchmarks import report, tracking
+    from benchmarks.layers import runs
+
+    tracking.connect()
+    runs.run_suite(config, console)
+    experiments = {f"layers/{family}" for family in config.layers}
+    report.print_tables(report.tables(config.suite, experiments), console)
+    return _logged(console)
+
+
+def _logged(console):
+    from benchmarks import tracking
+
     console.print("Logged to", tracking.tracking_uri(), soft_wrap=True)
     console.print("Next: [bold]make ui[/bold] to compare the runs in the browser.")
     return 0
@@ -57,11 +78,10 @@ def report(options, console):
     from benchmarks import report, tracking
 
     tracking.connect()
-    report.print_suite(options.suite, console)
+    tables = report.tables(options.suite)
+    report.print_tables(tables, console)
     if options.write:
-        report.write_between_marks(
-            Path(options.write), options.suite, report.markdown(options.suite)
-        )
+        report.write_between_marks(Path(options.write), options.suite, report.markdown(tables))
         console.print(f"Written to {options.write}.")
     return 0
 

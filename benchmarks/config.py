@@ -5,10 +5,12 @@ import hashlib
 import itertools
 import json
 from pathlib import Path
+from typing import Literal
 
 import pydantic
 import yaml
 
+from benchmarks.layers.contenders import BLOCKS, CONTENDERS
 from benchmarks.tasks import TASKS
 from zoo.layers import architectures
 
@@ -86,6 +88,17 @@ class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     tasks: dict[str, TaskConfig]
 
 
+class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """A suite file that times layers instead of training models."""
+
+    suite: str
+    layers: list[Literal[tuple(BLOCKS)]]
+    shapes: list[tuple[(pydantic.PositiveInt,) * 4]]
+    contenders: list[Literal[tuple(CONTENDERS)]]
+    rounds: pydantic.PositiveInt
+    least_ms: pydantic.PositiveFloat
+
+
 def suites():
     """Names of the suites there are."""
     return sorted(path.stem for path in SUITES.glob("*.yaml"))
@@ -109,13 +122,7 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
         ConfigError: for an unknown suite, key, task or architecture, naming the nearest known
             one, and for a value that doesn't fit.
     """
-    path = Path(suite) if suite.endswith(".yaml") else SUITES / f"{suite}.yaml"
-    if not path.is_file():
-        raise ConfigError(_unknown("suite", suite, suites()))
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    path, content = _read(suite)
     config = _validate(SuiteConfig, content, path.name)
     overrides = {
         key: value for key, value in (("seeds", seeds), ("architectures", chosen)) if value
@@ -165,6 +172,43 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
                     )
                 )
     return runs
+
+
+def times_layers(suite):
+    """Whether a suite times layers, for `load_layers`, instead of training models.
+
+    Raises:
+        ConfigError: for an unknown suite, or a file that isn't a suite's.
+    """
+    return "layers" in _read(suite)[1]
+
+
+def load_layers(suite, chosen=None):
+    """The `LayersConfig` of a suite that times layers.
+
+    Args:
+        suite: str, a name of `suites()`, or the path of a YAML file.
+        chosen: list of str or None, these layers instead of the suite's.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    path, content = _read(suite)
+    overrides = {"suite": path.stem, **({"layers": chosen} if chosen else {})}
+    return _validate(LayersConfig, {**content, **overrides}, path.name)
+
+
+def _read(suite):
+    path = Path(suite) if suite.endswith(".yaml") else SUITES / f"{suite}.yaml"
+    if not path.is_file():
+        raise ConfigError(_unknown("suite", suite, suites()))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path.name}: expected keys and values. Received: {content!r}")
+    return path, content
 
 
 def _check(architecture, where):

@@ -37,6 +37,41 @@ def confusion_matrix(counts, names):
     return figure
 
 
+def speeds(timings, contenders):
+    """Times faster than Keras, by shape and contender, inference and training.
+
+    Args:
+        timings: dict from a shape's name to a dict from `(mode, contender)` to `Timing`.
+        contenders: list of str, in the order of the bars.
+    """
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    for axes, mode in zip(figure.subplots(2, 1), ("inference", "training"), strict=True):
+        width = 0.85 / len(contenders)
+        for index, contender in enumerate(contenders):
+            bars = [
+                (place + (index - (len(contenders) - 1) / 2) * width, *found.quartiles())
+                for place, of_shape in enumerate(timings.values())
+                if (found := of_shape.get((mode, contender)))
+            ]
+            if bars:
+                x, middle, low, high = np.array(bars).T
+                axes.bar(
+                    x,
+                    middle,
+                    width,
+                    yerr=(middle - low, high - middle),
+                    label=contender,
+                    color=f"C{index}",
+                )
+        axes.axhline(1, color="black", linewidth=0.8)
+        axes.set_xticks(range(len(timings)), list(timings))
+        axes.set(title=mode, ylabel="times faster than Keras", yscale="log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.grid(axis="y", alpha=0.3, which="both")
+    figure.axes[0].legend(ncols=4)
+    return figure
+
+
 def attention_map(weights, source_tokens, target_tokens):
     """Attention weights `[target, source]` with the subwords of both."""
     size = (2 + 0.32 * len(source_tokens), 1.5 + 0.32 * len(target_tokens))

@@ -1,28 +1,39 @@
 """Tables of results, made from what MLflow holds and nothing else."""
 
+import dataclasses
 import re
 import statistics
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+import rich.box
+import rich.table
 
 from benchmarks import tracking
 from benchmarks.config import BASELINE
-
-COLUMNS = (
-    "architecture",
-    "test {metric}",
-    "95 % interval",
-    "parameters",
-    "train s",
-    "examples/s",
-    "answer ms",
-    "kernel",
-)
+from benchmarks.layers.timing import REFERENCE
+from zoo.layers import architectures
 
 
-def rows(records):
-    """One row of strings an architecture, from the `Record` list of one experiment.
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of one experiment; all cells are str."""
+
+    title: str
+    headings: list
+    rows: list
+    footnote: str
+
+
+def tables(suite, experiments=None):
+    """The tables of a suite's newest runs, one an experiment; `experiments` limits which."""
+    return [
+        speeds(name, records) if "contender" in records[0].tags else comparison(name, records)
+        for name, records in tracking.latest(suite).items()
+        if experiments is None or name in experiments
+    ]
+
+
+def comparison(name, records):
+    """Models of one task: one row an architecture, baselines first.
 
     Values are means over seeds; with more than one seed the metric carries its standard
     deviation over them. The interval is that of the test split's size: the mean of the seeds'
@@ -31,10 +42,26 @@ def rows(records):
     by_architecture = {}
     for record in records:
         by_architecture.setdefault(record.tags["architecture"], []).append(record)
-    return [_row(name, runs) for name, runs in by_architecture.items()]
+    metric = records[0].tags["metric"]
+    headings = [
+        "architecture",
+        f"test {metric}",
+        "95 % interval",
+        "parameters",
+        "train s",
+        "examples/s",
+        "answer ms",
+        "kernel",
+    ]
+    order = [BASELINE, *architectures.names()]
+    rows = [
+        _comparison_row(architecture, by_architecture[architecture])
+        for architecture in sorted(by_architecture, key=order.index)
+    ]
+    return Table(name, headings, rows, _comparison_footnote(records))
 
 
-def _row(architecture, runs):
+def _comparison_row(architecture, runs):
     metric = runs[0].tags["metric"]
     number = (lambda value: f"{value:.1f}") if metric == "bleu" else (lambda v: f"{v:.3f}")
 
@@ -62,12 +89,7 @@ def _row(architecture, runs):
     ]
 
 
-def headings(records):
-    """The columns' names for one experiment."""
-    return [column.format(metric=records[0].tags["metric"]) for column in COLUMNS]
-
-
-def footnote(records):
+def _comparison_footnote(records):
     """How many seeds there are, how the metric was computed and what the baseline is."""
     seeds = len({run.tags["seed"] for run in records if run.tags["architecture"] != BASELINE})
     metric = f"{records[0].tags['metric']}: {records[0].tags['metric_signature']}"
@@ -78,29 +100,60 @@ def footnote(records):
     return "; ".join(notes)
 
 
-def print_suite(suite, console, experiments=None):
-    """Prints one table an experiment; `experiments` limits which."""
-    for name, records in tracking.latest(suite).items():
-        if experiments and name not in experiments:
-            continue
-        table = Table(title=name, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for index, heading in enumerate(headings(records)):
-            table.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
-        for row in rows(records):
-            table.add_row(*row)
-        console.print(table)
-        console.print(f"  {footnote(records)}\n", style="dim", soft_wrap=True)
+def speeds(name, records):
+    """Implementations of one layer: one row a mode and contender, one column a shape."""
+    shapes = records[0].params["shapes"].split(", ")
+    contenders = records[0].params["contenders"].split(", ")
+    by_contender = {record.tags["contender"]: record for record in records}
+    rows = [
+        [mode, contender, *(_speed(by_contender[contender], mode, shape) for shape in shapes)]
+        for mode in ("inference", "training")
+        for contender in contenders
+        if contender in by_contender and f"{mode}_ms/{shapes[0]}" in by_contender[contender].metrics
+    ]
+    notes = [
+        "times faster than Keras, median of the rounds ± half the distance of their quartiles; "
+        "of Keras itself the time of a call",
+        "shapes are batch x time x input x units",
+        f"{records[0].params['rounds']} rounds in turns, {records[0].params['threads']} threads",
+        records[0].tags["versions"],
+        records[0].tags["mlflow.note.content"],
+    ]
+    return Table(name, ["", "", *shapes], rows, "; ".join(note for note in notes if note))
 
 
-def markdown(suite):
-    """The tables of a suite as Markdown."""
+def _speed(record, mode, shape):
+    metrics = record.metrics
+    if record.tags["contender"] == REFERENCE:
+        return f"{metrics[f'{mode}_ms/{shape}']:,.1f} ms"
+    faster, low, high = (metrics[f"{mode}_{part}/{shape}"] for part in ("speedup", "low", "high"))
+    return f"{faster:.2f} ± {(high - low) / 2:.2f}"
+
+
+def print_tables(tables, console):
+    """Prints tables on a `rich.console.Console`."""
+    for table in tables:
+        lines = rich.table.Table(
+            title=table.title, title_justify="left", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        )
+        for heading, cell in zip(table.headings, table.rows[0], strict=True):
+            justify = "right" if cell[:1].isdigit() or cell == "–" else "left"
+            lines.add_column(heading, justify=justify, no_wrap=True)
+        for row in table.rows:
+            lines.add_row(*row)
+        console.print(lines)
+        console.print(f"  {table.footnote}\n", style="dim", soft_wrap=True)
+
+
+def markdown(tables):
+    """Tables as Markdown."""
     parts = []
-    for name, records in tracking.latest(suite).items():
-        heads = headings(records)
-        lines = [f"**{name}**", "", "| " + " | ".join(heads) + " |"]
-        lines.append("|" + "|".join(["---"] + ["---:"] * (len(heads) - 1)) + "|")
-        lines += ["| " + " | ".join(row) + " |" for row in rows(records)]
-        lines += ["", footnote(records) + "."]
+    for table in tables:
+        lines = [f"**{table.title}**", "", "| " + " | ".join(table.headings) + " |"]
+        aligned = ["---:" if cell[:1].isdigit() else "---" for cell in table.rows[-1]]
+        lines.append("|" + "|".join(aligned) + "|")
+        lines += ["| " + " | ".join(row) + " |" for row in table.rows]
+        lines += ["", table.footnote + "."]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 

@@ -20,8 +20,6 @@ from mlflow.entities import ViewType
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
-from benchmarks.config import BASELINE
-
 ROOT = Path(__file__).parent.parent
 LOCAL_STORE = ROOT / "mlruns"
 
@@ -78,11 +76,11 @@ def find_finished(config, dataset_digest):
 
 
 def latest(suite):
-    """The newest finished run of each task, architecture and seed of a suite.
+    """The newest finished run of each task, architecture, seed and contender of a suite.
 
     Returns:
         A dict from an experiment's name, such as `sentiment/rotten_tomatoes`, to a list of
-        `Record`, baselines first, then in the order of architecture and seed.
+        `Record`.
     """
     latest = {}
     for experiment in mlflow.search_experiments():
@@ -91,24 +89,22 @@ def latest(suite):
             [experiment.experiment_id],
             f"attributes.status = 'FINISHED' and tags.suite = '{suite}'",
         ):
-            key = (record.tags["architecture"], int(record.tags["seed"]))
+            key = tuple(record.tags.get(tag) for tag in ("architecture", "seed", "contender"))
             records.setdefault(key, record)
         if records:
-            order = sorted(records, key=lambda key: (key[0] != BASELINE, key))
-            latest[experiment.name] = [records[key] for key in order]
+            latest[experiment.name] = list(records.values())
     return latest
 
 
 @contextlib.contextmanager
 def run(config, task, dataset_digest):
-    """Logs a run from start to end: FINISHED, FAILED, or KILLED when interrupted.
+    """Logs the run of a configuration, from start to end.
 
     Args:
         config: a `RunConfig`.
         task: the `Task`.
         dataset_digest: SHA-256 of the whole data.
     """
-    experiment_id = _experiment(config.experiment)
     tags = {
         "suite": config.suite,
         "task": config.task,
@@ -118,14 +114,27 @@ def run(config, task, dataset_digest):
         "architecture": config.architecture,
         "seed": str(config.seed),
         "metric": task.metric,
-        "git_commit": git_commit(),
-        "backend": keras.backend.backend(),
         "kernel": "none",
         "config_digest": config.digest,
     }
-    mlflow.start_run(experiment_id=experiment_id, run_name=config.title, tags=tags)
+    with open_run(config.experiment, config.title, tags, config.flat()):
+        yield
+
+
+@contextlib.contextmanager
+def open_run(experiment, title, tags, params):
+    """Logs a run from start to end: FINISHED, FAILED, or KILLED when interrupted.
+
+    Args:
+        experiment: str, the name of the experiment, which is made if there is none.
+        title: str, the name of the run.
+        tags: dict of str; the commit and the backend are added.
+        params: dict.
+    """
+    tags = {**tags, "git_commit": git_commit(), "backend": keras.backend.backend()}
+    mlflow.start_run(experiment_id=_experiment(experiment), run_name=title, tags=tags)
     try:
-        mlflow.log_params(config.flat())
+        mlflow.log_params(params)
         yield
     except KeyboardInterrupt:
         mlflow.end_run("KILLED")

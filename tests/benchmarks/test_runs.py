@@ -132,13 +132,14 @@ def test_a_failure_is_logged_as_one(load, monkeypatch):
 def test_the_report_has_a_row_an_architecture_baseline_first(load, suite):
     run(load(tasks=["speech"], seeds=2, epochs=1))
     records = tracking.latest("small")["speech/tones"]
-    assert [row[0] for row in report.rows(records)] == ["baseline", "gru", "rnn"]
+    (table,) = report.tables("small")
+    assert [row[0] for row in table.rows] == ["baseline", "rnn", "gru"]
     scores = {}
     for record in records:
         scores.setdefault(record.tags["architecture"], []).append(record.metrics["test/accuracy"])
     mean, spread = np.mean(scores["gru"]), np.std(scores["gru"], ddof=1)
-    assert report.rows(records)[1][1] == f"{mean:.3f} ± {spread:.3f}"
-    text = report.markdown("small")
+    assert table.rows[2][1] == f"{mean:.3f} ± {spread:.3f}"
+    text = report.markdown([table])
     assert text.count("\n| ") == 4
     assert "baseline: mean and deviation of the frames" in text
 

@@ -1,0 +1,1 @@
+"""How fast the recurrent layers are, beside Keras', torch's and ONNX Runtime's."""

@@ -1,0 +1,219 @@
+"""The implementations that are timed: each gets one problem's weights and gives functions to time.
+
+A contender is a function from a `Problem` to a dict of functions without arguments: `"inference"`
+gives the outputs of all steps, `"training"` a list of gradients, that of the input first. One that
+isn't installed raises `ImportError`.
+"""
+
+import dataclasses
+import os
+from unittest import mock
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.layers import architectures
+
+BLOCKS = {"lstm": 4, "gru": 3, "rnn": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One recurrent layer of random weights, a random input and a random gradient.
+
+    Attributes:
+        family: `"lstm"`, `"gru"` or `"rnn"`.
+        batch, time, input, units: the shape.
+    """
+
+    family: str
+    batch: int
+    time: int
+    input: int
+    units: int
+
+    @property
+    def columns(self):
+        return BLOCKS[self.family] * self.units
+
+    def arrays(self):
+        """`x`, the weights in Keras' order, and the gradient of the outputs, float32."""
+        random = np.random.default_rng(0)
+        normal = lambda *shape, scale=1.0: (scale * random.normal(size=shape)).astype("float32")
+        biases = (2, self.columns) if self.family == "gru" else (self.columns,)
+        return (
+            normal(self.batch, self.time, self.input),
+            [
+                normal(self.input, self.columns, scale=self.input**-0.5),
+                normal(self.units, self.columns, scale=0.5 * self.units**-0.5),
+                normal(*biases, scale=0.1),
+            ],
+            normal(self.batch, self.time, self.units),
+        )
+
+    def keras_layer(self):
+        return getattr(keras.layers, architectures.get(self.family).layer.__name__)
+
+
+def zoo(problem):
+    """Our layer with the kernel that `ZOO_KERNEL` chooses."""
+    return _tensorflow(problem, architectures.get(problem.family).layer)
+
+
+def zoo_without_kernel(problem):
+    """Our layer as Keras and TensorFlow ops."""
+    with mock.patch.dict(os.environ, ZOO_KERNEL="keras"):
+        return _tensorflow(problem, architectures.get(problem.family).layer)
+
+
+def keras_graph(problem):
+    """Keras' layer in a `tf.function`."""
+    return _tensorflow(problem, problem.keras_layer())
+
+
+def keras_xla(problem):
+    """Keras' layer, compiled by XLA."""
+    return _tensorflow(problem, problem.keras_layer(), jit_compile=True)
+
+
+def torch(problem):
+    """torch's layer, which calls oneDNN or its own kernels."""
+    import torch
+
+    x, weights, d_outputs = problem.arrays()
+    cls = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[problem.family]
+    layer = cls(problem.input, problem.units, batch_first=True)
+    state = dict(zip(layer.state_dict(), _transposed(problem, weights, "rzh"), strict=True))
+    layer.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+    x, d_outputs = torch.from_numpy(x), torch.from_numpy(d_outputs)
+
+    def inference():
+        with torch.inference_mode():
+            return layer(x)[0].numpy()
+
+    def training():
+        layer.zero_grad()
+        source = x.detach().requires_grad_()
+        layer(source)[0].backward(d_outputs)
+        return [source.grad.numpy(), *(p.grad.numpy() for p in layer.parameters())]
+
+    return {"inference": inference, "training": training}
+
+
+def onnxruntime(problem):
+    """ONNX Runtime's operator, which has no training."""
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    x, weights, _ = problem.arrays()
+    kernel, recurrent, bias, recurrent_bias = _transposed(problem, weights, "zrh", "iofc")
+    initializers = {
+        "W": kernel[None],
+        "R": recurrent[None],
+        "B": np.concatenate([bias, recurrent_bias])[None],
+        "direction": np.array([1]),
+    }
+    options = {"linear_before_reset": 1} if problem.family == "gru" else {}
+    operator = problem.family.upper()
+    graph = helper.make_graph(
+        [
+            helper.make_node("Transpose", ["x"], ["X"], perm=[1, 0, 2]),
+            helper.make_node(
+                operator, ["X", "W", "R", "B"], ["Y"], hidden_size=problem.units, **options
+            ),
+            helper.make_node("Squeeze", ["Y", "direction"], ["Z"]),
+            helper.make_node("Transpose", ["Z"], ["y"], perm=[1, 0, 2]),
+        ],
+        "layer",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in initializers.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = os.cpu_count()
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+    )
+    return {"inference": lambda: session.run(None, {"x": x})[0]}
+
+
+def products(problem):
+    """The floor: the matrix products that no implementation can leave out, by NumPy's BLAS.
+
+    In inference the input times its weights for all steps at once, and at each step the state
+    times its weights. In training also, at each step, the gradient times the same weights, and
+    for all steps at once the gradients of the input and of both weights.
+    """
+    x, (kernel, recurrent, _), h = problem.arrays()
+    x = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(-1, problem.input)
+    h = np.ascontiguousarray(h.transpose(1, 0, 2))
+    gates = np.zeros((problem.time, problem.batch, problem.columns), "float32")
+    step = np.zeros((problem.batch, problem.columns), "float32")
+    back = np.zeros((problem.batch, problem.units), "float32")
+
+    def inference():
+        np.matmul(x, kernel, out=gates.reshape(-1, problem.columns))
+        for state in h:
+            np.matmul(state, recurrent, out=step)
+
+    def training():
+        inference()
+        for gradient in gates:
+            np.matmul(gradient, recurrent.T, out=back)
+        flat = gates.reshape(-1, problem.columns)
+        return flat @ kernel.T, x.T @ flat, h.reshape(-1, problem.units).T @ flat
+
+    return {"inference": inference, "training": training}
+
+
+def _tensorflow(problem, layer_class, jit_compile=None):
+    x, weights, d_outputs = map(_constants, problem.arrays())
+    layer = layer_class(problem.units, return_sequences=True)
+    layer.build(x.shape)
+    layer.set_weights(weights)
+    sources = [weight.value for weight in layer.weights]
+
+    @tf.function(jit_compile=jit_compile, autograph=False)
+    def inference(x):
+        return layer(x)
+
+    @tf.function(jit_compile=jit_compile, autograph=False)
+    def training(x, d_outputs):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, training=True)
+        return tape.gradient(outputs, [x, *sources], output_gradients=d_outputs)
+
+    inference(x), training(x, d_outputs)  # traced here, under the environment of the moment
+    return {"inference": lambda: inference(x), "training": lambda: training(x, d_outputs)}
+
+
+def _constants(value):
+    return tf.constant(value) if isinstance(value, np.ndarray) else value
+
+
+def _transposed(problem, weights, gru_order, lstm_order="ifco"):
+    """The weights as torch and ONNX have them: gates in rows, two biases, and another order."""
+    kernel, recurrent, bias = weights
+    order = {"lstm": lstm_order, "gru": gru_order, "rnn": "h"}[problem.family]
+    ours = {"lstm": "ifco", "gru": "zrh", "rnn": "h"}[problem.family]
+
+    def reordered(array):
+        blocks = dict(zip(ours, np.split(array, len(ours), axis=-1), strict=True))
+        return np.ascontiguousarray(np.concatenate([blocks[gate] for gate in order], axis=-1).T)
+
+    biases = bias if bias.ndim == 2 else (bias, np.zeros_like(bias))
+    return [reordered(kernel), reordered(recurrent), *map(reordered, biases)]
+
+
+CONTENDERS = {
+    "zoo": zoo,
+    "zoo_without_kernel": zoo_without_kernel,
+    "keras": keras_graph,
+    "keras_xla": keras_xla,
+    "torch": torch,
+    "onnxruntime": onnxruntime,
+    "products": products,
+}

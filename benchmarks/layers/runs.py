@@ -1,0 +1,97 @@
+"""Runs a suite of layers: times them, and logs one run a contender to MLflow."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import plots, tracking
+from benchmarks.layers import timing
+
+
+def run_suite(config, console):
+    """Times every layer at every shape, and logs what came out.
+
+    Args:
+        config: a `benchmarks.config.LayersConfig`.
+        console: `rich.console.Console` to tell the progress on.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    for family in config.layers:
+        timings, missing = {}, {}
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task(f"layers/{family}", total=len(config.shapes))
+            for shape in config.shapes:
+                progress.update(bar, description=f"layers/{family} · {_name(shape)}")
+                timings[_name(shape)], missing = timing.measure(
+                    family,
+                    shape,
+                    config.contenders,
+                    rounds=config.rounds,
+                    least_ms=config.least_ms,
+                )
+                progress.advance(bar)
+        for name, reason in missing.items():
+            console.print(f"layers/{family}: {name} is left out: {reason}", highlight=False)
+        _log(config, family, timings, missing)
+
+
+def _log(config, family, timings, missing):
+    figure = plots.speeds(timings, [name for name in config.contenders if name not in missing])
+    note = "; ".join(f"{name} is left out: {reason}" for name, reason in missing.items())
+    for contender in config.contenders:
+        if contender in missing:
+            continue
+        tags = {
+            "suite": config.suite,
+            "task": "layers",
+            "dataset": "random numbers",
+            "architecture": family,
+            "contender": contender,
+            "kernel": "native" if contender == "zoo" and _native() else "none",
+            "versions": ", ".join(_versions()),
+            "mlflow.note.content": note,
+        }
+        params = {
+            "shapes": ", ".join(timings),
+            "contenders": ", ".join(config.contenders),
+            "rounds": config.rounds,
+            "least_ms": config.least_ms,
+            "threads": os.cpu_count(),
+            "processor": platform.processor() or platform.machine(),
+        }
+        with tracking.open_run(f"layers/{family}", contender, tags, params):
+            metrics = {}
+            for shape, of_shape in timings.items():
+                for (mode, name), found in of_shape.items():
+                    if name == contender:
+                        faster, low, high = found.quartiles()
+                        values = {"speedup": faster, "low": low, "high": high}
+                        values["ms"] = found.median_ms
+                        metrics |= {f"{mode}_{k}/{shape}": v for k, v in values.items()}
+            tracking.log_metrics(metrics)
+            tracking.log_figures({"speed": figure})
+
+
+def _name(shape):
+    return "x".join(map(str, shape))
+
+
+def _native():
+    from zoo.layers import kernels
+
+    return kernels.available()
+
+
+def _versions():
+    for name in ("tensorflow", "keras", "torch", "onnxruntime", "numpy"):
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue

@@ -1,0 +1,80 @@
+"""Timing layers: contenders agree with Keras or are refused, and the report has a row for each."""
+
+import mlflow
+import numpy as np
+import pytest
+import yaml
+
+from benchmarks import __main__ as command_line
+from benchmarks import config, report, tracking
+from benchmarks.layers import timing
+from benchmarks.layers.contenders import CONTENDERS, Problem
+
+SHAPE = (2, 4, 3, 5)
+
+
+@pytest.fixture
+def small_suite(tmp_path):
+    content = {
+        "layers": ["gru"],
+        "shapes": [list(SHAPE)],
+        "contenders": ["zoo", "keras", "torch", "products"],
+        "rounds": 2,
+        "least_ms": 0.1,
+    }
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+@pytest.mark.parametrize("family", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("name", ["zoo", "zoo_without_kernel", "keras_xla", "torch", "onnxruntime"])
+def test_a_contender_gives_the_numbers_of_keras(family, name):
+    try:
+        functions = CONTENDERS[name](Problem(family, *SHAPE))
+    except ImportError as error:
+        pytest.skip(f"not installed: {error}")
+    expected = CONTENDERS["keras"](Problem(family, *SHAPE))
+    np.testing.assert_allclose(functions["inference"](), expected["inference"](), atol=1e-5)
+    if "training" in functions:
+        got = [np.asarray(gradient) for gradient in functions["training"]()]
+        wanted = [np.asarray(gradient) for gradient in expected["training"]()]
+        np.testing.assert_allclose(got[0], wanted[0], atol=1e-5)
+        sizes = [np.abs(gradients[1]).sum() for gradients in (got, wanted)]
+        np.testing.assert_allclose(*sizes, rtol=1e-5)
+
+
+def test_other_numbers_are_refused(monkeypatch):
+    def wrong(problem):
+        return {"inference": lambda: np.zeros((2, 4, 5))}
+
+    monkeypatch.setitem(CONTENDERS, "zoo", wrong)
+    with pytest.raises(AssertionError, match="zoo, inference"):
+        timing.measure("lstm", SHAPE, ["zoo"], rounds=1, least_ms=0.1)
+
+
+def test_a_suite_is_logged_and_says_what_is_missing(suite, small_suite, monkeypatch, capsys):
+    def missing(problem):
+        raise ImportError("No module named 'torch'")
+
+    monkeypatch.setitem(CONTENDERS, "torch", missing)
+    assert command_line.main(["run", "--suite", small_suite]) == 0
+    assert "layers/gru: torch is left out: No module named 'torch'" in capsys.readouterr().out
+    (table,) = report.tables("tiny")
+    assert [row[:2] for row in table.rows] == [
+        [mode, name] for mode in ("inference", "training") for name in ("zoo", "keras", "products")
+    ]
+    assert "torch is left out" in table.footnote
+    (zoo,) = (r for r in tracking.latest("tiny")["layers/gru"] if r.tags["contender"] == "zoo")
+    speedup = zoo.metrics["training_speedup/2x4x3x5"]
+    assert table.rows[3][2].startswith(f"{speedup:.2f} ± ")
+    artifacts = mlflow.MlflowClient().list_artifacts(zoo.run_id)
+    assert [file.path for file in artifacts] == ["speed.png"]
+
+
+def test_a_wrong_contender_is_refused(small_suite, tmp_path):
+    content = config.load_layers(small_suite).model_dump(mode="json", exclude={"suite"})
+    content["contenders"].append("kears")
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(config.ConfigError, match=r"contenders.4.*'keras'.*'kears'"):
+        config.load_layers(str(tmp_path / "wrong.yaml"))
