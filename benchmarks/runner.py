@@ -54,6 +54,7 @@ def run_suite(configs, console, rerun=False):
         console.print(f"{name}: {task.metric} {value:.4g}", highlight=False)
     for experiment in dict.fromkeys(config.experiment for config in configs):
         tracking.register_champion(experiment)
+        tracking.arrange_charts(experiment)
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import json
 import logging
 import os
 import subprocess
@@ -20,8 +21,13 @@ from mlflow.entities import ViewType
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
+from benchmarks.config import BASELINE
+from benchmarks.layers.contenders import CONTENDERS
+from zoo.layers import architectures
+
 ROOT = Path(__file__).parent.parent
 LOCAL_STORE = ROOT / "mlruns"
+VIEW = "learning-curves"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +137,12 @@ def open_run(experiment, title, tags, params):
         tags: dict of str; the commit and the backend are added.
         params: dict.
     """
-    tags = {**tags, "git_commit": git_commit(), "backend": keras.backend.backend()}
+    tags = {
+        "mlflow.runColor": _color(tags.get("contender") or tags["architecture"]),
+        "git_commit": git_commit(),
+        "backend": keras.backend.backend(),
+        **tags,
+    }
     mlflow.start_run(experiment_id=_experiment(experiment), run_name=title, tags=tags)
     try:
         mlflow.log_params(params)
@@ -241,6 +252,53 @@ def register_champion(experiment):
     return best
 
 
+def arrange_charts(experiment):
+    """Saves a view of the experiment in which learning curves come first, for `ui_url`.
+
+    MLflow sorts charts by name otherwise, `best/*` ahead. A view is a tag of the experiment; what
+    it doesn't name, MLflow adds.
+    """
+    sections = {
+        name: {"uuid": name, "name": name, "display": is_open, "isReordered": True}
+        for name, is_open in (
+            ("val", True),
+            ("train", True),
+            ("test", True),
+            ("Model metrics", True),
+            ("best", False),
+            ("System metrics", False),
+        )
+    }
+    charts = [
+        {
+            "type": "LINE",
+            "uuid": metric,
+            "metricKey": metric,
+            "metricSectionId": metric.split("/")[0],
+            "isGenerated": True,
+            "deleted": False,
+            "lineSmoothness": 0,
+            "scaleType": "linear",
+            "xAxisKey": "step",
+            "xAxisScaleType": "linear",
+            "yAxisKey": "metric",
+            "useGlobalXaxisKey": True,
+            "useGlobalLineSmoothing": True,
+        }
+        for metric in ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+    ]
+    view = {
+        "compareRunCharts": charts,
+        "compareRunSections": list(sections.values()),
+        "isAccordionReordered": True,
+    }
+    mlflow.MlflowClient().set_experiment_tag(
+        mlflow.get_experiment_by_name(experiment).experiment_id,
+        f"mlflow.sharedViewState.{VIEW}",
+        json.dumps(view),
+    )
+
+
 def ui_url(port):
     """The page of the UI that shows the runs of the newest experiment side by side."""
     base = f"http://127.0.0.1:{port}/#/experiments"
@@ -250,7 +308,10 @@ def ui_url(port):
     )
     if not newest:
         return base
-    return f"{base}/{newest[0].info.experiment_id}/runs?compareRunsMode=CHART"
+    page = f"{base}/{newest[0].info.experiment_id}/runs?compareRunsMode=CHART"
+    experiment = mlflow.get_experiment(newest[0].info.experiment_id)
+    arranged = f"mlflow.sharedViewState.{VIEW}" in experiment.tags
+    return f"{page}&viewStateShareKey={VIEW}" if arranged else page
 
 
 def git_commit():
@@ -306,6 +367,16 @@ def _local_uri():
 
 def _is_local():
     return mlflow.get_tracking_uri() == _local_uri()
+
+
+def _color(name):
+    """The colour of an architecture in the UI, the same in every experiment."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    known = [BASELINE, *architectures.names(), *CONTENDERS]
+    palette = colormaps["tab20"].colors[::2] + colormaps["tab20"].colors[1::2]
+    return to_hex(palette[(known.index(name) - 1) % len(palette)])
 
 
 def _versions(names):

@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::{category}"))
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def _nothing_left_for_other_tests():
     yield
     with warnings.catch_warnings():
