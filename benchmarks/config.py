@@ -34,7 +34,8 @@ class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Everything that decides what one run computes. `model` and `training` are None for a
-    baseline, which is no network."""
+    baseline, which is no network. With `equal_parameters`, the units of the model are those of
+    that architecture, and others get as many as make as many parameters (`runner.resolve`)."""
 
     suite: str
     task: str
@@ -44,6 +45,7 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     quality: float
     model: pydantic.BaseModel | None = None
     training: TrainingConfig | None = None
+    equal_parameters: str | None = None
 
     @property
     def experiment(self):
@@ -81,11 +83,13 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """A suite file."""
+    """A suite file. One with `based_on` has the keys of that suite where it has none itself."""
 
     architectures: list[str]
     seeds: pydantic.PositiveInt
     tasks: dict[str, TaskConfig]
+    equal_parameters: str | None = None
+    based_on: str | None = None
 
 
 class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -129,7 +133,7 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
     }
     config = _validate(SuiteConfig, {**config.model_dump(), **overrides}, "the command line")
     names = list(config.architectures) if chosen else [BASELINE, *config.architectures]
-    for name in names:
+    for name in [*names, *filter(None, [config.equal_parameters])]:
         _check(name, path.name)
     for name in tasks or []:
         if name not in config.tasks:
@@ -158,6 +162,7 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
             "dataset": task.dataset,
             "quality": task.quality,
         }
+        equal = {"equal_parameters": config.equal_parameters} if config.equal_parameters else {}
         if BASELINE in names:
             runs.append(RunConfig(**common, architecture=BASELINE, seed=0))
         for seed, architecture in itertools.product(range(config.seeds), names):
@@ -169,6 +174,7 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
                         seed=seed,
                         model=model,
                         training=training[architecture],
+                        **equal,
                     )
                 )
     return runs
@@ -208,6 +214,8 @@ def _read(suite):
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path.name}: expected keys and values. Received: {content!r}")
+    if "based_on" in content:
+        content = {**_read(content["based_on"])[1], **content}
     return path, content
 
 

@@ -41,6 +41,7 @@ def run_suite(configs, console, rerun=False):
     for number, config in enumerate(configs, 1):
         name = f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
         task, digest = load_task(config.task, config.dataset)
+        config = resolve(config, task)
         finished = None if rerun else tracking.find_finished(config, digest)
         if finished:
             commit = finished.tags["git_commit"][:12]
@@ -63,6 +64,33 @@ def load_task(name, dataset):
     builder = datasets.builder(dataset)
     read = functools.cache(functools.partial(datasets.read, builder))
     return TASKS[name](read, builder.info), datasets.digest(builder)
+
+
+def resolve(config, task):
+    """The config with the units that give the model as many parameters as `equal_parameters`.
+
+    The comparison is that of K. Greff et al., "LSTM: A Search Space Odyssey", 2017, where what
+    an architecture costs is what its units are chosen by.
+    """
+    if config.equal_parameters in (None, config.architecture) or config.model is None:
+        return config
+
+    @functools.cache
+    def parameters(architecture, units):
+        model = config.model.model_copy(update={"units": units})
+        update = {"architecture": architecture, "model": model}
+        return task.build(config.model_copy(update=update)).count_params()
+
+    wanted = parameters(config.equal_parameters, config.model.units)
+    count = functools.partial(parameters, config.architecture)
+    low, high = 1, 1
+    while count(high) < wanted:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < wanted else (low, middle)
+    units = min((low, high), key=lambda units: abs(count(units) - wanted))
+    return config.model_copy(update={"model": config.model.model_copy(update={"units": units})})
 
 
 def run_one(config, task, dataset_digest, update):

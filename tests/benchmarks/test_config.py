@@ -31,6 +31,16 @@ def test_quick_is_three_tasks_of_a_baseline_and_three_architectures():
     ]
 
 
+def test_variants_are_the_tasks_of_quick_at_equal_parameters():
+    quick = {run.task: run for run in config.load("quick") if run.architecture == "gru"}
+    runs = [run for run in config.load("variants") if run.architecture == "gru"]
+    assert {run.seed for run in runs} == {0, 1, 2}
+    for run in runs:
+        assert run.equal_parameters == "lstm"
+        assert run.model == quick[run.task].model
+        assert run.training == quick[run.task].training
+
+
 def test_choices_narrow_the_suite():
     runs = config.load("quick", tasks=["speech"], chosen=["lstm", "gru"], seeds=2, epochs=1)
     assert [run.title for run in runs] == [

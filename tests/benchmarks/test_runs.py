@@ -93,6 +93,27 @@ def test_the_same_seed_gives_the_same_numbers(load):
     assert first == second
 
 
+@pytest.mark.parametrize("architecture", ["rnn", "lstm_projection", "lstm"])
+def test_equal_parameters_choose_the_units(load, architecture):
+    (config,) = load(tasks=["speech"], chosen=[architecture])
+    config = config.model_copy(
+        update={
+            "equal_parameters": "lstm",
+            "model": config.model.model_copy(update={"units": 40}),
+        }
+    )
+    task, _ = runner.load_task("speech", "tones")
+    resolved = runner.resolve(config, task)
+    reference = task.build(config.model_copy(update={"architecture": "lstm"})).count_params()
+    counts = {}
+    for step in (-1, 0, 1):
+        model = resolved.model.model_copy(update={"units": resolved.model.units + step})
+        counts[step] = task.build(resolved.model_copy(update={"model": model})).count_params()
+    nearest = min(counts, key=lambda step: abs(counts[step] - reference))
+    assert nearest == 0
+    assert abs(counts[0] - reference) < 0.05 * reference
+
+
 def test_finished_runs_are_not_trained_again_unless_asked(load):
     configs = load(tasks=["speech"], chosen=["rnn"], epochs=1)
     run(configs)
