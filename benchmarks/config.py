@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,30 @@ class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     clip_norm: pydantic.PositiveFloat = 1.0
 
 
+class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Where the three splits come from.
+
+    Each is an expression in the notation of TensorFlow Datasets, such as `train[:90%]`. With
+    `feature`, the name of a text feature, the dataset's `train` is divided instead, and each is a
+    regular expression that is searched for in that feature.
+    """
+
+    train: str = "train"
+    validation: str = "validation"
+    test: str = "test"
+    feature: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _expressions(self):
+        if self.feature:
+            for split in ("train", "validation", "test"):
+                try:
+                    re.compile(getattr(self, split))
+                except re.error as error:
+                    raise ValueError(f"{split} is no regular expression: {error}") from error
+        return self
+
+
 class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Everything that decides what one run computes. `model` and `training` are None for a
     baseline, which is no network. With `equal_parameters`, the units of the model are those of
@@ -40,6 +65,7 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     suite: str
     task: str
     dataset: str
+    splits: Splits = Splits()
     architecture: str
     seed: int
     quality: float
@@ -60,7 +86,7 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         flat = {}
         for key, value in self:
             if isinstance(value, pydantic.BaseModel):
-                flat |= {f"{key}.{name}": inner for name, inner in value}
+                flat |= {f"{key}.{name}": inner for name, inner in value if inner is not None}
             elif value is not None:
                 flat[key] = value
         return flat
@@ -73,13 +99,16 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """One task of a suite; `overrides` holds what the training of an architecture has otherwise."""
+    """One task of a suite; `overrides` holds what the training of an architecture has otherwise,
+    `architectures` those of this task where they aren't the suite's."""
 
     dataset: str
+    splits: Splits = Splits()
     quality: float
     model: dict
     training: TrainingConfig
     overrides: dict[str, dict] = {}
+    architectures: list[str] | None = None
 
 
 class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -132,52 +161,57 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
         key: value for key, value in (("seeds", seeds), ("architectures", chosen)) if value
     }
     config = _validate(SuiteConfig, {**config.model_dump(), **overrides}, "the command line")
-    names = list(config.architectures) if chosen else [BASELINE, *config.architectures]
-    for name in [*names, *filter(None, [config.equal_parameters])]:
-        _check(name, path.name)
+    if config.equal_parameters:
+        _check(config.equal_parameters, path.name)
     for name in tasks or []:
         if name not in config.tasks:
             raise ConfigError(_unknown("task", name, list(config.tasks)))
+    shorter = {"epochs": epochs} if epochs else {}
     runs = []
     for name, task in config.tasks.items():
         if name not in TASKS:
             raise ConfigError(_unknown("task", name, list(TASKS)))
-        model = _validate(TASKS[name].Model, task.model, f"{path.name}, {name}, model")
-        for architecture in task.overrides:
-            _check(architecture, f"{path.name}, {name}, overrides")
-        shorter = {"epochs": epochs} if epochs else {}
-        training = {
-            architecture: _validate(
-                TrainingConfig,
-                {**task.training.model_dump(), **task.overrides.get(architecture, {}), **shorter},
-                f"{path.name}, {name}, overrides of {architecture}",
-            )
-            for architecture in names
-        }
-        if tasks and name not in tasks:
-            continue
-        common = {
-            "suite": path.stem,
-            "task": name,
-            "dataset": task.dataset,
-            "quality": task.quality,
-        }
-        equal = {"equal_parameters": config.equal_parameters} if config.equal_parameters else {}
-        if BASELINE in names:
-            runs.append(RunConfig(**common, architecture=BASELINE, seed=0))
-        for seed, architecture in itertools.product(range(config.seeds), names):
-            if architecture != BASELINE:
-                runs.append(
-                    RunConfig(
-                        **common,
-                        architecture=architecture,
-                        seed=seed,
-                        model=model,
-                        training=training[architecture],
-                        **equal,
-                    )
-                )
+        names = chosen or [BASELINE, *(task.architectures or config.architectures)]
+        of_task = _runs_of_task(config, path, name, task, names, shorter)
+        runs += of_task if not tasks or name in tasks else []
     return runs
+
+
+def _runs_of_task(config, path, name, task, names, shorter):
+    """The runs of one task of a suite, seed by seed, the baseline ahead and once."""
+    model = _validate(TASKS[name].Model, task.model, f"{path.name}, {name}, model")
+    for architecture in names:
+        _check(architecture, path.name)
+    for architecture in task.overrides:
+        _check(architecture, f"{path.name}, {name}, overrides")
+    common = {
+        "suite": path.stem,
+        "task": name,
+        "dataset": task.dataset,
+        "splits": task.splits,
+        "quality": task.quality,
+    }
+    training = {
+        architecture: _validate(
+            TrainingConfig,
+            {**task.training.model_dump(), **task.overrides.get(architecture, {}), **shorter},
+            f"{path.name}, {name}, overrides of {architecture}",
+        )
+        for architecture in names
+    }
+    trained = [architecture for architecture in names if architecture != BASELINE]
+    baseline = [RunConfig(**common, architecture=BASELINE, seed=0)]
+    return baseline * (BASELINE in names) + [
+        RunConfig(
+            **common,
+            architecture=architecture,
+            seed=seed,
+            model=model,
+            training=training[architecture],
+            equal_parameters=config.equal_parameters,
+        )
+        for seed, architecture in itertools.product(range(config.seeds), trained)
+    ]
 
 
 def times_layers(suite):

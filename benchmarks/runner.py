@@ -1,6 +1,7 @@
 """Runs a suite: trains, evaluates and logs one configuration after the other."""
 
 import functools
+import re
 import statistics
 import time
 
@@ -40,7 +41,7 @@ def run_suite(configs, console, rerun=False):
     )
     for number, config in enumerate(configs, 1):
         name = f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
-        task, digest = load_task(config.task, config.dataset)
+        task, digest = load_task(config.task, config.dataset, config.splits)
         config = resolve(config, task)
         finished = None if rerun else tracking.find_finished(config, digest)
         if finished:
@@ -59,10 +60,19 @@ def run_suite(configs, console, rerun=False):
 
 
 @functools.cache
-def load_task(name, dataset):
-    """The task on its prepared data, and the SHA-256 of the data."""
+def load_task(name, dataset, splits):
+    """The task on its prepared data, divided into `splits`, and the SHA-256 of the data."""
     builder = datasets.builder(dataset)
-    read = functools.cache(functools.partial(datasets.read, builder))
+
+    @functools.cache
+    def read(split):
+        wanted = getattr(splits, split)
+        if not splits.feature:
+            return datasets.read(builder, wanted)
+        data = datasets.read(builder, "train")
+        rows = [i for i, text in enumerate(data[splits.feature]) if re.search(wanted, text)]
+        return {name: [column[row] for row in rows] for name, column in data.items()}
+
     return TASKS[name](read, builder.info), datasets.digest(builder)
 
 
@@ -151,7 +161,7 @@ def train(model, task, config, update):
         )
     finally:
         model.preprocessor = preprocessor
-    examples = task.info.splits["train"].num_examples
+    examples = len(task.read("train")[task.feature])
     tracking.log_metrics(
         {
             "train_seconds": sum(log.train_seconds),

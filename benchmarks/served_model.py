@@ -11,8 +11,9 @@ import pandas as pd
 class ServedModel(mlflow.pyfunc.PythonModel):
     """A preset of the zoo behind MLflow's interface.
 
-    `predict` takes a data frame with one column, `text` (str) or `frames` (lists of lists of
-    float), and gives a list of dicts: `label` and `probabilities` by label, or `output`.
+    `predict` takes a data frame with one column, `text` (str), `frames` (lists of lists of
+    float) or `audio` (lists of float), and gives a list of dicts: `label` and `probabilities` by
+    label, or `output`.
     """
 
     def load_context(self, context):
@@ -25,7 +26,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):
         if hasattr(self.model, "generate"):
             return [{"output": output} for output in self.model.generate(inputs)]
         if not isinstance(inputs[0], str):
-            inputs = [np.asarray([list(frame) for frame in clip], "float32") for clip in inputs]
+            inputs = [np.stack([np.asarray(step, "float32") for step in clip]) for clip in inputs]
         return [
             {
                 "label": self.model.labels[int(row.argmax())],

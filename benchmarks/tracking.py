@@ -192,11 +192,12 @@ def log_figures(figures):
 def log_model(model, task):
     """The trained model as a pyfunc that takes raw input and answers with labels or text."""
     example = task.example()
+    kind = DataType.string
     if isinstance(example, np.ndarray):
+        kind = DataType.double
+        for _ in example.shape:
+            kind = Array(kind)
         example = example.astype(float).tolist()
-        kind = Array(Array(DataType.double))
-    else:
-        kind = DataType.string
     signature = ModelSignature(
         inputs=Schema([ColSpec(kind, task.input_name)]),
         outputs=Schema([ColSpec(AnyType())]),

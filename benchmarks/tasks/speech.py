@@ -1,5 +1,6 @@
-"""Speech: the class of an utterance given as frames of features, by a recurrent classifier."""
+"""Speech: the class of an utterance, of frames or a waveform, by a recurrent classifier."""
 
+import functools
 import time
 
 import numpy as np
@@ -10,13 +11,17 @@ from zoo import models
 
 
 class Speech(Task):
-    """Frames and label; the metric is accuracy."""
+    """Frames or audio, and label; the metric is accuracy."""
 
     metric = "accuracy"
-    input_name = "frames"
-    feature = "frames"
+
+    def __init__(self, read, info):
+        super().__init__(functools.cache(lambda split: _scaled(read(split))), info)
+        self.feature = self.input_name = "audio" if "audio" in info.features else "frames"
 
     class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
+        features: str = "frames"
+        feature_dim: pydantic.PositiveInt | None = None
         units: pydantic.PositiveInt
         bidirectional: bool
         num_layers: pydantic.PositiveInt
@@ -27,11 +32,14 @@ class Speech(Task):
         frame_dropout: pydantic.NonNegativeFloat
 
     def build(self, config):
-        frames = self.read("train")["frames"]
-        feature_dim = frames[0].shape[1]
+        clips = self.read("train")[self.feature]
+        of_frames = config.model.features == "frames"
+        feature_dim = clips[0].shape[1] if of_frames else config.model.feature_dim
         backbone = models.AudioBackbone(
             config.architecture,
+            features=config.model.features,
             feature_dim=feature_dim,
+            sampling_rate=getattr(self.info.features.get("audio"), "sample_rate", None) or 8000,
             units=config.model.units,
             bidirectional=config.model.bidirectional,
             num_layers=config.model.num_layers,
@@ -40,18 +48,18 @@ class Speech(Task):
             shift=config.model.shift,
             frame_dropout=config.model.frame_dropout,
         )
-        backbone.adapt(frames)
+        backbone.adapt(clips)
         return models.AudioClassifier(
             backbone,
             labels=self.info.features["label"].names,
-            preprocessor=models.AudioClassifierPreprocessor(feature_dim),
+            preprocessor=models.AudioClassifierPreprocessor(feature_dim if of_frames else None),
             pooling=config.model.pooling,
             dropout=config.model.dropout,
         )
 
     def batches(self, model, split, config, shuffle):
         data = self.read(split)
-        clips, labels = data["frames"], np.asarray(data["label"])
+        clips, labels = data[self.feature], np.asarray(data["label"])
 
         preprocessor = model.preprocessor
 
@@ -64,29 +72,31 @@ class Speech(Task):
 
     def evaluate(self, model, config):
         test = self.read("test")
-        return accuracy(test["label"], model.predict(test["frames"]), model.labels)
+        return accuracy(test["label"], model.predict(test[self.feature]), model.labels)
 
     def baseline(self):
-        """Mean and standard deviation of the frames with logistic regression: it ignores
-        order. The regularisation is chosen on the validation split."""
+        """Mean and standard deviation of the frames, or of the logarithm of a waveform's
+        spectrum, with logistic regression: it ignores order. The regularisation is chosen on the
+        validation split."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         def summary(clips):
-            return [np.r_[clip.mean(axis=0), clip.std(axis=0)] for clip in clips]
+            frames = [clip if clip.ndim == 2 else _log_spectrum(clip) for clip in clips]
+            return [np.r_[frame.mean(axis=0), frame.std(axis=0)] for frame in frames]
 
         train, validation = self.read("train"), self.read("validation")
         start = time.perf_counter()
         candidates = [
             make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=5000)).fit(
-                summary(train["frames"]), train["label"]
+                summary(train[self.feature]), train["label"]
             )
             for c in (0.1, 1.0, 10.0)
         ]
         best = max(
             candidates,
-            key=lambda c: c.score(summary(validation["frames"]), validation["label"]),
+            key=lambda c: c.score(summary(validation[self.feature]), validation["label"]),
         )
         seconds = time.perf_counter() - start
         test = self.read("test")
@@ -95,5 +105,21 @@ class Speech(Task):
             name="mean and deviation of the frames, logistic regression",
             seconds=seconds,
             parameters=best[-1].coef_.size + best[-1].intercept_.size,
-            evaluation=accuracy(test["label"], best.predict_proba(summary(test["frames"])), names),
+            evaluation=accuracy(
+                test["label"], best.predict_proba(summary(test[self.feature])), names
+            ),
         )
+
+
+def _scaled(data):
+    """The data with samples in [-1, 1), where they are 16-bit integers."""
+    if "audio" not in data:
+        return data
+    return {**data, "audio": [(clip / 32768).astype("float32") for clip in data["audio"]]}
+
+
+def _log_spectrum(samples, length=256):
+    """Logarithm of the power spectrum of windows of 256 samples, half of them shared."""
+    samples = np.pad(samples, (0, max(0, length - len(samples))))
+    windows = np.lib.stride_tricks.sliding_window_view(samples, length)[:: length // 2]
+    return np.log(np.abs(np.fft.rfft(windows * np.hanning(length))) ** 2 + 1e-6)

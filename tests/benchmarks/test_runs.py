@@ -102,7 +102,7 @@ def test_equal_parameters_choose_the_units(load, architecture):
             "model": config.model.model_copy(update={"units": 40}),
         }
     )
-    task, _ = runner.load_task("speech", "tones")
+    task, _ = runner.load_task("speech", "tones", config.splits)
     resolved = runner.resolve(config, task)
     reference = task.build(config.model_copy(update={"architecture": "lstm"})).count_params()
     counts = {}

@@ -42,11 +42,11 @@ def read(builder, split):
         for batch in dataset.ragged_batch(_BATCH_SIZE):
             for path, feature in leaves.items():
                 value = batch
-                for name in path.split("/"):
+                for name in path:
                     value = value[name]
                 texts = isinstance(feature, tfds.features.Text)
                 columns[path] += [row.decode() for row in _rows(value)] if texts else _rows(value)
-    return columns
+    return {"/".join(path): column for path, column in columns.items()}
 
 
 def digest(builder):
@@ -68,7 +68,7 @@ def digest(builder):
     for path, feature in _leaves(builder.info.features):
         tensors = tf.nest.flatten(feature.get_tensor_info())
         types = [[tensor.tf_dtype.name, list(tensor.shape)] for tensor in tensors]
-        features.append([path, types, getattr(feature, "names", None)])
+        features.append(["/".join(path), types, getattr(feature, "names", None)])
     splits = {
         split: hashlib.sha256(b"".join(sorted(_example_digests(builder, split)))).hexdigest()
         for split in builder.info.splits
@@ -78,14 +78,14 @@ def digest(builder):
 
 
 def _leaves(features, path=()):
-    """Yields the path, parted by slashes, and the feature of each leaf of nested features."""
+    """Yields the path, a tuple of names, and the feature of each leaf of nested features."""
     import tensorflow_datasets as tfds
 
     for name, feature in features.items():
         if isinstance(feature, tfds.features.FeaturesDict):
             yield from _leaves(feature, (*path, name))
         else:
-            yield "/".join((*path, name)), feature
+            yield (*path, name), feature
 
 
 def _rows(batch):

@@ -30,9 +30,11 @@ class TranslatorBackbone(keras_hub.models.Backbone):
         bidirectional: bool, read both directions in the encoder even if the architecture doesn't.
         units: int, units of each recurrent layer and direction.
         num_layers: int, recurrent layers of the encoder and of the decoder.
-        attention: `"luong"`, the score `h_t W m_s` (Luong et al. 2015,
-            https://arxiv.org/abs/1508.04025, "general"), or `"bahdanau"`, the score
-            `v tanh(W h_t + U m_s)` (Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473).
+        attention: `"luong"`, the score `h_t W m_s / sqrt(units)` (Luong et al. 2015,
+            https://arxiv.org/abs/1508.04025, "general", scaled as by Vaswani et al. 2017,
+            https://arxiv.org/abs/1706.03762, so that it is soft at first), or `"bahdanau"`, the
+            score `v tanh(W h_t + U m_s)` (Bahdanau et al. 2015,
+            https://arxiv.org/abs/1409.0473).
         dropout: float, dropout rate of embeddings, between layers and of `h~_t`.
         dtype: dtype or dtype policy of the layers.
 
@@ -90,7 +92,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
         ]
         key = keras.layers.Dense(units, use_bias=False, name="attention_key", **layer)
         if attention == "luong":
-            query = keras.layers.Identity(name="attention_query", **layer)
+            query = keras.layers.Rescaling(units**-0.5, name="attention_query", **layer)
             attend = keras.layers.Attention(name="attention", **layer)
         else:
             query = keras.layers.Dense(units, name="attention_query", **layer)
