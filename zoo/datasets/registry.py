@@ -13,7 +13,7 @@ import filelock
 from zoo.datasets import cache
 
 # Each is the folder of its builder.
-_NAMES = ["home_assistant", "japanese_vowels", "rotten_tomatoes"]
+_NAMES = ["home_assistant", "japanese_vowels", "multi30k", "rotten_tomatoes"]
 
 
 def names():
