@@ -39,7 +39,7 @@ class Speech(Task):
             config.architecture,
             features=config.model.features,
             feature_dim=feature_dim,
-            sampling_rate=getattr(self.info.features.get("audio"), "sample_rate", None) or 8000,
+            sampling_rate=self._sampling_rate(),
             units=config.model.units,
             bidirectional=config.model.bidirectional,
             num_layers=config.model.num_layers,
@@ -56,6 +56,10 @@ class Speech(Task):
             pooling=config.model.pooling,
             dropout=config.model.dropout,
         )
+
+    def _sampling_rate(self):
+        """In Hz; 8 kHz where the dataset doesn't say it or has no audio."""
+        return getattr(self.info.features[self.feature], "sample_rate", None) or 8000
 
     def batches(self, model, split, config, shuffle):
         data = self.read(split)

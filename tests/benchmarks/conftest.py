@@ -9,6 +9,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from benchmarks import config, runner, tracking
 from zoo import datasets
@@ -88,9 +89,16 @@ def suite(tmp_path, monkeypatch, empty_store):
             split: make(count, np.random.default_rng(seed))
             for seed, (split, count) in enumerate(splits.items())
         }
-        labels = types.SimpleNamespace(names=["low", "middle", "high"])
+        text = tfds.features.Text()
+        features = {
+            "tones": {
+                "frames": tfds.features.Tensor(shape=(None, 4), dtype="float32"),
+                "label": tfds.features.ClassLabel(names=["low", "middle", "high"]),
+            },
+            "echo": {"source": text, "target": text},
+        }
         info = types.SimpleNamespace(
-            features={"label": labels},
+            features=tfds.features.FeaturesDict(features[name]),
             redistribution_info=types.SimpleNamespace(license="CC0"),
             splits={k: types.SimpleNamespace(num_examples=v) for k, v in splits.items()},
         )
