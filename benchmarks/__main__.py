@@ -1,24 +1,27 @@
 """Command line of the benchmarks: `python -m benchmarks run | report | presets | ui`."""
 
 import argparse
-import os
 import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("NO_GCE_CHECK", "true")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 from rich.console import Console
 
 
 def main(arguments=None):
     """Runs one command; returns the exit status."""
+    from benchmarks.config import ConfigError
+    from zoo.datasets.folder import FolderError
+    from zoo.datasets.registry import DatasetError
+    from zoo.datasets.wheels import WheelError
+
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 120  # a log file, where tables need not fold
     try:
         return COMMANDS[options.command](options, console)
+    except (ConfigError, DatasetError, FolderError, WheelError) as error:
+        console.print(str(error), style="red", markup=False)
+        return 2
     except KeyboardInterrupt:
         console.print("Interrupted: the run is KILLED, what is finished is kept.")
         return 130
@@ -28,26 +31,21 @@ def run(options, console):
     """Runs a suite and prints its tables."""
     from benchmarks import config
 
-    try:
-        if config.times_layers(options.suite):
-            return time_layers(config.load_layers(options.suite, options.arch), console)
-        configs = config.load(
-            options.suite,
-            tasks=options.task,
-            chosen=options.arch,
-            seeds=options.seeds,
-            epochs=options.epochs,
-        )
-    except config.ConfigError as error:
-        console.print(str(error), style="red", markup=False)
-        return 2
-    console.print(f"Suite {options.suite}: {len(configs)} runs. Loading TensorFlow ...")
+    kind = config.kind(options.suite)
+    if kind == "layers":
+        return time_layers(config.load_layers(options.suite, options.arch), console)
+    if kind == "presets":
+        return measure_presets(config.load_presets(options.suite), console)
+    scope = {"tasks": options.task, "seeds": options.seeds, "epochs": options.epochs}
+    configs = config.load(options.suite, chosen=options.arch, **scope)
+    # Beside what was chosen, the tables show what the suite has of the same scope.
+    shown = [*config.load(options.suite, **scope), *configs]
+    console.print(f"Suite {options.suite}: {len(configs)} runs.")
     from benchmarks import report, runner, tracking
 
     tracking.connect()
     runner.run_suite(configs, console, rerun=options.rerun)
-    experiments = {config.experiment for config in configs}
-    report.print_tables(report.tables(configs[0].suite, experiments), console)
+    report.print_tables(report.comparisons(shown), console)
     return _logged(console)
 
 
@@ -58,9 +56,21 @@ def time_layers(config, console):
 
     tracking.connect()
     runs.run_suite(config, console)
-    experiments = {f"layers/{family}" for family in config.layers}
-    report.print_tables(report.tables(config.suite, experiments), console)
+    tables = report.of_latest(config.suite)
+    shown = [f"layers/{family}" for family in config.layers]
+    report.print_tables([table for table in tables if table.title in shown], console)
     return _logged(console)
+
+
+def measure_presets(config, console):
+    """Measures the pretrained models anew; the status is 1 where one isn't what its card says."""
+    from benchmarks import presets, report, tracking
+
+    tracking.connect()
+    kept = presets.measure(config, console)
+    report.print_tables(report.of_latest(config.suite), console)
+    _logged(console)
+    return 0 if kept else 1
 
 
 def _logged(console):
@@ -79,6 +89,9 @@ def report(options, console):
 
     tracking.connect()
     tables = report.tables(options.suite)
+    if not tables:
+        console.print(f"No finished runs of suite {options.suite!r}: run make bench first.")
+        return 2
     report.print_tables(tables, console)
     if options.write:
         report.write_between_marks(Path(options.write), options.suite, report.markdown(tables))
@@ -97,7 +110,6 @@ def presets(options, console):
 
 def ui(options, console):
     """Serves the MLflow UI on the local store, opened on the newest comparison."""
-    import subprocess
     import threading
     import webbrowser
 
@@ -105,13 +117,18 @@ def ui(options, console):
 
     tracking.connect()
     url = tracking.ui_url(options.port)
+    if tracking.is_remote():
+        console.print(f"MLflow UI: {url}", soft_wrap=True)
+        webbrowser.open(url)
+        return 0
     console.print(f"MLflow UI: {url}  (Ctrl-C ends it)", soft_wrap=True)
-    server = [sys.executable, "-m", "mlflow", "ui", "--port", str(options.port)]
-    server += ["--backend-store-uri", tracking.tracking_uri()]
     opener = threading.Timer(5, webbrowser.open, [url])
     opener.daemon = True
     opener.start()
-    return subprocess.run(server, check=False).returncode
+    try:
+        return tracking.serve(options.port)
+    except KeyboardInterrupt:
+        return 0
 
 
 COMMANDS = {"run": run, "report": report, "presets": presets, "ui": ui}

@@ -11,12 +11,14 @@ from typing import Literal
 import pydantic
 import yaml
 
-from benchmarks.layers.contenders import BLOCKS, CONTENDERS
+from benchmarks.layers.contenders import CONTENDERS, FAMILIES
 from benchmarks.tasks import TASKS
 from zoo.layers import architectures
 
 SUITES = Path(__file__).parent / "suites"
 BASELINE = "baseline"
+# What a run is called and what is read off it, which decide nothing of what it computes.
+NAMES = ("suite", "quality", "preset")
 
 
 class ConfigError(ValueError):
@@ -66,6 +68,8 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     task: str
     dataset: str
     splits: Splits = Splits()
+    features: tuple[tuple[str, str], ...] = ()
+    preset: str
     architecture: str
     seed: int
     quality: float
@@ -74,8 +78,13 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     equal_parameters: str | None = None
 
     @property
+    def dataset_name(self):
+        """The name of the dataset; of a folder, its last part."""
+        return folder_name(self.dataset)
+
+    @property
     def experiment(self):
-        return f"{self.task}/{self.dataset}"
+        return f"{self.task}/{self.dataset_name}"
 
     @property
     def title(self):
@@ -93,17 +102,29 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @property
     def digest(self):
-        """SHA-256 of what is computed; the suite's name and the wanted quality don't count."""
-        decisive = {k: v for k, v in self.flat().items() if k not in ("suite", "quality")}
+        """SHA-256 of what is computed, whatever the suite is called."""
+        decisive = {k: v for k, v in self.flat().items() if k not in NAMES}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
+def folder_name(dataset):
+    """The name of a dataset that may be a folder."""
+    folder = Path(dataset).expanduser()
+    return folder.resolve().name if folder.is_dir() else dataset
+
+
 class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """One task of a suite; `overrides` holds what the training of an architecture has otherwise,
-    `architectures` those of this task where they aren't the suite's."""
+    """One task of a suite.
+
+    `overrides` holds what the training of an architecture has otherwise, `architectures` those of
+    this task where they aren't the suite's, `features` what the dataset calls a feature that the
+    task knows by another name, and `preset` what presets call the dataset.
+    """
 
     dataset: str
     splits: Splits = Splits()
+    features: dict[str, str] = {}
+    preset: str | None = None
     quality: float
     model: dict
     training: TrainingConfig
@@ -112,9 +133,12 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """A suite file. One with `based_on` has the keys of that suite where it has none itself."""
+    """A suite file. One with `based_on` has the keys of that suite where it has none itself.
 
-    architectures: list[str]
+    `architectures` may be `all`: those of the registry that read in one direction.
+    """
+
+    architectures: list[str] | Literal["all"]
     seeds: pydantic.PositiveInt
     tasks: dict[str, TaskConfig]
     equal_parameters: str | None = None
@@ -125,11 +149,19 @@ class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     """A suite file that times layers instead of training models."""
 
     suite: str
-    layers: list[Literal[tuple(BLOCKS)]]
+    layers: list[Literal[FAMILIES]]
     shapes: list[tuple[(pydantic.PositiveInt,) * 4]]
     contenders: list[Literal[tuple(CONTENDERS)]]
     rounds: pydantic.PositiveInt
     least_ms: pydantic.PositiveFloat
+
+
+class PresetsConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """A suite file that measures the pretrained models anew."""
+
+    suite: str
+    presets: str
+    tolerance: dict[str, pydantic.NonNegativeFloat]
 
 
 def suites():
@@ -157,10 +189,8 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
     """
     path, content = _read(suite)
     config = _validate(SuiteConfig, content, path.name)
-    overrides = {
-        key: value for key, value in (("seeds", seeds), ("architectures", chosen)) if value
-    }
-    config = _validate(SuiteConfig, {**config.model_dump(), **overrides}, "the command line")
+    if seeds:
+        config = config.model_copy(update={"seeds": seeds})
     if config.equal_parameters:
         _check(config.equal_parameters, path.name)
     for name in tasks or []:
@@ -171,7 +201,7 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
     for name, task in config.tasks.items():
         if name not in TASKS:
             raise ConfigError(_unknown("task", name, list(TASKS)))
-        names = chosen or [BASELINE, *(task.architectures or config.architectures)]
+        names = chosen or [BASELINE, *(task.architectures or _listed(config.architectures))]
         of_task = _runs_of_task(config, path, name, task, names, shorter)
         runs += of_task if not tasks or name in tasks else []
     return runs
@@ -189,6 +219,8 @@ def _runs_of_task(config, path, name, task, names, shorter):
         "task": name,
         "dataset": task.dataset,
         "splits": task.splits,
+        "features": tuple(task.features.items()),
+        "preset": task.preset or _identifier(task.dataset),
         "quality": task.quality,
     }
     training = {
@@ -208,19 +240,28 @@ def _runs_of_task(config, path, name, task, names, shorter):
             seed=seed,
             model=model,
             training=training[architecture],
-            equal_parameters=config.equal_parameters,
+            equal_parameters=(
+                config.equal_parameters if architecture != config.equal_parameters else None
+            ),
         )
         for seed, architecture in itertools.product(range(config.seeds), trained)
     ]
 
 
-def times_layers(suite):
-    """Whether a suite times layers, for `load_layers`, instead of training models.
+def _listed(names):
+    one_way = [name for name in architectures.names() if not architectures.get(name).bidirectional]
+    return one_way if names == "all" else names
+
+
+def kind(suite):
+    """What a suite does, by the key that says it: it trains `tasks` (`load`), times `layers`
+    (`load_layers`), or measures `presets` (`load_presets`).
 
     Raises:
         ConfigError: for an unknown suite, or a file that isn't a suite's.
     """
-    return "layers" in _read(suite)[1]
+    content = _read(suite)[1]
+    return next((key for key in ("layers", "presets") if key in content), "tasks")
 
 
 def load_layers(suite, chosen=None):
@@ -238,6 +279,16 @@ def load_layers(suite, chosen=None):
     return _validate(LayersConfig, {**content, **overrides}, path.name)
 
 
+def load_presets(suite):
+    """The `PresetsConfig` of a suite that measures presets.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    path, content = _read(suite)
+    return _validate(PresetsConfig, {**content, "suite": path.stem}, path.name)
+
+
 def _read(suite):
     path = Path(suite) if suite.endswith(".yaml") else SUITES / f"{suite}.yaml"
     if not path.is_file():
@@ -251,6 +302,11 @@ def _read(suite):
     if "based_on" in content:
         content = {**_read(content["based_on"])[1], **content}
     return path, content
+
+
+def _identifier(dataset):
+    """A dataset's name as presets have it: `multi30k/de-en` is `multi30k_de_en`."""
+    return re.sub(r"\W+", "_", folder_name(dataset))
 
 
 def _check(architecture, where):

@@ -1,11 +1,16 @@
-"""Presets made from finished runs: the weights of the best seed and a card of what is known."""
+"""Presets made from finished runs, the weights of the best seed and a card; and their measure."""
 
 import json
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
-from benchmarks import tracking
+import h5py
+import numpy as np
+
+from benchmarks import config as suites
+from benchmarks import runner, tracking
 from benchmarks.config import BASELINE
 from zoo import pretrained
 from zoo.layers import architectures
@@ -14,41 +19,43 @@ from zoo.layers import architectures
 def export(suite, console):
     """Writes a preset for each dataset and architecture that the suite has finished runs of.
 
-    Of several seeds the one of least validation loss is taken. A preset that is there already
-    is replaced once the new one is whole.
+    Of several seeds the one that is best on the validation split is taken. A preset that is there
+    already is replaced once the new one is whole.
     """
-    for records in tracking.latest(suite).values():
+    for records in tracking.finished(suites.load(suite)).values():
         by_architecture = {}
         for record in records:
             if record.tags["architecture"] != BASELINE:
                 by_architecture.setdefault(record.tags["architecture"], []).append(record)
         for runs in by_architecture.values():
-            best = min(runs, key=lambda run: run.metrics["best/val/loss"])
-            name = _write(best, runs, suite)
+            name = _write(max(runs, key=tracking.quality), runs, suite)
             console.print(f"Written: {name}")
 
 
 def _write(best, runs, suite):
     tags, metrics = best.tags, best.metrics
     metric = tags["metric"]
-    dataset = tags["dataset"].replace("/", "_").replace("-", "_")
-    name = f"{dataset}_{tags['architecture']}"
+    name = f"{best.params['preset']}_{tags['architecture']}"
     with tempfile.TemporaryDirectory(dir=pretrained.PRESETS) as temporary:
         folder = tracking.download_preset(best, Path(temporary))
-        # Loaded and measured anew, so the card tells of the files and not of what made them.
+        for path in folder.glob("*.weights.h5"):
+            halve(path)
+        # Measured as it is stored, so the card tells of the files and not of what made them.
         model = pretrained.load(str(folder))
+        evaluation = _evaluate(model, suite, tags["task"], tags["architecture"])[0]
         card = pretrained.Card(
             format=pretrained.FORMAT,
             preset=name,
+            suite=suite,
             task=tags["task"],
             architecture=tags["architecture"],
             dataset=tags["dataset"],
             dataset_digest=tags["dataset_digest"],
             dataset_licence=tags["dataset_licence"],
             metric=metric,
-            value=metrics[f"test/{metric}"],
-            interval=(metrics[f"test/{metric}_low"], metrics[f"test/{metric}_high"]),
-            signature=tags["metric_signature"],
+            value=evaluation.value,
+            interval=evaluation.interval,
+            signature=evaluation.signature,
             seed=int(tags["seed"]),
             seeds=tuple(run.metrics[f"test/{metric}"] for run in runs),
             parameters=model.count_params(),
@@ -68,3 +75,77 @@ def _write(best, runs, suite):
         shutil.rmtree(pretrained.PRESETS / name, ignore_errors=True)
         folder.rename(pretrained.PRESETS / name)
     return name
+
+
+def _evaluate(model, suite, task, architecture):
+    """The `Evaluation` of a model by the suite that trained it, and the digest of the data."""
+    (config,) = suites.load(suite, tasks=[task], chosen=[architecture], seeds=1)
+    task, digest = runner.load_task(config.task, config.dataset, config.splits, config.features)
+    return task.evaluate(model, config), digest
+
+
+def halve(path):
+    """Stores the weights of a file in half precision; Keras makes them float32 when it loads."""
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and item.dtype == np.float32:
+            items.append(name)
+
+    items = []
+    temporary = path.with_name(path.name + ".half")
+    with h5py.File(path) as file, h5py.File(temporary, "w") as half:
+        file.visititems(visit)
+        for name in file:
+            file.copy(name, half)
+        half.attrs.update(file.attrs)
+        for name in items:
+            values = half[name][()].astype(np.float16)
+            del half[name]
+            half[name] = values
+    # Deleted data stays in the file; a copy leaves it behind.
+    with h5py.File(temporary) as half, h5py.File(path, "w") as file:
+        for name in half:
+            half.copy(name, file)
+        file.attrs.update(half.attrs)
+    temporary.unlink()
+
+
+def measure(config, console):
+    """Measures the pretrained models on the test split of their data.
+
+    Args:
+        config: a `benchmarks.config.PresetsConfig`.
+        console: `rich.console.Console` to tell the progress on.
+
+    Returns:
+        Whether all are what their cards say.
+    """
+    kept = True
+    for name in pretrained.list_presets(config.presets):
+        card = pretrained.card(name)
+        model = pretrained.load(name)
+        start = time.perf_counter()
+        evaluation, digest = _evaluate(model, card.suite, card.task, card.architecture)
+        seconds = time.perf_counter() - start
+        tags = {
+            "suite": config.suite,
+            "task": card.task,
+            "dataset": card.dataset,
+            "dataset_digest": digest,
+            "architecture": card.architecture,
+            "seed": str(card.seed),
+            "kernel": runner.kernels_of(model),
+            "metric": card.metric,
+            "preset": name,
+        }
+        with tracking.open_run(f"pretrained/{card.dataset}", name, tags, {"card": card.value}):
+            tracking.log_evaluation(card.metric, evaluation)
+            tracking.log_metrics({"params": card.parameters, "evaluate_seconds": seconds})
+        drift = abs(evaluation.value - card.value)
+        said = f"{name}: {card.metric} {evaluation.value:.4g}, the card says {card.value:.4g}"
+        if digest != card.dataset_digest:
+            said += f"; the data is another: {digest}, the card says {card.dataset_digest}"
+        is_kept = drift <= config.tolerance[card.metric] and digest == card.dataset_digest
+        console.print(said if is_kept else f"[red]{said}[/red]", highlight=False)
+        kept = kept and is_kept
+    return kept

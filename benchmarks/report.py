@@ -3,11 +3,12 @@
 import dataclasses
 import re
 import statistics
+from pathlib import Path
 
 import rich.box
 import rich.table
 
-from benchmarks import tracking
+from benchmarks import config, tracking
 from benchmarks.config import BASELINE
 from benchmarks.layers.timing import REFERENCE
 from zoo.layers import architectures
@@ -23,13 +24,24 @@ class Table:
     footnote: str
 
 
-def tables(suite, experiments=None):
-    """The tables of a suite's newest runs, one an experiment; `experiments` limits which."""
+def tables(suite):
+    """The tables of a suite's newest runs, one an experiment."""
+    if config.kind(suite) == "tasks":
+        return comparisons(config.load(suite))
+    return of_latest(Path(suite).stem)
+
+
+def of_latest(suite):
+    """The tables of a suite that trains nothing, one an experiment."""
     return [
         speeds(name, records) if "contender" in records[0].tags else comparison(name, records)
         for name, records in tracking.latest(suite).items()
-        if experiments is None or name in experiments
     ]
+
+
+def comparisons(configs):
+    """The tables of what was trained by these configurations, one an experiment."""
+    return [comparison(name, records) for name, records in tracking.finished(configs).items()]
 
 
 def comparison(name, records):
@@ -96,7 +108,7 @@ def _comparison_footnote(records):
     notes = {f"{seeds} seed{'s' * (seeds != 1)}": None, metric: None}
     for run in records:
         if run.tags["architecture"] == BASELINE:
-            notes[f"baseline: {run.tags['mlflow.note.content']}"] = None
+            notes[f"baseline: {run.description}"] = None
     return "; ".join(notes)
 
 
@@ -117,7 +129,7 @@ def speeds(name, records):
         "shapes are batch x time x input x units",
         f"{records[0].params['rounds']} rounds in turns, {records[0].params['threads']} threads",
         records[0].tags["versions"],
-        records[0].tags["mlflow.note.content"],
+        records[0].description,
     ]
     return Table(name, ["", "", *shapes], rows, "; ".join(note for note in notes if note))
 

@@ -1,8 +1,10 @@
 """Runs a suite: trains, evaluates and logs one configuration after the other."""
 
+import contextlib
 import functools
 import re
 import statistics
+import threading
 import time
 
 import keras
@@ -17,9 +19,10 @@ from rich.progress import (
 )
 
 from benchmarks import plots, tracking
-from benchmarks.config import BASELINE
+from benchmarks.config import BASELINE, ConfigError
 from benchmarks.tasks import TASKS
 from zoo import datasets, plot_gates
+from zoo.layers import kernels
 from zoo.layers.recurrence import RecurrentLayer
 
 
@@ -31,6 +34,7 @@ def run_suite(configs, console, rerun=False):
         console: `rich.console.Console` to tell the progress on.
         rerun: bool, run also what is finished.
     """
+    threading.Thread(target=_build_kernels, daemon=True).start()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -41,8 +45,7 @@ def run_suite(configs, console, rerun=False):
     )
     for number, config in enumerate(configs, 1):
         name = f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
-        task, digest = load_task(config.task, config.dataset, config.splits)
-        config = resolve(config, task)
+        task, digest = load_task(config.task, config.dataset, config.splits, config.features)
         finished = None if rerun else tracking.find_finished(config, digest)
         if finished:
             commit = finished.tags["git_commit"][:12]
@@ -59,21 +62,44 @@ def run_suite(configs, console, rerun=False):
         tracking.arrange_charts(experiment)
 
 
+def _build_kernels():
+    """Compiles the native kernels while the data is fetched and the baselines are fitted."""
+    with contextlib.suppress(RuntimeError, ValueError):  # told where they are used
+        kernels.available()
+
+
 @functools.cache
-def load_task(name, dataset, splits):
-    """The task on its prepared data, divided into `splits`, and the SHA-256 of the data."""
+def load_task(name, dataset, splits, features=()):
+    """The task on its prepared data, and the SHA-256 of the data.
+
+    Args:
+        name: str, a name of `TASKS`.
+        dataset: str, as `datasets.builder` takes it.
+        splits: `benchmarks.config.Splits`.
+        features: pairs of the name that the task has for a feature, and the dataset's.
+    """
     builder = datasets.builder(dataset)
+    ours = {theirs: ours for ours, theirs in features}
+    known = {ours.get(name, name): feature for name, feature in builder.info.features.items()}
+    for theirs in [*ours, *filter(None, [splits.feature])]:
+        if theirs not in builder.info.features:
+            raise ConfigError(
+                f"{dataset} has no feature {theirs!r}. Its features: "
+                f"{', '.join(builder.info.features)}."
+            )
 
     @functools.cache
     def read(split):
         wanted = getattr(splits, split)
-        if not splits.feature:
-            return datasets.read(builder, wanted)
-        data = datasets.read(builder, "train")
-        rows = [i for i, text in enumerate(data[splits.feature]) if re.search(wanted, text)]
-        return {name: [column[row] for row in rows] for name, column in data.items()}
+        data = datasets.read(builder, "train" if splits.feature else wanted)
+        if splits.feature:
+            texts = data[splits.feature]
+            rows = [row for row, text in enumerate(texts) if re.search(wanted, text)]
+            data = {name: [column[row] for row in rows] for name, column in data.items()}
+        return {ours.get(name, name): column for name, column in data.items()}
 
-    return TASKS[name](read, builder.info), datasets.digest(builder)
+    licence = builder.info.redistribution_info.license or "not stated"
+    return TASKS[name](read, known, licence), datasets.digest(builder)
 
 
 def resolve(config, task):
@@ -82,9 +108,14 @@ def resolve(config, task):
     The comparison is that of K. Greff et al., "LSTM: A Search Space Odyssey", 2017, where what
     an architecture costs is what its units are chosen by.
     """
-    if config.equal_parameters in (None, config.architecture) or config.model is None:
+    if config.equal_parameters is None or config.model is None:
         return config
+    units = _units_of_equal_size(task, config.model_copy(update={"seed": 0}))
+    return config.model_copy(update={"model": config.model.model_copy(update={"units": units})})
 
+
+@functools.cache
+def _units_of_equal_size(task, config):
     @functools.cache
     def parameters(architecture, units):
         model = config.model.model_copy(update={"units": units})
@@ -99,20 +130,20 @@ def resolve(config, task):
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if count(middle) < wanted else (low, middle)
-    units = min((low, high), key=lambda units: abs(count(units) - wanted))
-    return config.model_copy(update={"model": config.model.model_copy(update={"units": units})})
+    return min((low, high), key=lambda units: abs(count(units) - wanted))
 
 
 def run_one(config, task, dataset_digest, update):
     """Trains and evaluates one configuration and logs it; gives the test metric."""
-    with tracking.run(config, task, dataset_digest):
+    digest, config = config.digest, resolve(config, task)
+    with tracking.run(config, task, dataset_digest, digest):
         if config.architecture == BASELINE:
             return _log_baseline(task)
         keras.utils.clear_session()
         keras.utils.set_random_seed(config.seed)
         model = task.build(config)
         history = train(model, task, config, update)
-        tracking.log_tag("kernel", _kernel(model))
+        tracking.log_tag("kernel", kernels_of(model))
         tracking.log_figures({"learning_curve": plots.learning_curve(history)})
         evaluation = task.evaluate(model, config)
         tracking.log_evaluation(task.metric, evaluation)
@@ -134,7 +165,7 @@ def train(model, task, config, update):
     batches = task.batches(model, "train", config, shuffle=True)
     validation = task.batches(model, "validation", config, shuffle=False)
     steps = len(batches)
-    warmup = int(training.warmup_epochs * steps)
+    warmup = int(min(training.warmup_epochs, training.epochs / 2) * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
         training.learning_rate / 10 if warmup else training.learning_rate,
         decay_steps=training.epochs * steps - warmup,
@@ -143,6 +174,7 @@ def train(model, task, config, update):
     )
     model.compile(
         optimizer=keras.optimizers.Adam(schedule, global_clipnorm=training.clip_norm),
+        loss=task.loss(config),
         jit_compile=False,
     )
     log = _EpochLog(config.quality, steps, update)
@@ -207,7 +239,7 @@ class _EpochLog(keras.callbacks.Callback):
             self.seconds_to_quality = sum(self.train_seconds)
 
 
-def _kernel(model):
+def kernels_of(model):
     """The recurrent kernels that ran, such as `"native"`, with commas between."""
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, RecurrentLayer)]
     return ", ".join(sorted({layer.last_kernel for layer in layers if layer.last_kernel}))
@@ -217,7 +249,7 @@ def _log_baseline(task):
     baseline = task.baseline()
     tracking.log_evaluation(task.metric, baseline.evaluation)
     tracking.log_metrics({"params": baseline.parameters, "train_seconds": baseline.seconds})
-    tracking.log_tag("mlflow.note.content", baseline.name)
+    tracking.describe(baseline.name)
     return baseline.evaluation.value
 
 

@@ -1,4 +1,7 @@
-"""MLflow: where runs are logged and read back. Nothing else in the project knows MLflow."""
+"""MLflow: where runs are logged and read back.
+
+Nothing else in the project knows MLflow, but `served_model.py`, which MLflow runs on its own.
+"""
 
 import contextlib
 import dataclasses
@@ -6,8 +9,11 @@ import io
 import json
 import logging
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -28,6 +34,8 @@ from zoo.layers import architectures
 ROOT = Path(__file__).parent.parent
 LOCAL_STORE = ROOT / "mlruns"
 VIEW = "learning-curves"
+NOTE = "mlflow.note.content"
+NEEDED = ("keras", "keras-hub", "sentencepiece", "tensorflow")  # by a served model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +52,10 @@ class Record:
     tags: dict
     params: dict
     metrics: dict
+
+    @property
+    def description(self):
+        return self.tags.get(NOTE, "")
 
     @property
     def model_uri(self):
@@ -81,12 +93,39 @@ def find_finished(config, dataset_digest):
     return found[0] if found else None
 
 
-def latest(suite):
-    """The newest finished run of each task, architecture, seed and contender of a suite.
+def finished(configs):
+    """The newest finished run of each configuration, on the data of the newest of all.
+
+    Args:
+        configs: list of `RunConfig`, of any seeds.
 
     Returns:
         A dict from an experiment's name, such as `sentiment/rotten_tomatoes`, to a list of
-        `Record`.
+        `Record`; experiments without any are left out.
+    """
+    found = {}
+    for name in dict.fromkeys(config.experiment for config in configs):
+        experiment = mlflow.get_experiment_by_name(name)
+        if experiment is None:
+            continue
+        wanted = {config.digest for config in configs if config.experiment == name}
+        newest = {}
+        for record in _search([experiment.experiment_id], "attributes.status = 'FINISHED'"):
+            if record.tags.get("config_digest") in wanted:
+                newest.setdefault(record.tags["config_digest"], record)
+        data = [record.tags["dataset_digest"] for record in newest.values()]
+        of_one_data = [r for r in newest.values() if r.tags["dataset_digest"] == data[0]]
+        if of_one_data:
+            found[name] = of_one_data
+    return found
+
+
+def latest(suite):
+    """The newest finished run of each architecture, contender and preset of a suite that trains
+    nothing.
+
+    Returns:
+        A dict from an experiment's name, such as `layers/lstm`, to a list of `Record`.
     """
     latest = {}
     for experiment in mlflow.search_experiments():
@@ -95,7 +134,7 @@ def latest(suite):
             [experiment.experiment_id],
             f"attributes.status = 'FINISHED' and tags.suite = '{suite}'",
         ):
-            key = tuple(record.tags.get(tag) for tag in ("architecture", "seed", "contender"))
+            key = tuple(record.tags.get(tag) for tag in ("architecture", "contender", "preset"))
             records.setdefault(key, record)
         if records:
             latest[experiment.name] = list(records.values())
@@ -103,25 +142,26 @@ def latest(suite):
 
 
 @contextlib.contextmanager
-def run(config, task, dataset_digest):
+def run(config, task, dataset_digest, config_digest):
     """Logs the run of a configuration, from start to end.
 
     Args:
         config: a `RunConfig`.
         task: the `Task`.
         dataset_digest: SHA-256 of the whole data.
+        config_digest: what `finished` knows the configuration by.
     """
     tags = {
         "suite": config.suite,
         "task": config.task,
-        "dataset": config.dataset,
+        "dataset": config.dataset_name,
         "dataset_digest": dataset_digest,
-        "dataset_licence": task.info.redistribution_info.license or "not stated",
+        "dataset_licence": task.licence,
         "architecture": config.architecture,
         "seed": str(config.seed),
         "metric": task.metric,
         "kernel": "none",
-        "config_digest": config.digest,
+        "config_digest": config_digest,
     }
     with open_run(config.experiment, config.title, tags, config.flat()):
         yield
@@ -205,16 +245,15 @@ def log_model(model, task):
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder, "preset")
         model.save_to_preset(str(preset))
+        left_out = shutil.ignore_patterns("presets", "dummy_data", "__pycache__", "*_test.py")
+        shutil.copytree(ROOT / "zoo", Path(folder, "zoo"), ignore=left_out)
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).parent / "served_model.py"),
             artifacts={"preset": str(preset)},
-            code_paths=[str(ROOT / "zoo")],
+            code_paths=[str(Path(folder, "zoo"))],
             signature=signature,
-            pip_requirements=[
-                f"{name}=={version}"
-                for name, version in _versions(("keras", "keras-hub", "tensorflow"))
-            ],
+            pip_requirements=[f"{name}=={version(name)}" for name in NEEDED],
             input_example=pd.DataFrame({task.input_name: [example]}),
         )
 
@@ -226,11 +265,11 @@ def download_preset(record, folder):
 
 
 def register_champion(experiment):
-    """Registers the best model of an experiment by its test metric, with the alias
-    `champion`; does nothing where it is that already.
+    """Registers the best trained model of an experiment, with the alias `champion`; does
+    nothing where it is that already.
 
-    The best is told among trained models by the value on the validation split, so that the
-    test split decides nothing."""
+    The best is the one of the highest accuracy on the validation split of the data that the newest
+    run has, and of the least loss among equals: the test split decides nothing."""
     records = [
         record
         for record in _search(
@@ -239,18 +278,23 @@ def register_champion(experiment):
         )
         if "best/val/loss" in record.metrics
     ]
+    records = [r for r in records if r.tags["dataset_digest"] == records[0].tags["dataset_digest"]]
     if not records:
-        return None
-    best = min(records, key=lambda record: record.metrics["best/val/loss"])
+        return
+    best = max(records, key=quality)
     name = experiment.replace("/", ".")
     client = mlflow.MlflowClient()
     with contextlib.suppress(mlflow.exceptions.MlflowException):
         if client.get_model_version_by_alias(name, "champion").run_id == best.run_id:
-            return best
+            return
     with contextlib.redirect_stderr(io.StringIO()):  # MLflow tells of it there
         version = mlflow.register_model(best.model_uri, name)
     client.set_registered_model_alias(name, "champion", version.version)
-    return best
+
+
+def quality(record):
+    """What trained models are chosen by: accuracy on the validation split, then less loss."""
+    return record.metrics["best/val/accuracy"], -record.metrics["best/val/loss"]
 
 
 def arrange_charts(experiment):
@@ -300,9 +344,22 @@ def arrange_charts(experiment):
     )
 
 
+def describe(text):
+    """What the UI shows as the running run's description."""
+    mlflow.set_tag(NOTE, text)
+
+
+def serve(port):
+    """Serves the UI on the local store until it is interrupted; returns the exit status."""
+    server = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    server += ["--backend-store-uri", tracking_uri()]
+    return subprocess.run(server, check=False).returncode
+
+
 def ui_url(port):
     """The page of the UI that shows the runs of the newest experiment side by side."""
-    base = f"http://127.0.0.1:{port}/#/experiments"
+    server = tracking_uri() if is_remote() else f"http://127.0.0.1:{port}"
+    base = f"{server}/#/experiments"
     ids = [experiment.experiment_id for experiment in mlflow.search_experiments()]
     newest = mlflow.search_runs(
         ids, order_by=["attributes.start_time DESC"], max_results=1, output_format="list"
@@ -313,6 +370,11 @@ def ui_url(port):
     experiment = mlflow.get_experiment(newest[0].info.experiment_id)
     arranged = f"mlflow.sharedViewState.{VIEW}" in experiment.tags
     return f"{page}&viewStateShareKey={VIEW}" if arranged else page
+
+
+def is_remote():
+    """Whether runs are logged to a server, which has a UI of its own."""
+    return tracking_uri().startswith(("http:", "https:"))
 
 
 def git_commit():
@@ -378,9 +440,3 @@ def _color(name):
     known = [BASELINE, *architectures.names(), *CONTENDERS]
     palette = colormaps["tab20"].colors[::2] + colormaps["tab20"].colors[1::2]
     return to_hex(palette[(known.index(name) - 1) % len(palette)])
-
-
-def _versions(names):
-    from importlib.metadata import version
-
-    return [(name, version(name)) for name in names]

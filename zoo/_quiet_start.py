@@ -1,30 +1,37 @@
 """Imports TensorFlow without its start-up log, which no setting of TensorFlow's own turns off."""
 
+import contextlib
 import os
 import sys
 import tempfile
+import threading
+
+_lock = threading.RLock()  # the file descriptor is the process'
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def import_quietly():
-    """Imports KerasHub, and with it TensorFlow, with the C library's standard error held back.
-
-    What was held back is shown if the import fails."""
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+@contextlib.contextmanager
+def held_back():
+    """Holds back what C libraries write to standard error; it is shown if the block fails."""
+    with _lock, tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        try:
+            original = os.dup(2)
+        except OSError:  # there is no standard error
+            yield
+            return
         os.dup2(held.fileno(), 2)
         try:
-            import keras_hub  # noqa: F401
+            yield
         except BaseException:
-            os.dup2(original, 2)
             held.seek(0)
-            sys.stderr.write(held.read().decode(errors="replace"))
+            os.write(original, held.read())
             raise
         finally:
             os.dup2(original, 2)
             os.close(original)
 
 
-import_quietly()
+with held_back():
+    import keras_hub  # noqa: F401

@@ -3,7 +3,10 @@
 import argparse
 import dataclasses
 import json
+import os
+import queue
 import sys
+import threading
 
 BATCH = 32
 
@@ -15,12 +18,13 @@ def main(arguments=None):
 
     try:
         return options.run(options)
-    except (PresetError, OSError, ValueError) as error:
-        message = next(line for line in str(error).splitlines() if line.strip())
-        print(f"zoo: {message}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read has enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (PresetError, OSError, ValueError) as error:
+        lines = (line for line in str(error).splitlines() if line.strip())
+        print(f"zoo: {next(lines, type(error).__name__)}", file=sys.stderr)
+        return 2
 
 
 def list_command(options):
@@ -64,13 +68,8 @@ def predict_command(options):
     import zoo
 
     model = zoo.load(options.preset)
-    batch = []
-    for text in _inputs(options.input):
-        batch.append(text)
-        if len(batch) == BATCH or (options.input == ["-"] and sys.stdin.isatty()):
-            _answer(model, batch, options.json)
-            batch = []
-    _answer(model, batch, options.json)
+    for batch in _batches(_inputs(options.input)):
+        _answer(model, batch, options.json)
     return 0
 
 
@@ -81,6 +80,32 @@ def _inputs(arguments):
                 yield line.rstrip("\r\n")
         else:
             yield argument
+
+
+def _batches(inputs):
+    """Lists of up to `BATCH` inputs; none waits for one that isn't there yet."""
+    waiting = queue.SimpleQueue()
+
+    def read():
+        try:
+            for one in inputs:
+                waiting.put(one)
+            waiting.put(None)
+        except (OSError, ValueError) as error:  # such as bytes that are no text
+            waiting.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    last = ""
+    while isinstance(last, str):
+        batch = []
+        while isinstance(last := waiting.get(), str):
+            batch.append(last)
+            if len(batch) == BATCH or waiting.empty():
+                break
+        if batch:
+            yield batch
+    if last:
+        raise last
 
 
 def _answer(model, inputs, as_json):
@@ -106,11 +131,15 @@ def _answer(model, inputs, as_json):
 
 
 def _read(model, one):
-    """A raw input from the command line: text as it is, frames from a NumPy file."""
+    """A raw input from the command line: text as it is, sound or frames from a file."""
     from zoo import models
 
     if isinstance(model, models.TextClassifier):
         return one
+    if model.backbone.features != "frames":
+        from zoo.models.audio_classifier.sound_files import read_sound
+
+        return read_sound(one, model.backbone.sampling_rate)
     import numpy as np
 
     if not one.endswith(".npy"):
@@ -132,7 +161,9 @@ def _parser():
     command.set_defaults(run=info_command)
     command = commands.add_parser("predict", help=predict_command.__doc__)
     command.add_argument("preset")
-    command.add_argument("input", nargs="+", help="texts, or - for lines of standard input")
+    command.add_argument(
+        "input", nargs="+", help="texts or files of sound; - for lines of standard input"
+    )
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(run=predict_command)
     return parser

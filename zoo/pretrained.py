@@ -26,6 +26,7 @@ class Card:
     Attributes:
         format: int, version of the card and its files.
         preset: its name, `<dataset>_<architecture>`.
+        suite: the suite of benchmarks that trained it.
         task: `"sentiment"`, `"speech"` or `"translation"`.
         architecture: a name of `zoo.layers.architectures`.
         dataset, dataset_digest, dataset_licence: what it was trained on; the SHA-256 of the
@@ -46,6 +47,7 @@ class Card:
 
     format: int
     preset: str
+    suite: str
     task: str
     architecture: str
     dataset: str
@@ -93,16 +95,17 @@ def card(preset):
     path = _folder(preset) / CARD
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PresetError(f"The card of preset {preset!r} can't be read: {error}") from error
-    if content.get("format") != FORMAT:
-        raise PresetError(
-            f"Preset {preset!r} has format {content.get('format')}, this version of the zoo "
-            f"reads format {FORMAT}. Install the version of the zoo that the preset came with."
-        )
-    for name in ("interval", "seeds"):
-        content[name] = tuple(content[name])
-    return Card(**content)
+        format = content["format"]
+        if format == FORMAT:
+            return Card(
+                **{**content, **{name: tuple(content[name]) for name in ("interval", "seeds")}}
+            )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise PresetError(f"The card of preset {preset!r} can't be read: {error!r}") from error
+    raise PresetError(
+        f"Preset {preset!r} has format {format}, this version of the zoo reads format {FORMAT}. "
+        "Install the version of the zoo that the preset came with."
+    )
 
 
 def load(preset):

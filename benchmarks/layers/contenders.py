@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from zoo.layers import architectures
 
-BLOCKS = {"lstm": 4, "gru": 3, "rnn": 1}
+FAMILIES = ("lstm", "gru", "rnn")  # those that Keras has too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Problem:
 
     @property
     def columns(self):
-        return BLOCKS[self.family] * self.units
+        return architectures.get(self.family).layer.cell_class.gates * self.units
 
     def arrays(self):
         """`x`, the weights in Keras' order, and the gradient of the outputs, float32."""

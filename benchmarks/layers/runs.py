@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks import plots, tracking
 from benchmarks.layers import timing
+from zoo.layers import kernels
 
 
 def run_suite(config, console):
@@ -54,9 +55,10 @@ def _log(config, family, timings, missing):
             "dataset": "random numbers",
             "architecture": family,
             "contender": contender,
-            "kernel": "native" if contender == "zoo" and _native() else "none",
+            "kernel": {"zoo": "native" if kernels.available() else "keras"}.get(
+                contender, "keras" if contender == "zoo_without_kernel" else "none"
+            ),
             "versions": ", ".join(_versions()),
-            "mlflow.note.content": note,
         }
         params = {
             "shapes": ", ".join(timings),
@@ -75,18 +77,13 @@ def _log(config, family, timings, missing):
                         values = {"speedup": faster, "low": low, "high": high}
                         values["ms"] = found.median_ms
                         metrics |= {f"{mode}_{k}/{shape}": v for k, v in values.items()}
+            tracking.describe(note)
             tracking.log_metrics(metrics)
             tracking.log_figures({"speed": figure})
 
 
 def _name(shape):
     return "x".join(map(str, shape))
-
-
-def _native():
-    from zoo.layers import kernels
-
-    return kernels.available()
 
 
 def _versions():

@@ -2,12 +2,14 @@
 
 import functools
 import time
+from typing import Literal
 
 import numpy as np
 import pydantic
 
 from benchmarks.tasks.task import Baseline, Task, accuracy, bucketed_batches
 from zoo import models
+from zoo.models.pooling import METHODS
 
 
 class Sentiment(Task):
@@ -23,8 +25,8 @@ class Sentiment(Task):
         units: pydantic.PositiveInt
         bidirectional: bool
         num_layers: pydantic.PositiveInt
-        pooling: str
-        dropout: pydantic.NonNegativeFloat
+        pooling: Literal[METHODS]
+        dropout: float = pydantic.Field(ge=0, lt=1)
         max_length: pydantic.PositiveInt
 
     def build(self, config):
@@ -41,7 +43,7 @@ class Sentiment(Task):
         )
         return models.TextClassifier(
             backbone,
-            labels=self.info.features["label"].names,
+            labels=self.features["label"].names,
             preprocessor=models.TextClassifierPreprocessor(tokenizer, model.max_length),
             pooling=model.pooling,
             dropout=model.dropout,
@@ -83,7 +85,7 @@ class Sentiment(Task):
         best = max(candidates, key=lambda c: c.score(validation["text"], validation["label"]))
         seconds = time.perf_counter() - start
         test = self.read("test")
-        names = self.info.features["label"].names
+        names = self.features["label"].names
         probabilities = best.predict_proba(test["text"])
         return Baseline(
             name="TF-IDF of one and two words, logistic regression",

@@ -2,12 +2,15 @@
 
 import functools
 import time
+from typing import Literal
 
 import numpy as np
 import pydantic
 
 from benchmarks.tasks.task import Baseline, Task, accuracy, bucketed_batches
 from zoo import models
+from zoo.models.audio_classifier.front_end import FEATURES
+from zoo.models.pooling import METHODS
 
 
 class Speech(Task):
@@ -15,21 +18,30 @@ class Speech(Task):
 
     metric = "accuracy"
 
-    def __init__(self, read, info):
-        super().__init__(functools.cache(lambda split: _scaled(read(split))), info)
-        self.feature = self.input_name = "audio" if "audio" in info.features else "frames"
+    def __init__(self, read, features, licence):
+        super().__init__(functools.cache(lambda split: _scaled(read(split))), features, licence)
+        self.feature = self.input_name = "audio" if "audio" in features else "frames"
 
     class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
-        features: str = "frames"
+        features: Literal[FEATURES] = "frames"
         feature_dim: pydantic.PositiveInt | None = None
         units: pydantic.PositiveInt
         bidirectional: bool
         num_layers: pydantic.PositiveInt
-        pooling: str
-        dropout: pydantic.NonNegativeFloat
+        pooling: Literal[METHODS]
+        dropout: float = pydantic.Field(ge=0, lt=1)
         noise: pydantic.NonNegativeFloat
         shift: pydantic.NonNegativeFloat
-        frame_dropout: pydantic.NonNegativeFloat
+        frame_dropout: float = pydantic.Field(ge=0, lt=1)
+
+        @pydantic.model_validator(mode="after")
+        def _features_of_a_waveform_are_counted(self):
+            if (self.features == "frames") != (self.feature_dim is None):
+                raise ValueError(
+                    "`feature_dim` says how many features are made of a waveform: it is needed "
+                    "with `features` log_mel and mfcc, and with nothing else"
+                )
+            return self
 
     def build(self, config):
         clips = self.read("train")[self.feature]
@@ -51,7 +63,7 @@ class Speech(Task):
         backbone.adapt(clips)
         return models.AudioClassifier(
             backbone,
-            labels=self.info.features["label"].names,
+            labels=self.features["label"].names,
             preprocessor=models.AudioClassifierPreprocessor(feature_dim if of_frames else None),
             pooling=config.model.pooling,
             dropout=config.model.dropout,
@@ -59,7 +71,7 @@ class Speech(Task):
 
     def _sampling_rate(self):
         """In Hz; 8 kHz where the dataset doesn't say it or has no audio."""
-        return getattr(self.info.features[self.feature], "sample_rate", None) or 8000
+        return getattr(self.features[self.feature], "sample_rate", None) or 8000
 
     def batches(self, model, split, config, shuffle):
         data = self.read(split)
@@ -104,7 +116,7 @@ class Speech(Task):
         )
         seconds = time.perf_counter() - start
         test = self.read("test")
-        names = self.info.features["label"].names
+        names = self.features["label"].names
         return Baseline(
             name="mean and deviation of the frames, logistic regression",
             seconds=seconds,
@@ -119,7 +131,8 @@ def _scaled(data):
     """The data with samples in [-1, 1), where they are 16-bit integers."""
     if "audio" not in data:
         return data
-    return {**data, "audio": [(clip / 32768).astype("float32") for clip in data["audio"]]}
+    scale = lambda clip: clip / 32768 if np.issubdtype(clip.dtype, np.integer) else clip
+    return {**data, "audio": [scale(clip).astype("float32") for clip in data["audio"]]}
 
 
 def _log_spectrum(samples, length=256):

@@ -55,7 +55,8 @@ class Task(abc.ABC):
 
     Args:
         read: callable from a split's name to a dict of lists, one a feature.
-        info: `tfds.core.DatasetInfo` of the dataset.
+        features: dict of the dataset's TFDS features by name.
+        licence: str, the dataset's.
     """
 
     metric: str
@@ -63,9 +64,10 @@ class Task(abc.ABC):
     feature: str
     Model: type
 
-    def __init__(self, read, info):
+    def __init__(self, read, features, licence):
         self.read = read
-        self.info = info
+        self.features = features
+        self.licence = licence
 
     @abc.abstractmethod
     def build(self, config):
@@ -84,6 +86,10 @@ class Task(abc.ABC):
     def baseline(self):
         """The task's `Baseline`, fitted and evaluated."""
 
+    def loss(self, config):
+        """The loss to train with; "auto" is the model's own."""
+        return "auto"
+
     def example(self):
         """One raw input, from the validation split."""
         return self.read("validation")[self.feature][0]
@@ -101,13 +107,16 @@ def bucketed_batches(columns, lengths, batch_size, seed=None):
         columns: function from an array of indices to one padded batch.
         lengths: int array, one an example.
         batch_size: int.
-        seed: int, shuffle anew each epoch; None keeps the order of length.
+        seed: int, shuffle anew each epoch; None keeps the order of length, in batches four
+            times as large.
 
     Returns:
         A `tf.data.Dataset` of known cardinality.
     """
     import tensorflow as tf
 
+    if seed is None:
+        batch_size *= 4  # nothing is learned from these, so they may be as large as runs fast
     lengths = np.asarray(lengths)
     generator = np.random.default_rng(seed)
     count = len(lengths)

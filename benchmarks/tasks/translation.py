@@ -1,7 +1,10 @@
 """Translation: a text's translation, by a recurrent encoder and decoder with attention."""
 
+import csv
 import functools
+import io
 import time
+from typing import Literal
 
 import numpy as np
 import pydantic
@@ -10,6 +13,7 @@ from sacrebleu.metrics import BLEU
 from benchmarks import plots
 from benchmarks.tasks.task import Baseline, Evaluation, Task, bucketed_batches
 from zoo import models
+from zoo.models.translator.translator_backbone import ATTENTION
 
 
 class Translation(Task):
@@ -25,10 +29,11 @@ class Translation(Task):
         units: pydantic.PositiveInt
         bidirectional: bool
         num_layers: pydantic.PositiveInt
-        attention: str
-        dropout: pydantic.NonNegativeFloat
+        attention: Literal[ATTENTION]
+        dropout: float = pydantic.Field(ge=0, lt=1)
         max_length: pydantic.PositiveInt
         beam_width: pydantic.PositiveInt
+        label_smoothing: float = pydantic.Field(0.0, ge=0, lt=1)
 
     def build(self, config):
         model = config.model
@@ -43,7 +48,8 @@ class Translation(Task):
             attention=model.attention,
             dropout=model.dropout,
         )
-        return models.Translator(backbone, models.TranslatorPreprocessor(tokenizer))
+        preprocessor = models.TranslatorPreprocessor(tokenizer)
+        return models.Translator(backbone, preprocessor, beam_width=model.beam_width)
 
     def batches(self, model, split, config, shuffle):
         inputs, targets, weights = self._encoded(
@@ -60,9 +66,11 @@ class Translation(Task):
         seed = config.seed if shuffle else None
         return bucketed_batches(columns, source + target, config.training.batch_size, seed)
 
+    def loss(self, config):
+        return models.SequenceCrossEntropy(config.model.label_smoothing)
+
     def evaluate(self, model, config):
         test = self.read("test")
-        model.compile(sampler=models.BeamSearchSampler(config.model.beam_width))
         outputs = model.generate(test["source"])
         answer = dict(zip(test["source"], outputs, strict=True))[self.shown()]
         figure = plots.attention_map(*model.attention(self.shown(), answer))
@@ -116,12 +124,14 @@ def bleu(data, outputs, figures):
     metric = BLEU()
     references = [data["target"]]
     score = metric.corpus_score(outputs, references, n_bootstrap=1000)
+    table = io.StringIO()
     rows = zip(data["source"], data["target"], outputs, strict=True)
+    csv.writer(table, delimiter="\t").writerows([("source", "target", "output"), *rows])
     return Evaluation(
         value=score.score,
         interval=(score._mean - score._ci, score._mean + score._ci),
         signature=str(metric.get_signature()),
         details={"chrf": CHRF().corpus_score(outputs, references).score},
         figures=figures,
-        texts={"translations.tsv": "\n".join("\t".join(row) for row in rows)},
+        texts={"translations.tsv": table.getvalue()},
     )

@@ -79,7 +79,22 @@ def empty_store(tmp_path_factory):
 
 
 @pytest.fixture
-def suite(tmp_path, monkeypatch, empty_store):
+def store(tmp_path, monkeypatch, empty_store):
+    """An empty store of this test's own."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    shutil.copytree(empty_store, tmp_path / "mlruns")
+    monkeypatch.setattr(tracking, "LOCAL_STORE", tmp_path / "mlruns")
+    # Sampling the machine takes a thread and seconds a run.
+    monkeypatch.setattr(mlflow, "enable_system_metrics_logging", lambda: None)
+    mlflow.disable_system_metrics_logging()
+    tracking.connect()
+    yield
+    while mlflow.active_run():
+        mlflow.end_run()
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch, store):
     """The path of the suite's file, with its data and an empty store in place."""
     splits = {"train": 40, "validation": 16, "test": 20}
 
@@ -92,7 +107,7 @@ def suite(tmp_path, monkeypatch, empty_store):
         text = tfds.features.Text()
         features = {
             "tones": {
-                "frames": tfds.features.Tensor(shape=(None, 4), dtype="float32"),
+                "frames": tfds.features.Tensor(shape=(None, 4), dtype=np.float32),
                 "label": tfds.features.ClassLabel(names=["low", "middle", "high"]),
             },
             "echo": {"source": text, "target": text},
@@ -107,17 +122,10 @@ def suite(tmp_path, monkeypatch, empty_store):
     monkeypatch.setattr(datasets, "builder", builder)
     monkeypatch.setattr(datasets, "read", lambda builder, split: builder.data[split])
     monkeypatch.setattr(datasets, "digest", lambda builder: "0" * 64)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    shutil.copytree(empty_store, tmp_path / "mlruns")
-    monkeypatch.setattr(tracking, "LOCAL_STORE", tmp_path / "mlruns")
     runner.load_task.cache_clear()
-    tracking.connect()
-    mlflow.disable_system_metrics_logging()
     path = tmp_path / "small.yaml"
     path.write_text(SUITE)
     yield str(path)
-    while mlflow.active_run():
-        mlflow.end_run()
     runner.load_task.cache_clear()
 
 

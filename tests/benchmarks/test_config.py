@@ -18,7 +18,11 @@ def write(tmp_path, change):
 
 @pytest.mark.parametrize("suite", config.suites())
 def test_every_suite_is_valid(suite):
-    load = config.load_layers if config.times_layers(suite) else config.load
+    load = {
+        "tasks": config.load,
+        "layers": config.load_layers,
+        "presets": config.load_presets,
+    }[config.kind(suite)]
     assert load(suite)
 
 

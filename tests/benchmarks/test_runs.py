@@ -66,7 +66,7 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw):
     import pandas as pd
 
     run(load(tasks=[task], chosen=["gru", "rnn"], epochs=1))
-    best = min(runs(experiment), key=lambda run: run.data.metrics["best/val/loss"])
+    best = max(runs(experiment), key=lambda run: run.data.metrics["best/val/accuracy"])
     name = experiment.replace("/", ".")
     version = mlflow.MlflowClient().get_model_version_by_alias(name, "champion")
     assert version.run_id == best.info.run_id
@@ -152,8 +152,8 @@ def test_a_failure_is_logged_as_one(load, monkeypatch):
 
 def test_the_report_has_a_row_an_architecture_baseline_first(load, suite):
     run(load(tasks=["speech"], seeds=2, epochs=1))
-    records = tracking.latest("small")["speech/tones"]
-    (table,) = report.tables("small")
+    records = tracking.finished(load(tasks=["speech"], seeds=2, epochs=1))["speech/tones"]
+    (table,) = report.comparisons(load(tasks=["speech"], seeds=2, epochs=1))
     assert [row[0] for row in table.rows] == ["baseline", "rnn", "gru"]
     scores = {}
     for record in records:
@@ -163,6 +163,22 @@ def test_the_report_has_a_row_an_architecture_baseline_first(load, suite):
     text = report.markdown([table])
     assert text.count("\n| ") == 4
     assert "baseline: mean and deviation of the frames" in text
+
+
+def test_a_table_shows_what_the_configurations_computed_and_nothing_else(load, suite):
+    run(load(tasks=["speech"], chosen=["gru"], epochs=1))
+    run(load(tasks=["speech"], chosen=["gru"], epochs=2))
+    (shown,) = tracking.finished(load(tasks=["speech"], epochs=1)).values()
+    assert [record.params["training.epochs"] for record in shown] == ["1"]
+    assert tracking.finished(load(tasks=["speech"], epochs=3)) == {}
+
+
+def test_a_report_without_runs_says_so_and_writes_nothing(suite, tmp_path, capsys):
+    path = tmp_path / "README.md"
+    path.write_text("<!-- small:begin -->old<!-- small:end -->")
+    assert command_line.main(["report", "--suite", suite, "--write", str(path)]) == 2
+    assert "No finished runs" in capsys.readouterr().out
+    assert "old" in path.read_text()
 
 
 def test_a_report_is_written_between_its_marks(tmp_path):

@@ -16,6 +16,10 @@ from zoo.datasets import cache
 _NAMES = ["home_assistant", "japanese_vowels", "multi30k", "rotten_tomatoes"]
 
 
+class DatasetError(ValueError):
+    """There is no dataset of that name; the message says which is nearest."""
+
+
 def names():
     """Returns the names of the datasets that live here, sorted."""
     return sorted(_NAMES)
@@ -32,13 +36,14 @@ def builder(name):
     Args:
         name: One of `names()`, or of any other TFDS dataset, with its configuration and version if
             it has some: `"home_assistant/en-de"`, `"imdb_reviews/plain_text:1.0.0"`. Or a folder
-            of data that TFDS prepared.
+            of data that TFDS prepared, or one of your own files (see `zoo.datasets.folder`).
 
     Returns:
         A `tfds.core.DatasetBuilder`.
 
     Raises:
-        ValueError: No dataset or configuration has that name.
+        DatasetError: No dataset or configuration has that name.
+        zoo.datasets.folder.FolderError: The folder holds no data.
         zoo.datasets.wheels.WheelError: The data can't be fetched.
     """
     import tensorflow_datasets as tfds
@@ -46,6 +51,10 @@ def builder(name):
     if Path(name, "dataset_info.json").is_file():
         return tfds.builder_from_directory(name)
     dataset = re.split("[/:]", name)[0]
+    if dataset not in _NAMES and Path(name).expanduser().is_dir():
+        from zoo.datasets import folder
+
+        return _prepared(lambda: folder.builder(name, cache.folder("tfds")), quietly=True)
     if dataset in _NAMES:
         importlib.import_module(f"zoo.datasets.{dataset}.{dataset}_dataset_builder")
     if shared := os.environ.get("TFDS_DATA_DIR"):
@@ -53,18 +62,27 @@ def builder(name):
             found = tfds.builder(name, data_dir=shared)
             if found.data_path.exists():
                 return found
-    try:
-        found = tfds.builder(name, data_dir=cache.folder("tfds"))
-    except ValueError as error:
-        raise _unknown(name, dataset) from error
+
+    def make():
+        try:
+            return tfds.builder(name, data_dir=cache.folder("tfds"))
+        except ValueError as error:
+            raise _unknown(name, dataset) from error
+
+    return _prepared(make, quietly=dataset in _NAMES)
+
+
+def _prepared(make, quietly):
+    """Returns the builder that `make` makes, once its data lies in the cache."""
+    found = make()
     if not found.data_path.exists():
         lock = found.info.full_name.replace("/", "-")
         with filelock.FileLock(cache.folder("tfds") / f".{lock}.lock"):
             # Another process may have prepared it while this one waited.
             if not found.data_path.exists():
-                _prepare(found, quietly=dataset in _NAMES)
+                _prepare(found, quietly)
         # That other process' data isn't known to the builder yet.
-        found = tfds.builder(name, data_dir=cache.folder("tfds"))
+        found = make()
     return found
 
 
@@ -87,7 +105,7 @@ def _unknown(name, dataset):
     else:
         near = _nearest(dataset, known)
     near = near or [dataset]
-    return ValueError(
+    return DatasetError(
         f"There is no dataset {name!r}. Did you mean {' or '.join(map(repr, near))}? The zoo has "
         f"{', '.join(names())}; every dataset of TensorFlow Datasets and every folder of data "
         "that it prepared can be named as well."

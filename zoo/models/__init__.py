@@ -8,6 +8,7 @@ from zoo.models.text_classifier.text_classifier import TextClassifier
 from zoo.models.text_classifier.text_classifier_preprocessor import TextClassifierPreprocessor
 from zoo.models.tokenizer import SubwordTokenizer
 from zoo.models.translator.beam_search import BeamSearchSampler
+from zoo.models.translator.sequence_cross_entropy import SequenceCrossEntropy
 from zoo.models.translator.translator import Translator
 from zoo.models.translator.translator_backbone import TranslatorBackbone
 from zoo.models.translator.translator_preprocessor import TranslatorPreprocessor
@@ -17,6 +18,7 @@ __all__ = [
     "AudioClassifier",
     "AudioClassifierPreprocessor",
     "BeamSearchSampler",
+    "SequenceCrossEntropy",
     "SubwordTokenizer",
     "TextBackbone",
     "TextClassifier",

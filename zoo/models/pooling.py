@@ -37,9 +37,9 @@ class SequencePooling(keras.layers.Layer):
         if self.method == "max":
             lowest = ops.where(padding_mask[..., None], inputs, -1e4)
             return ops.max(lowest, axis=1) * ops.minimum(count, 1)
-        positions = ops.arange(1, ops.shape(inputs)[1] + 1, dtype=inputs.dtype)[None, :, None]
-        last = ops.argmax(positions * weights, axis=1)
-        picked = ops.take_along_axis(inputs, last[..., None], axis=1)[:, 0]
+        positions = ops.arange(1, ops.shape(inputs)[1] + 1, dtype="int32")[None]
+        last = ops.argmax(positions * ops.cast(padding_mask, "int32"), axis=1)
+        picked = ops.take_along_axis(inputs, last[:, None, None], axis=1)[:, 0]
         return picked * ops.minimum(count, 1)
 
     def compute_mask(self, inputs, mask=None):

@@ -8,6 +8,8 @@ import keras_hub
 import numpy as np
 import sentencepiece
 
+from zoo._quiet_start import held_back
+
 # Otherwise it tells on standard error of each vocabulary that takes text as it is.
 sentencepiece.set_min_log_level(2)
 
@@ -67,6 +69,10 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             minloglevel=2,
         )
         return cls(proto=model.getvalue())
+
+    def _set_proto_tf(self, proto):
+        with held_back():  # TensorFlow's copy of SentencePiece has no such setting
+            super()._set_proto_tf(proto)
 
     def load_assets(self, dir_path):
         self.set_proto(Path(dir_path, "vocabulary.spm").read_bytes())

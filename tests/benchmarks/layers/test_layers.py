@@ -60,7 +60,7 @@ def test_a_suite_is_logged_and_says_what_is_missing(suite, small_suite, monkeypa
     monkeypatch.setitem(CONTENDERS, "torch", missing)
     assert command_line.main(["run", "--suite", small_suite]) == 0
     assert "layers/gru: torch is left out: No module named 'torch'" in capsys.readouterr().out
-    (table,) = report.tables("tiny")
+    (table,) = report.tables(small_suite)
     assert [row[:2] for row in table.rows] == [
         [mode, name] for mode in ("inference", "training") for name in ("zoo", "keras", "products")
     ]

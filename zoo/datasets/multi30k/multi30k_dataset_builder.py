@@ -52,7 +52,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, *paths):
         sources, targets = (
-            gzip.decompress(path.read_bytes()).decode("utf-8").splitlines() for path in paths
+            gzip.decompress(path.read_bytes()).decode("utf-8").removesuffix("\n").split("\n")
+            for path in paths
         )
         if len(sources) != len(targets):
             raise ValueError(

@@ -12,7 +12,8 @@ class FrameAugmentation(keras.layers.Layer):
         noise: float, standard deviation of Gaussian noise added to every value.
         shift: float, standard deviation of one offset an utterance and feature, as another
             microphone or voice would add to a cepstrum.
-        frame_dropout: float, the part of the frames that is set to zero.
+        frame_dropout: float, the part of the frames that is set to zero; the others are scaled
+            by `1 / (1 - frame_dropout)`.
 
     Call arguments:
         features: float tensor `[batch, frames, features]`.

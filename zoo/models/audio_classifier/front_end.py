@@ -11,8 +11,8 @@ FEATURES = ("frames", "log_mel", "mfcc")
 class LogMel(keras.layers.Layer):
     """Log-mel spectrogram, or its cepstrum (MFCC), of a padded batch of waveforms.
 
-    Frames of `frame_length` samples start every `frame_step` samples; a frame counts as
-    padding when it starts behind the end of its waveform, so a clip of any length but zero
+    Frames of `frame_length` samples lie around every `frame_step`-th sample; a frame counts as
+    padding when that sample is behind the end of its waveform, so a clip of any length but zero
     has at least one frame.
 
     Args:

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from zoo.models.translator.beam_search import BeamSearchSampler
+from zoo.models.translator.sequence_cross_entropy import SequenceCrossEntropy
 from zoo.models.translator.translator_backbone import TranslatorBackbone
 from zoo.models.translator.translator_preprocessor import TranslatorPreprocessor
 
@@ -21,37 +22,42 @@ class Translator(keras_hub.models.Seq2SeqLM):
     Args:
         backbone: a `TranslatorBackbone`.
         preprocessor: a `TranslatorPreprocessor`.
+        beam_width: int, hypotheses that `generate` keeps; 1 is greedy.
 
     Example:
     ```python
     model = zoo.models.Translator.from_preset(folder)
     model.generate(["Turn on the light"])
-    model.compile(sampler="greedy")  # instead of the default, beam search
+    model.compile(sampler="top_k")  # instead of beam search
     ```
     """
 
     backbone_cls = TranslatorBackbone
     preprocessor_cls = TranslatorPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(self, backbone, preprocessor=None, beam_width=5, **kwargs):
         inputs = backbone.input
         outputs = backbone.token_embedding(backbone(inputs), reverse=True)
         self.backbone = backbone
         self.preprocessor = preprocessor
+        self.beam_width = beam_width
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
     def compile(
         self, optimizer="adam", loss="auto", *, weighted_metrics="auto", sampler="auto", **kwargs
     ):
-        """As `keras_hub.models.Seq2SeqLM.compile`; the sampler is beam search by default, the
-        metric the accuracy of the next subword, the right ones before it given."""
+        """As `keras_hub.models.Seq2SeqLM.compile`; by default the loss is
+        `SequenceCrossEntropy`, the sampler beam search of `beam_width`, and the metric the
+        accuracy of the next subword, the right ones before it given."""
+        if loss == "auto":
+            loss = SequenceCrossEntropy()
         if weighted_metrics == "auto":
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(
             optimizer=optimizer,
             loss=loss,
             weighted_metrics=weighted_metrics,
-            sampler=BeamSearchSampler() if sampler == "auto" else sampler,
+            sampler=BeamSearchSampler(self.beam_width) if sampler == "auto" else sampler,
             **kwargs,
         )
 
@@ -60,8 +66,8 @@ class Translator(keras_hub.models.Seq2SeqLM):
 
         Args:
             inputs: str or list of str, of any length, empty ones included.
-            max_length: int or None, the most subwords of an answer. By default it follows the
-                source's length.
+            max_length: int or None, the most subwords of an answer, `</s>` included. By default it
+                follows the source's length.
             batch_size: int, texts decoded at once; texts of like length are put together.
 
         Returns:
@@ -122,6 +128,9 @@ class Translator(keras_hub.models.Seq2SeqLM):
                 model=self,
             )
         }
+
+    def get_config(self):
+        return {**super().get_config(), "beam_width": self.beam_width}
 
     def attention(self, source, target):
         """Attention weights of one pair of texts.

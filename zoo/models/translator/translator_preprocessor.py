@@ -75,7 +75,8 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     def generate_postprocess(self, x):
         """Token ids `[batch, time]`, cut at `</s>`, as a list of str."""
         rows = keras.ops.convert_to_numpy(x["decoder_token_ids"]).tolist()
-        end, special = self.tokenizer.end_token_id, {0, 2}
+        end = self.tokenizer.end_token_id
+        special = {self.tokenizer.pad_token_id, self.tokenizer.start_token_id}
         cut = [row[: row.index(end)] if end in row else row for row in rows]
         return list(
             self.tokenizer.detokenize([[i for i in row if i not in special] for row in cut])
@@ -87,7 +88,7 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
     @property
     def sequence_length(self):
-        """The most subwords of a source or an answer."""
+        """The most subwords of a source or an answer, `</s>` included."""
         return self.max_length
 
     def get_config(self):

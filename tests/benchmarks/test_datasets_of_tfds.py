@@ -1,0 +1,165 @@
+"""Datasets of TFDS run by a suite file alone: names of features, splits, waveforms."""
+
+import types
+
+import mlflow
+import pytest
+import tensorflow_datasets as tfds
+import yaml
+
+from benchmarks import __main__ as command_line
+from benchmarks import config, runner
+from zoo import datasets
+from zoo.datasets import reading
+
+TEXT = {
+    "vocabulary_size": 60,
+    "embedding_dim": 4,
+    "units": 4,
+    "bidirectional": False,
+    "num_layers": 1,
+    "pooling": "mean",
+    "dropout": 0.0,
+    "max_length": 16,
+}
+SOUND = {
+    "features": "log_mel",
+    "feature_dim": 8,
+    "units": 4,
+    "bidirectional": False,
+    "num_layers": 1,
+    "pooling": "mean",
+    "dropout": 0.0,
+    "noise": 0.0,
+    "shift": 0.0,
+    "frame_dropout": 0.0,
+}
+PAIRS = {
+    "vocabulary_size": 300,
+    "embedding_dim": 4,
+    "units": 4,
+    "bidirectional": False,
+    "num_layers": 1,
+    "attention": "luong",
+    "dropout": 0.0,
+    "max_length": 16,
+    "beam_width": 1,
+}
+
+
+@pytest.fixture
+def mock_data(monkeypatch):
+    """Random examples of the right features, under every split's name."""
+    monkeypatch.setattr(reading, "_check_split", lambda split, builder: None)
+    monkeypatch.setattr(datasets, "digest", lambda builder: "0" * 64)
+    policy = tfds.testing.MockPolicy.USE_CODE
+    runner.load_task.cache_clear()
+    with tfds.testing.mock_data(num_examples=24, policy=policy):
+        yield
+    runner.load_task.cache_clear()
+
+
+@pytest.mark.usefixtures("store", "mock_data")
+@pytest.mark.parametrize(
+    ("task", "content"),
+    [
+        (
+            "sentiment",
+            {
+                "dataset": "imdb_reviews",
+                "model": TEXT,
+                "splits": {"train": "train[:90%]", "validation": "train[90%:]"},
+            },
+        ),
+        (
+            "sentiment",
+            {
+                "dataset": "glue/sst2",
+                "model": TEXT,
+                "features": {"text": "sentence"},
+                "splits": {"train": "train[5%:]", "validation": "train[:5%]", "test": "validation"},
+            },
+        ),
+        (
+            "translation",
+            {
+                "dataset": "ted_hrlr_translate/pt_to_en",
+                "model": PAIRS,
+                "features": {"source": "pt", "target": "en"},
+            },
+        ),
+        ("speech", {"dataset": "speech_commands", "model": SOUND}),
+    ],
+)
+def test_a_dataset_of_tfds_runs(task, content, tmp_path):
+    path = tmp_path / "own.yaml"
+    training = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01}
+    tasks = {task: {**content, "quality": 0.1, "training": training}}
+    path.write_text(yaml.safe_dump({"architectures": ["gru"], "seeds": 1, "tasks": tasks}))
+    arguments = ["run", "--suite", str(path), "--arch", "gru"]
+    assert command_line.main(arguments) == 0
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["dataset"] == content["dataset"]
+
+
+def a_builder(**features):
+    licence = types.SimpleNamespace(license="CC0")
+    info = types.SimpleNamespace(features=features, redistribution_info=licence)
+    return types.SimpleNamespace(info=info)
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """A function that gives `load_task` of a builder and its data."""
+
+    def load(builder, data, *arguments):
+        monkeypatch.setattr(datasets, "builder", lambda name: builder)
+        monkeypatch.setattr(datasets, "digest", lambda builder: "")
+        monkeypatch.setattr(datasets, "read", lambda builder, split: dict(data))
+        runner.load_task.cache_clear()
+        return runner.load_task(*arguments)[0]
+
+    yield load
+    runner.load_task.cache_clear()
+
+
+def test_a_feature_divides_the_only_split(loads):
+    speakers = ("0_eva", "1_eva", "0_jan", "1_jan")
+    names = [f"{speaker}_{number}.wav" for speaker in speakers for number in range(12)]
+    data = {"audio/filename": names, "label": list(range(len(names)))}
+    (known, *_) = config.load("standard", tasks=["speech"])
+    builder = a_builder(**{"audio/filename": None, "label": None})
+    task = loads(builder, data, "speech", "digits", known.splits)
+    parts = [set(task.read(split)["audio/filename"]) for split in ("train", "validation", "test")]
+    assert [len(part) for part in parts] == [8, 20, 20]
+    assert set.union(*parts) == set(names)
+    assert "0_eva_4.wav" in parts[2]
+    assert "1_jan_11.wav" in parts[0]
+
+
+def test_features_are_known_by_the_names_of_the_task(loads):
+    label = tfds.features.ClassLabel(names=["dull", "fine"])
+    builder = a_builder(sentence=None, verdict=label)
+    renamed = (("text", "sentence"), ("label", "verdict"))
+    data = {"sentence": ["so so"], "verdict": [1]}
+    task = loads(builder, data, "sentiment", "films", config.Splits(), renamed)
+    assert task.read("train") == {"text": ["so so"], "label": [1]}
+    assert task.features["label"].names == ["dull", "fine"]
+
+
+def test_a_wrong_name_of_a_feature_says_which_there_are(loads):
+    builder = a_builder(sentence=None, label=None)
+    for splits, features in (
+        (config.Splits(), (("text", "sentense"),)),
+        (config.Splits(feature="sentense"), ()),
+    ):
+        with pytest.raises(
+            config.ConfigError, match=r"films has no feature 'sentense'.*sentence, label"
+        ):
+            loads(builder, {}, "sentiment", "films", splits, features)
+
+
+def test_a_broken_expression_is_refused():
+    with pytest.raises(ValueError, match="test is no regular expression"):
+        config.Splits(feature="name", test="(")

@@ -1,0 +1,70 @@
+"""Presets: made from runs, half as large, and measured anew."""
+
+import h5py
+import numpy as np
+import pytest
+
+import zoo
+from benchmarks import __main__ as command_line
+from benchmarks import config, presets, runner
+from zoo import pretrained
+
+
+@pytest.fixture
+def measured(suite, tmp_path, monkeypatch, capsys):
+    """A suite file that measures the one preset that a small run made."""
+    monkeypatch.setattr(pretrained, "PRESETS", tmp_path / "presets")
+    pretrained.PRESETS.mkdir()
+    arguments = ["--suite", suite, "--task", "speech", "--arch", "gru"]
+    assert command_line.main(["run", *arguments]) == 0
+    monkeypatch.setattr(config, "SUITES", tmp_path)
+    assert command_line.main(["presets", "--suite", "small"]) == 0
+    path = tmp_path / "measure.yaml"
+    path.write_text("presets: 'tones_*'\ntolerance: {accuracy: 0.001}\n")
+    capsys.readouterr()
+    return str(path)
+
+
+def test_a_preset_is_what_its_card_says_in_half_precision(measured, capsys):
+    assert zoo.list_presets() == ["tones_gru"]
+    with h5py.File(pretrained.PRESETS / "tones_gru" / "model.weights.h5") as file:
+        types = []
+        file.visititems(lambda _, item: types.append(getattr(item, "dtype", None)))
+    assert np.float16 in types
+    assert np.float32 not in types
+    assert zoo.load("tones_gru").dtype == "float32"
+    assert command_line.main(["run", "--suite", measured]) == 0
+    assert "tones_gru: accuracy" in capsys.readouterr().out
+
+
+def test_a_preset_that_drifts_is_an_error(measured, capsys, monkeypatch):
+    accuracy = zoo.card("tones_gru").value
+
+    def evaluate(task, model, config):
+        evaluation = original(task, model, config)
+        return type(evaluation)(**{**evaluation.__dict__, "value": accuracy - 0.1})
+
+    task = runner.TASKS["speech"]
+    original = task.evaluate
+    monkeypatch.setattr(task, "evaluate", evaluate)
+    assert command_line.main(["run", "--suite", measured]) == 1
+    assert f"the card says {accuracy:.4g}" in capsys.readouterr().out
+
+
+def test_halving_keeps_integers_groups_and_attributes(tmp_path):
+    path = tmp_path / "a.weights.h5"
+    values = np.random.default_rng(0).normal(size=(200, 100)).astype("float32")
+    with h5py.File(path, "w") as file:
+        file["layer/vars/0"] = values
+        file["layer/vars/1"] = np.arange(3)
+        file.create_group("nothing")
+        file.attrs["name"] = "model"
+    before = path.stat().st_size
+    presets.halve(path)
+    assert path.stat().st_size < 0.6 * before
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["layer/vars/0"][()], values.astype("float16"))
+        np.testing.assert_array_equal(file["layer/vars/1"][()], np.arange(3))
+        assert "nothing" in file
+        assert file.attrs["name"] == "model"
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]

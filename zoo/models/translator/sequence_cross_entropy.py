@@ -1,0 +1,38 @@
+"""The loss of a translator: cross-entropy of the next subword, with label smoothing."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class SequenceCrossEntropy(keras.losses.Loss):
+    """Cross-entropy of subword ids with the softmax of logits.
+
+    As `keras.losses.SparseCategoricalCrossentropy`, and with label smoothing, which that one
+    lacks: the right subword has the probability `1 - label_smoothing`, and all share the rest
+    (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567). It is written in whole-matrix
+    operations, which a CPU runs faster than TensorFlow's sparse cross-entropy.
+
+    Args:
+        label_smoothing: float in [0, 1).
+
+    Call arguments:
+        y_true: int `[batch, time]`.
+        y_pred: float `[batch, time, vocabulary]`, logits.
+        sample_weight: float `[batch, time]`, 0 at padding.
+    """
+
+    def __init__(self, label_smoothing=0.0, name="sequence_cross_entropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        vocabulary = ops.shape(y_pred)[-1]
+        right = ops.sum(y_pred * ops.one_hot(y_true, vocabulary, dtype=y_pred.dtype), axis=-1)
+        if self.label_smoothing:
+            mean = ops.mean(y_pred, axis=-1)
+            right = (1 - self.label_smoothing) * right + self.label_smoothing * mean
+        return ops.logsumexp(y_pred, axis=-1) - right
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
