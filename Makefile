@@ -59,4 +59,6 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "Creating $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the pinned dependencies (a few minutes) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[benchmarks,test]'
+	@echo "Compiling the recurrent kernels, where there is a compiler ..."
+	@$(BIN)/python -m zoo.layers.kernels > /dev/null 2>&1 || echo "None were compiled; Keras runs instead."
 	@touch $@

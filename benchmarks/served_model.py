@@ -22,18 +22,12 @@ class ServedModel(mlflow.pyfunc.PythonModel):
         self.model = zoo.load(context.artifacts["preset"])
 
     def predict(self, context, model_input: pd.DataFrame, params=None):
+        from zoo.models.answers import answers
+
         inputs = model_input.iloc[:, 0].tolist()
-        if hasattr(self.model, "generate"):
-            return [{"output": output} for output in self.model.generate(inputs)]
         if not isinstance(inputs[0], str):
             inputs = [np.stack([np.asarray(step, "float32") for step in clip]) for clip in inputs]
-        return [
-            {
-                "label": self.model.labels[int(row.argmax())],
-                "probabilities": dict(zip(self.model.labels, map(float, row), strict=True)),
-            }
-            for row in self.model.predict(inputs)
-        ]
+        return answers(self.model, inputs)
 
 
 mlflow.models.set_model(ServedModel())

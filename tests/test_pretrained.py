@@ -78,6 +78,12 @@ def test_an_unknown_preset_names_the_nearest(presets):
         zoo.load("film_gru")
 
 
+def test_an_mlflow_uri_that_leads_nowhere_says_why(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(zoo.PresetError, match="MLflow can't give models:/nothing@champion: "):
+        zoo.load("models:/nothing@champion")
+
+
 def test_damage_is_told(presets):
     weights = presets / "films_gru" / "model.weights.h5"
     weights.write_bytes(weights.read_bytes()[:-1])

@@ -109,18 +109,10 @@ def _batches(inputs):
 
 
 def _answer(model, inputs, as_json):
-    if hasattr(model, "generate"):
-        answers = [{"output": output} for output in model.generate(inputs)]
-    else:
-        rows = model.predict([_read(model, one) for one in inputs]).astype(float)
-        answers = [
-            {
-                "label": model.labels[row.argmax()],
-                "probabilities": dict(zip(model.labels, row.tolist(), strict=True)),
-            }
-            for row in rows
-        ]
-    for one, answer in zip(inputs, answers, strict=True):
+    from zoo.models.answers import answers
+
+    found = answers(model, [_read(model, one) for one in inputs])
+    for one, answer in zip(inputs, found, strict=True):
         if as_json:
             print(json.dumps({"input": one, **answer}, ensure_ascii=False), flush=True)
         elif "output" in answer:
@@ -134,7 +126,7 @@ def _read(model, one):
     """A raw input from the command line: text as it is, sound or frames from a file."""
     from zoo import models
 
-    if isinstance(model, models.TextClassifier):
+    if isinstance(model, models.TextClassifier | models.Translator):
         return one
     if model.backbone.features != "frames":
         from zoo.models.audio_classifier.sound_files import read_sound

@@ -6,6 +6,9 @@ import fnmatch
 import hashlib
 import json
 import re
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 from zoo import models
@@ -112,7 +115,9 @@ def load(preset):
     """Loads a pretrained model, ready for raw input. Needs no network.
 
     Args:
-        preset: str, a name of `list_presets()`, or the path of a preset's folder.
+        preset: str, a name of `list_presets()`, the path of a preset's folder, or the MLflow URI
+            of a benchmark's model, such as `models:/sentiment.rotten_tomatoes@champion`, in the
+            store that `MLFLOW_TRACKING_URI` names.
 
     Returns:
         A `zoo.models.TextClassifier`, `AudioClassifier` or `Translator` with weights.
@@ -126,6 +131,9 @@ def load(preset):
     model.predict(["a wonderful film"])
     ```
     """
+    if re.match("(models|runs):/", str(preset)):
+        with tempfile.TemporaryDirectory() as temporary:
+            return load(_download(preset, temporary))
     folder = _folder(preset)
     if (folder / CARD).is_file():
         _verify(folder, card(preset))
@@ -145,6 +153,24 @@ def digests(folder):
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
     }
+
+
+def _download(uri, folder):
+    """The preset of a model that MLflow has, copied into `folder`; returns its path.
+
+    MLflow runs in a process of its own: the zoo doesn't import it, nor need it otherwise.
+    """
+    command = [sys.executable, "-m", "mlflow", "artifacts", "download", "--artifact-uri"]
+    done = subprocess.run(
+        [*command, f"{uri}/artifacts/preset", "--dst-path", folder], capture_output=True, text=True
+    )
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise PresetError(
+            f"MLflow can't give {uri}: {reason[0]} Check the URI and MLFLOW_TRACKING_URI; "
+            "pip install 'recurrent-zoo[benchmarks]' has MLflow."
+        )
+    return str(next(Path(folder).rglob("task.json")).parent)
 
 
 def _verify(folder, card):

@@ -1,13 +1,12 @@
 """Sentiment: the class of a text, by a recurrent text classifier."""
 
 import functools
-import time
 from typing import Literal
 
 import numpy as np
 import pydantic
 
-from benchmarks.tasks.task import Baseline, Task, accuracy, bucketed_batches
+from benchmarks.tasks.task import Task, accuracy, bucketed_batches, logistic_baseline
 from zoo import models
 from zoo.models.pooling import METHODS
 
@@ -68,30 +67,15 @@ class Sentiment(Task):
 
     def baseline(self):
         """TF-IDF of words and pairs of words with logistic regression: it ignores order
-        beyond two words. The regularisation is chosen on the validation split."""
+        beyond two words."""
         from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
 
-        train, validation = self.read("train"), self.read("validation")
-        start = time.perf_counter()
-        candidates = [
-            make_pipeline(
-                TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
-                LogisticRegression(C=c, max_iter=1000),
-            ).fit(train["text"], train["label"])
-            for c in (1.0, 4.0, 16.0)
-        ]
-        best = max(candidates, key=lambda c: c.score(validation["text"], validation["label"]))
-        seconds = time.perf_counter() - start
-        test = self.read("test")
-        names = self.features["label"].names
-        probabilities = best.predict_proba(test["text"])
-        return Baseline(
-            name="TF-IDF of one and two words, logistic regression",
-            seconds=seconds,
-            parameters=best[-1].coef_.size + best[-1].intercept_.size,
-            evaluation=accuracy(test["label"], probabilities, names, test["text"]),
+        return logistic_baseline(
+            "TF-IDF of one and two words",
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+            self.labelled(),
+            self.features["label"].names,
+            candidates=(1.0, 4.0, 16.0),
         )
 
     @functools.cache  # noqa: B019 - a task lives as long as its process

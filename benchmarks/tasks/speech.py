@@ -1,13 +1,12 @@
 """Speech: the class of an utterance, of frames or a waveform, by a recurrent classifier."""
 
 import functools
-import time
 from typing import Literal
 
 import numpy as np
 import pydantic
 
-from benchmarks.tasks.task import Baseline, Task, accuracy, bucketed_batches
+from benchmarks.tasks.task import Task, accuracy, bucketed_batches, logistic_baseline
 from zoo import models
 from zoo.models.audio_classifier.front_end import FEATURES
 from zoo.models.pooling import METHODS
@@ -92,38 +91,16 @@ class Speech(Task):
 
     def baseline(self):
         """Mean and standard deviation of the frames, or of the logarithm of a waveform's
-        spectrum, with logistic regression: it ignores order. The regularisation is chosen on the
-        validation split."""
-        from sklearn.linear_model import LogisticRegression
+        spectrum, with logistic regression: it ignores order."""
         from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
+        from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-        def summary(clips):
-            frames = [clip if clip.ndim == 2 else _log_spectrum(clip) for clip in clips]
-            return [np.r_[frame.mean(axis=0), frame.std(axis=0)] for frame in frames]
-
-        train, validation = self.read("train"), self.read("validation")
-        start = time.perf_counter()
-        candidates = [
-            make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=5000)).fit(
-                summary(train[self.feature]), train["label"]
-            )
-            for c in (0.1, 1.0, 10.0)
-        ]
-        best = max(
-            candidates,
-            key=lambda c: c.score(summary(validation[self.feature]), validation["label"]),
-        )
-        seconds = time.perf_counter() - start
-        test = self.read("test")
-        names = self.features["label"].names
-        return Baseline(
-            name="mean and deviation of the frames, logistic regression",
-            seconds=seconds,
-            parameters=best[-1].coef_.size + best[-1].intercept_.size,
-            evaluation=accuracy(
-                test["label"], best.predict_proba(summary(test[self.feature])), names
-            ),
+        return logistic_baseline(
+            "mean and deviation of the frames",
+            make_pipeline(FunctionTransformer(_summary), StandardScaler()),
+            self.labelled(),
+            self.features["label"].names,
+            candidates=(0.1, 1.0, 10.0),
         )
 
 
@@ -140,3 +117,9 @@ def _log_spectrum(samples, length=256):
     samples = np.pad(samples, (0, max(0, length - len(samples))))
     windows = np.lib.stride_tricks.sliding_window_view(samples, length)[:: length // 2]
     return np.log(np.abs(np.fft.rfft(windows * np.hanning(length))) ** 2 + 1e-6)
+
+
+def _summary(clips):
+    """Mean and standard deviation over the time of each clip."""
+    frames = [clip if clip.ndim == 2 else _log_spectrum(clip) for clip in clips]
+    return [np.r_[frame.mean(axis=0), frame.std(axis=0)] for frame in frames]

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import time
 
 import numpy as np
 import scipy.stats
@@ -94,6 +95,11 @@ class Task(abc.ABC):
         """One raw input, from the validation split."""
         return self.read("validation")[self.feature][0]
 
+    def labelled(self):
+        """Raw inputs and labels of each split, of a dataset with labels."""
+        splits = {name: self.read(name) for name in ("train", "validation", "test")}
+        return {name: (data[self.feature], data["label"]) for name, data in splits.items()}
+
     def shown(self):
         """The raw input of the test split that pictures show: one of median length."""
         inputs = sorted(self.read("test")[self.feature], key=len)
@@ -143,6 +149,37 @@ def bucketed_batches(columns, lengths, batch_size, seed=None):
     dataset = tf.data.Dataset.from_generator(epoch, output_signature=signature)
     cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
     return dataset.apply(cardinality).prefetch(2)
+
+
+def logistic_baseline(name, features, data, labels, candidates):
+    """Logistic regression on features that ignore order, as a `Baseline`.
+
+    Args:
+        name: str, what the features are.
+        features: scikit-learn transformer from raw inputs.
+        data: dict from `train`, `validation` and `test` to `(inputs, labels)`.
+        labels: list of str, the names of the classes.
+        candidates: list of float, the inverse strengths of regularisation to choose from, on the
+            validation split.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    start = time.perf_counter()
+    train = features.fit_transform(data["train"][0])
+    validation = features.transform(data["validation"][0])
+    fitted = [
+        LogisticRegression(C=c, max_iter=5000).fit(train, data["train"][1]) for c in candidates
+    ]
+    best = max(fitted, key=lambda model: model.score(validation, data["validation"][1]))
+    seconds = time.perf_counter() - start
+    test_inputs, test_labels = data["test"]
+    probabilities = best.predict_proba(features.transform(test_inputs))
+    return Baseline(
+        name=f"{name}, logistic regression",
+        seconds=seconds,
+        parameters=best.coef_.size + best.intercept_.size,
+        evaluation=accuracy(test_labels, probabilities, labels),
+    )
 
 
 def accuracy(labels, probabilities, names, inputs=None):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import zoo
 from benchmarks import __main__ as command_line
 from benchmarks import report, runner, tracking
 
@@ -62,7 +63,7 @@ def test_the_best_epoch_is_the_one_of_least_validation_loss(load):
         ("translation", "translation/echo", "a b"),
     ],
 )
-def test_the_champion_takes_raw_input(load, task, experiment, raw):
+def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
     import pandas as pd
 
     run(load(tasks=[task], chosen=["gru", "rnn"], epochs=1))
@@ -70,6 +71,10 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw):
     name = experiment.replace("/", ".")
     version = mlflow.MlflowClient().get_model_version_by_alias(name, "champion")
     assert version.run_id == best.info.run_id
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.tracking_uri())
+    assert (
+        zoo.load(f"models:/{name}@champion").backbone.architecture == best.data.tags["architecture"]
+    )
     model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
     (column,) = model.metadata.get_input_schema().input_names()
     (answer,) = model.predict(pd.DataFrame({column: [raw]}))

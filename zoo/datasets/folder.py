@@ -29,9 +29,16 @@ class FolderError(ValueError):
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-    """A folder, named by its content: changed files are another dataset."""
+    """A folder, named by its content: changed files are another dataset.
 
-    folder: Path | None = None
+    Attributes:
+        kind: `"texts"`, `"translations"` or `"sounds"`.
+        examples: pairs of a split and an example, a dict of a feature's name to str; of `audio`
+            it is the path of the file.
+    """
+
+    kind: str = ""
+    examples: list = dataclasses.field(default_factory=list, repr=False)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -41,8 +48,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
 
     def _info(self):
-        kind, examples = read(self.builder_config.folder)
-        labels = sorted({example["label"] for _, example in examples if "label" in example})
+        config = self.builder_config
+        labels = sorted({row["label"] for _, row in config.examples if "label" in row})
         label = tfds.features.ClassLabel(names=labels)
         features = {
             "texts": {"text": tfds.features.Text(), "label": label},
@@ -51,16 +58,15 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 "audio": tfds.features.Audio(sample_rate=SAMPLING_RATE, dtype=np.int16),
                 "label": label,
             },
-        }[kind]
+        }[config.kind]
         return tfds.core.DatasetInfo(
             builder=self,
-            description=f"The folder {self.builder_config.folder}.",
+            description=config.description,
             features=tfds.features.FeaturesDict(features),
         )
 
     def _split_generators(self, dl_manager):
-        _, examples = read(self.builder_config.folder)
-        splits = divided(examples)
+        splits = divided(self.builder_config.examples)
         return {name: self._generate_examples(splits[name]) for name in SPLITS}
 
     def _generate_examples(self, examples):
@@ -81,12 +87,12 @@ def builder(folder, data_dir):
         FolderError: The folder holds none of the three forms of data, or a file is broken.
     """
     folder = Path(folder).expanduser().resolve()
-    read(folder)
+    kind, examples = read(folder)
     content = hashlib.sha256()
     for path in files(folder):
         content.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     name = f"{folder.name}-{content.hexdigest()[:16]}"
-    config = Config(name=name, description=str(folder), folder=folder)
+    config = Config(name=name, description=f"The folder {folder}.", kind=kind, examples=examples)
     return Builder(config=config, data_dir=data_dir)
 
 

@@ -52,6 +52,7 @@ class SequenceClassifier:
             x: list of raw inputs as the preprocessor takes them; or whatever
                 `keras.Model.predict` takes.
             batch_size: int; inputs of like length are put together.
+            **kwargs: arguments of `keras.Model.predict`, of no effect on a list of raw inputs.
 
         Returns:
             float32 array `[len(x), classes]`, in the order of `x` and of `labels`.

@@ -145,10 +145,11 @@ ZOO_INLINE void product_tile(const T* a, int64_t lda, const T* b, int64_t ldb, i
 }
 
 // All rows, in tiles of nearly equal height, and in blocks of b that stay in the nearest cache.
+// `next` is the b of the product after this one, where it doesn't lie behind this b.
 template <class T, int W, bool kTransposed>
 __attribute__((noinline)) void product(int64_t rows, const T* a, int64_t lda, const T* b,
                                        int64_t ldb, int64_t depth, const T* init, int64_t ldi,
-                                       T* out, int64_t ldo) {
+                                       T* out, int64_t ldo, const T* next) {
   constexpr int M = kTileRows<T, W>;
   const int64_t tiles = divide_up(rows, M);
   const int64_t blocks = tiles == 1 || depth == 0 ? 1 : divide_up(depth, kBlockRows<T, W>);
@@ -162,7 +163,8 @@ __attribute__((noinline)) void product(int64_t rows, const T* a, int64_t lda, co
       const T* init_tile = k > 0 ? out_tile : init == nullptr ? nullptr : init + first * ldi;
       const int64_t ldi_tile = k > 0 ? ldo : ldi;
       // While the tiles go over this block, the next one is fetched, a line at a time.
-      const T* ahead = b_tile + n * ldb + i * n * kLanes<T>;
+      const T* then = k + 1 < blocks || next == nullptr ? b_tile + n * ldb : next;
+      const T* ahead = then + i * n * kLanes<T>;
       switch (count) {
 #define ZOO_CASE(R)                                                                          \
   case R:                                                                                    \
@@ -187,7 +189,8 @@ __attribute__((noinline)) void product(int64_t rows, const T* a, int64_t lda, co
 
 template <bool kTransposed, class T>
 void product(int vectors, int64_t rows, const T* a, int64_t lda, const T* b, int64_t ldb,
-             int64_t depth, const T* init, int64_t ldi, T* out, int64_t ldo) {
+             int64_t depth, const T* init, int64_t ldi, T* out, int64_t ldo,
+             const T* next = nullptr) {
   constexpr auto fixed = [](auto w) {
     return &product<T, decltype(w)::value, kTransposed>;
   };
@@ -196,8 +199,23 @@ void product(int vectors, int64_t rows, const T* a, int64_t lda, const T* b, int
                   : vectors == 2 ? fixed(integral_constant<int, 2>())
                   : vectors == 3 ? fixed(integral_constant<int, 3>())
                                  : fixed(integral_constant<int, 4>());
-  fn(rows, a, lda, b, ldb, depth, init, ldi, out, ldo);
+  fn(rows, a, lda, b, ldb, depth, init, ldi, out, ldo, next);
 }
+
+// Numbers from `begin` up to `end`, upwards in even rounds and downwards in odd ones: what a round
+// used last is what the next one uses first, while it is still in the cache.
+class ToAndFro {
+ public:
+  ToAndFro(int64_t begin, int64_t end, int64_t round)
+      : first_(round % 2 ? end - 1 : begin), step_(round % 2 ? -1 : 1), count_(end - begin) {}
+  int64_t count() const { return count_; }
+  int64_t at(int64_t i) const { return first_ + i * step_; }
+  // The number after at(i); the same again at the end, where the next round turns.
+  int64_t after(int64_t i) const { return at(i + 1 < count_ ? i + 1 : i); }
+
+ private:
+  int64_t first_, step_, count_;
+};
 
 // The real steps of each row of the batch, in the order in which they are taken.
 class Schedule {
@@ -575,10 +593,13 @@ class Recurrence {
                            : a.outputs + (b * p_.time + schedule.time_of(b, s)) * p_.units;
           saved[j] = a.saved == nullptr ? nullptr : a.saved + (s * p_.batch + b) * saved_width();
         }
-        for (int64_t p = from; p < to; ++p) {
+        const ToAndFro walk(from, to, s);
+        for (int64_t i = 0; i < walk.count(); ++i) {
+          const int64_t p = walk.at(i), size = p_.units * panel_;
           const T* x_panel = inputs + p * panel_;
-          product<false>(vectors_, n, h, ldh, w.recurrent + p * p_.units * panel_, panel_, p_.units,
-                         kGru ? nullptr : x_panel, ldw, products, panel_);
+          product<false>(vectors_, n, h, ldh, w.recurrent + p * size, panel_, p_.units,
+                         kGru ? nullptr : x_panel, ldw, products, panel_,
+                         w.recurrent + walk.after(i) * size);
           activate_gates(w, p, n, x_panel, ldw, c, ldh, products, saved.data());
           for (int64_t j = 0; j < n; ++j) {
             step(p, products + j * panel_, h + j * ldh, next + j * ldh, outputs[j], saved[j]);
@@ -797,10 +818,13 @@ class Recurrence {
           }
         }
         team.meet();
-        for (int64_t q = q0; q < q1; ++q) {
-          T* out = dh + q * wide;
-          product<false>(w.to_h.vectors, n, gates_h, ldg, w.recurrent + q * width_ * wide, wide,
-                         width_, kGru ? out : nullptr, lds, out, lds);
+        const ToAndFro walk(q0, q1, s);
+        for (int64_t i = 0; i < walk.count(); ++i) {
+          const int64_t size = width_ * wide;
+          T* out = dh + walk.at(i) * wide;
+          product<false>(w.to_h.vectors, n, gates_h, ldg, w.recurrent + walk.at(i) * size, wide,
+                         width_, kGru ? out : nullptr, lds, out, lds,
+                         w.recurrent + walk.after(i) * size);
         }
       }
       const int64_t x_wide = w.to_x.vectors * L;

@@ -1,0 +1,122 @@
+// Runs the kernels forward and backward over odd shapes, masks and options, in buffers of the exact
+// size, for the address and undefined-behaviour sanitizers to watch.
+
+#include <condition_variable>
+#include <cstdio>
+#include <deque>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "recurrence.h"
+
+using namespace zoo;
+
+// Threads that take tasks from a queue, as TensorFlow's do.
+class Workers {
+ public:
+  explicit Workers(int n) {
+    for (int i = 0; i < n; ++i) threads_.emplace_back([this] { work(); });
+  }
+  ~Workers() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      over_ = true;
+    }
+    ready_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+  Pool pool() {
+    return {static_cast<int>(threads_.size()), [this](std::function<void()> task) {
+              {
+                std::lock_guard<std::mutex> lock(mutex_);
+                tasks_.push_back(std::move(task));
+              }
+              ready_.notify_one();
+            }};
+  }
+
+ private:
+  void work() {
+    for (;;) {
+      std::function<void()> task;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        ready_.wait(lock, [&] { return over_ || !tasks_.empty(); });
+        if (tasks_.empty()) return;
+        task = std::move(tasks_.front());
+        tasks_.pop_front();
+      }
+      task();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<std::function<void()>> tasks_;
+  bool over_ = false;
+  std::vector<std::thread> threads_;
+};
+
+std::mt19937 random_bits(1);
+
+// On the heap, so that a read or write past the end is seen.
+std::vector<float> numbers(int64_t n) {
+  std::vector<float> values(n);
+  std::uniform_real_distribution<float> uniform(-0.5f, 0.5f);
+  for (float& value : values) value = uniform(random_bits);
+  values.shrink_to_fit();
+  return values;
+}
+
+template <Family kFamily>
+void run(const Pool& pool, int64_t batch, int64_t time, int64_t input, int64_t units, bool masked,
+         bool sequences, bool biased, bool backwards) {
+  Problem problem{kFamily, batch, time, input, units};
+  problem.return_sequences = sequences;
+  problem.go_backwards = backwards;
+  problem.zero_output_for_mask = backwards;
+  const int64_t columns = problem.gates() * units;
+  const int64_t biases = kFamily == Family::kGRU ? 2 * columns : columns;
+  const Recurrence<float, kFamily> recurrence(problem, pool);
+  auto x = numbers(batch * time * input), kernel = numbers(input * columns),
+       recurrent = numbers(units * columns), bias = numbers(biases), h0 = numbers(batch * units),
+       c0 = numbers(batch * units), outputs = numbers(sequences ? batch * time * units : 0),
+       last = numbers(batch * units), h = last, c = last,
+       saved = numbers(batch * time * recurrence.saved_width()), d_outputs = outputs,
+       d_last = last, d_x = x, d_kernel = kernel, d_recurrent = recurrent, d_bias = bias,
+       d_h0 = h0, d_c0 = c0;
+  auto mask = std::make_unique<bool[]>(batch * time);
+  for (int64_t i = 0; i < batch * time; ++i) mask[i] = random_bits() % 3 > 0;
+  auto at = [](std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
+  const bool* keep = masked ? mask.get() : nullptr;
+  recurrence.forward({at(x), at(kernel), at(recurrent), biased ? at(bias) : nullptr, at(h0), at(c0),
+                      keep, at(outputs), at(last), at(h), at(c), at(saved)});
+  recurrence.backward({at(x), at(kernel), at(recurrent), at(h0), at(c0), keep, at(outputs),
+                       at(saved), at(d_outputs), at(d_last), at(d_last), at(d_last), at(d_x),
+                       at(d_kernel), at(d_recurrent), biased ? at(d_bias) : nullptr, at(d_h0),
+                       at(d_c0)});
+  recurrence.forward({at(x), at(kernel), at(recurrent), nullptr, at(h0), at(c0), keep, at(outputs),
+                      at(last), at(h), at(c), nullptr});
+}
+
+int main() {
+  const int64_t shapes[][4] = {{1, 1, 1, 1},   {1, 9, 3, 130}, {2, 1, 5, 16}, {3, 7, 1, 33},
+                               {19, 6, 8, 21}, {70, 3, 2, 40}, {4, 2, 300, 5}, {40, 3, 7, 260}};
+  int count = 0;
+  for (int threads : {1, 2, 3}) {
+    Workers workers(threads);
+    const Pool pool = workers.pool();
+    for (const auto& s : shapes) {
+      for (int options = 0; options < 16; ++options) {
+        const bool masked = options & 1, sequences = options & 2, biased = options & 4,
+                   backwards = options & 8;
+        run<Family::kLSTM>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
+        run<Family::kGRU>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
+        run<Family::kSimpleRNN>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
+        count += 3;
+      }
+    }
+  }
+  std::printf("%d problems\n", count);
+}
