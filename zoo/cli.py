@@ -73,6 +73,16 @@ def predict_command(options):
     return 0
 
 
+def export_command(options):
+    """Writes a pretrained classifier's network for another runtime."""
+    import zoo
+    from zoo.export import export
+
+    export(zoo.load(options.preset), options.output, options.format)
+    print(f"Written: {options.output}")
+    return 0
+
+
 def _inputs(arguments):
     for argument in arguments:
         if argument == "-":
@@ -158,4 +168,9 @@ def _parser():
     )
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(run=predict_command)
+    command = commands.add_parser("export", help=export_command.__doc__)
+    command.add_argument("preset")
+    command.add_argument("output", help="where to write; must not exist")
+    command.add_argument("--format", required=True, help="savedmodel, tflite or onnx")
+    command.set_defaults(run=export_command)
     return parser
