@@ -4,6 +4,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+import tensorflow as tf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import plots, tracking
@@ -24,6 +25,7 @@ def run_suite(config, console):
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
+    tf.get_logger().setLevel("ERROR")  # it warns of functions that are traced for every shape
     for family in config.layers:
         timings, missing = {}, {}
         with Progress(*columns, console=console, transient=True) as progress:

@@ -10,6 +10,7 @@ from benchmarks.layers.contenders import CONTENDERS, Problem
 
 MODES = ("inference", "training")
 REFERENCE = "keras"
+REST = 0.06  # seconds before a contender's turn, in which the threads of the one before fall asleep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,7 @@ def measure(family, shape, names, *, rounds, least_ms):
             turn = number % len(of_mode)
             order = [*of_mode][turn:] + [*of_mode][:turn]
             for name in order:
+                time.sleep(REST)
                 times[name].append(_milliseconds(of_mode[name], calls[name]))
         for name, series in times.items():
             ratios = [k / own for k, own in zip(times[REFERENCE], series, strict=True)]
