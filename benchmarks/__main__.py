@@ -147,11 +147,18 @@ def _parser():
             raise argparse.ArgumentTypeError(f"expected 1 or more, received {number}")
         return number
 
+    def seeds(text):
+        from benchmarks.config import MOST_SEEDS
+
+        if count(text) > MOST_SEEDS:
+            raise argparse.ArgumentTypeError(f"expected {MOST_SEEDS} at most, received {text}")
+        return int(text)
+
     command = commands.add_parser("run", help=run.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite, or a YAML file")
     command.add_argument("--task", type=words, help="only these tasks, with commas between")
     command.add_argument("--arch", type=words, help="these architectures instead")
-    command.add_argument("--seeds", type=count, help="number of seeds instead")
+    command.add_argument("--seeds", type=seeds, help="number of seeds instead")
     command.add_argument("--epochs", type=count, help="number of epochs instead")
     command.add_argument("--rerun", action="store_true", help="train also what is finished")
     command = commands.add_parser("report", help=report.__doc__)

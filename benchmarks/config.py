@@ -17,6 +17,7 @@ from zoo.layers import architectures
 
 SUITES = Path(__file__).parent / "suites"
 BASELINE = "baseline"
+MOST_SEEDS = 20
 # What a run is called and what is read off it, which decide nothing of what it computes.
 NAMES = ("suite", "quality", "preset")
 
@@ -251,6 +252,11 @@ def _runs_of_task(config, path, name, task, names, shorter):
 def _listed(names):
     one_way = [name for name in architectures.names() if not architectures.get(name).bidirectional]
     return one_way if names == "all" else names
+
+
+def every_seed(suite):
+    """The runs of a suite with any number of seeds that may have been asked for."""
+    return load(suite, seeds=MOST_SEEDS)
 
 
 def kind(suite):

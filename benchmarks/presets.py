@@ -22,7 +22,7 @@ def export(suite, console):
     Of several seeds the one that is best on the validation split is taken. A preset that is there
     already is replaced once the new one is whole.
     """
-    for records in tracking.finished(suites.load(suite)).values():
+    for records in tracking.finished(suites.every_seed(suite)).values():
         by_architecture = {}
         for record in records:
             if record.tags["architecture"] != BASELINE:

@@ -27,7 +27,7 @@ class Table:
 def tables(suite):
     """The tables of a suite's newest runs, one an experiment."""
     if config.kind(suite) == "tasks":
-        return comparisons(config.load(suite))
+        return comparisons(config.every_seed(suite))
     return of_latest(Path(suite).stem)
 
 
