@@ -67,6 +67,7 @@ def speeds(timings, contenders):
         axes.set_xticks(range(len(timings)), list(timings))
         axes.set(title=mode, ylabel="times faster than Keras", yscale="log")
         axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
         axes.grid(axis="y", alpha=0.3, which="both")
     figure.axes[0].legend(ncols=4)
     return figure
