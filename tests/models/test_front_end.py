@@ -39,6 +39,13 @@ def test_frames_behind_the_end_are_padding():
     np.testing.assert_array_equal(np.asarray(frames).sum(axis=1), [50, 15, 1])
 
 
+@pytest.mark.parametrize("samples", [1, 79, 80, 81, 120, 199, 200, 280, 3360, 3400])
+def test_every_length_has_a_mask_for_each_frame(samples):
+    features, mask = LogMel(8000)(np.ones((1, samples), "float32"), np.ones((1, samples), bool))
+    assert features.shape[:2] == mask.shape
+    assert np.sum(mask) == -(-samples // 80)
+
+
 def test_more_coefficients_than_bands_are_refused():
     with pytest.raises(ValueError, match="num_coefficients=41, num_mel_bins=40"):
         LogMel(RATE, num_coefficients=41)

@@ -74,7 +74,9 @@ class LogMel(keras.layers.Layer):
         features = ops.log(energies + 1e-6)
         if self.num_coefficients is not None:
             features = ops.matmul(features, self._dct_matrix())
-        mask = ops.pad(padding_mask, [[0, 0], [0, self.frame_length]])[:, :: self.frame_step]
+        # Of the samples around which frames lie; the last frame may lie behind the last sample.
+        behind = self.frame_length + self.frame_step
+        mask = ops.pad(padding_mask, [[0, 0], [0, behind]])[:, :: self.frame_step]
         return features, mask[:, : ops.shape(features)[1]]
 
     def _dct_matrix(self):
