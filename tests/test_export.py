@@ -33,16 +33,6 @@ def test_a_savedmodel_gives_the_same(model, tmp_path):
     np.testing.assert_allclose(loaded.serve(x), expected, atol=1e-6)
 
 
-def test_an_onnx_file_gives_the_same(model, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("tf2onnx")
-    export(model, tmp_path / "model.onnx", "onnx")
-    x, expected = network(model)
-    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
-    (got,) = session.run(None, {name: np.asarray(value) for name, value in x.items()})
-    np.testing.assert_allclose(got, expected, atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("format", "message"), [("torch", "Unknown format 'torch'. Known: savedmodel")]
 )

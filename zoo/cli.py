@@ -171,6 +171,6 @@ def _parser():
     command = commands.add_parser("export", help=export_command.__doc__)
     command.add_argument("preset")
     command.add_argument("output", help="where to write; must not exist")
-    command.add_argument("--format", required=True, help="savedmodel, tflite or onnx")
+    command.add_argument("--format", required=True, help="savedmodel or tflite")
     command.set_defaults(run=export_command)
     return parser

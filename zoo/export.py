@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-FORMATS = ("savedmodel", "tflite", "onnx")
+FORMATS = ("savedmodel", "tflite")
 
 
 class ExportError(ValueError):
@@ -24,12 +24,12 @@ def export(model, path, format):
     Args:
         model: a classifier of the zoo, such as `zoo.load` returns.
         path: where to write: a folder for `savedmodel`, else a file. It must not exist.
-        format: `"savedmodel"`, `"tflite"` (with TensorFlow's own operators, `Select TF ops`, for
-            the loop in time) or `"onnx"` (needs tf2onnx).
+        format: `"savedmodel"`, or `"tflite"` with TensorFlow's own operators, `Select TF ops`, for
+            the loop in time.
 
     Raises:
         ExportError: for a translator, whose search isn't one network; an unknown format; a path
-            that exists; or a format whose converter isn't installed or fails.
+            that exists.
     """
     import keras
 
@@ -49,10 +49,7 @@ def export(model, path, format):
         tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder,
     ):
         made = Path(folder, path.name)
-        try:
-            _WRITERS[format](network, made)
-        except ImportError as error:
-            raise ExportError(f"The format {format} needs {error.name}: {error}") from error
+        _WRITERS[format](network, made)
         shutil.move(made, path)
 
 
@@ -74,8 +71,4 @@ def _tflite(network, path):
         path.write_bytes(converter.convert())
 
 
-def _onnx(network, path):
-    network.export(str(path), format="onnx", verbose=False)
-
-
-_WRITERS = {"savedmodel": _savedmodel, "tflite": _tflite, "onnx": _onnx}
+_WRITERS = {"savedmodel": _savedmodel, "tflite": _tflite}
