@@ -48,6 +48,7 @@ def run_suite(config, console):
 def _log(config, family, timings, missing):
     figure = plots.speeds(timings, [name for name in config.contenders if name not in missing])
     note = "; ".join(f"{name} is left out: {reason}" for name, reason in missing.items())
+    ran = {"zoo": "native" if kernels.available() else "keras", "zoo_without_kernel": "keras"}
     for contender in config.contenders:
         if contender in missing:
             continue
@@ -57,9 +58,7 @@ def _log(config, family, timings, missing):
             "dataset": "random numbers",
             "architecture": family,
             "contender": contender,
-            "kernel": {"zoo": "native" if kernels.available() else "keras"}.get(
-                contender, "keras" if contender == "zoo_without_kernel" else "none"
-            ),
+            "kernel": ran.get(contender, "none"),
             "versions": ", ".join(_versions()),
         }
         params = {
