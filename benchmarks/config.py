@@ -19,7 +19,7 @@ SUITES = Path(__file__).parent / "suites"
 BASELINE = "baseline"
 MOST_SEEDS = 20
 # What a run is called and what is read off it, which decide nothing of what it computes.
-NAMES = ("suite", "quality", "preset")
+NAMES = ("suite", "entry", "quality", "preset")
 
 
 class ConfigError(ValueError):
@@ -41,13 +41,15 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     Each is an expression in the notation of TensorFlow Datasets, such as `train[:90%]`. With
     `feature`, the name of a text feature, the dataset's `train` is divided instead, and each is a
-    regular expression that is searched for in that feature.
+    regular expression that is searched for in that feature. With `folds`, a list of words, each
+    seed has the next word in the place of `FOLD`, so that each is held out once.
     """
 
     train: str = "train"
     validation: str = "validation"
     test: str = "test"
     feature: str | None = None
+    folds: tuple[str, ...] | None = None
 
     @pydantic.model_validator(mode="after")
     def _expressions(self):
@@ -59,6 +61,15 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
                     raise ValueError(f"{split} is no regular expression: {error}") from error
         return self
 
+    def of_seed(self, seed):
+        """The splits of a seed's run."""
+        if not self.folds:
+            return self
+        fold = self.folds[seed % len(self.folds)]
+        named = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        divided = {name: text.replace("FOLD", fold) for name, text in named.items()}
+        return self.model_copy(update=divided)
+
 
 class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Everything that decides what one run computes. `model` and `training` are None for a
@@ -66,6 +77,7 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     that architecture, and others get as many as make as many parameters (`runner.resolve`)."""
 
     suite: str
+    entry: str
     task: str
     dataset: str
     splits: Splits = Splits()
@@ -85,7 +97,8 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @property
     def experiment(self):
-        return f"{self.task}/{self.dataset_name}"
+        name = f"{self.task}/{self.dataset_name}"
+        return name if self.entry == self.task else f"{name}/{self.entry}"
 
     @property
     def title(self):
@@ -115,13 +128,14 @@ def folder_name(dataset):
 
 
 class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """One task of a suite.
+    """One entry of a suite's tasks.
 
-    `overrides` holds what the training of an architecture has otherwise, `architectures` those of
+    `task` is the task where the entry isn't called like it, `overrides` holds what the training of an architecture has otherwise, `architectures` those of
     this task where they aren't the suite's, `features` what the dataset calls a feature that the
     task knows by another name, and `preset` what presets call the dataset.
     """
 
+    task: str | None = None
     dataset: str
     splits: Splits = Splits()
     features: dict[str, str] = {}
@@ -175,10 +189,10 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
 
     Args:
         suite: str, a name of `suites()`, or the path of a YAML file.
-        tasks: list of str or None, only these tasks.
+        tasks: list of str or None, only these entries of the suite's tasks.
         chosen: list of str or None, these architectures instead of the suite's; `baseline`
             may be among them. By default the suite's and the baseline.
-        seeds: int or None, so many seeds instead of the suite's number.
+        seeds: int or None, so many seeds instead of the suite's number, or of one a fold.
         epochs: int or None, so many epochs instead of each task's number.
 
     Returns:
@@ -190,8 +204,6 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
     """
     path, content = _read(suite)
     config = _validate(SuiteConfig, content, path.name)
-    if seeds:
-        config = config.model_copy(update={"seeds": seeds})
     if config.equal_parameters:
         _check(config.equal_parameters, path.name)
     for name in tasks or []:
@@ -199,27 +211,29 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
             raise ConfigError(_unknown("task", name, list(config.tasks)))
     shorter = {"epochs": epochs} if epochs else {}
     runs = []
-    for name, task in config.tasks.items():
-        if name not in TASKS:
-            raise ConfigError(_unknown("task", name, list(TASKS)))
+    for entry, task in config.tasks.items():
         names = chosen or [BASELINE, *(task.architectures or _listed(config.architectures))]
-        of_task = _runs_of_task(config, path, name, task, names, shorter)
-        runs += of_task if not tasks or name in tasks else []
+        count = seeds or len(task.splits.folds or ()) or config.seeds
+        of_task = _runs_of_task(config, path, entry, task, names, count, shorter)
+        runs += of_task if not tasks or entry in tasks else []
     return runs
 
 
-def _runs_of_task(config, path, name, task, names, shorter):
-    """The runs of one task of a suite, seed by seed, the baseline ahead and once."""
-    model = _validate(TASKS[name].Model, task.model, f"{path.name}, {name}, model")
+def _runs_of_task(config, path, entry, task, names, seeds, shorter):
+    """The runs of one entry of a suite, seed by seed, the baseline ahead and once a fold."""
+    name = task.task or entry
+    if name not in TASKS:
+        raise ConfigError(_unknown("task", name, list(TASKS)))
+    model = _validate(TASKS[name].Model, task.model, f"{path.name}, {entry}, model")
     for architecture in names:
         _check(architecture, path.name)
     for architecture in task.overrides:
-        _check(architecture, f"{path.name}, {name}, overrides")
+        _check(architecture, f"{path.name}, {entry}, overrides")
     common = {
         "suite": path.stem,
+        "entry": entry,
         "task": name,
         "dataset": task.dataset,
-        "splits": task.splits,
         "features": tuple(task.features.items()),
         "preset": task.preset or _identifier(task.dataset),
         "quality": task.quality,
@@ -228,15 +242,19 @@ def _runs_of_task(config, path, name, task, names, shorter):
         architecture: _validate(
             TrainingConfig,
             {**task.training.model_dump(), **task.overrides.get(architecture, {}), **shorter},
-            f"{path.name}, {name}, overrides of {architecture}",
+            f"{path.name}, {entry}, overrides of {architecture}",
         )
         for architecture in names
     }
     trained = [architecture for architecture in names if architecture != BASELINE]
-    baseline = [RunConfig(**common, architecture=BASELINE, seed=0)]
-    return baseline * (BASELINE in names) + [
+    baselines = [
+        RunConfig(**common, splits=task.splits.of_seed(fold), architecture=BASELINE, seed=fold)
+        for fold in range(min(seeds, len(task.splits.folds or "-")))
+    ]
+    return baselines * (BASELINE in names) + [
         RunConfig(
             **common,
+            splits=task.splits.of_seed(seed),
             architecture=architecture,
             seed=seed,
             model=model,
@@ -245,7 +263,7 @@ def _runs_of_task(config, path, name, task, names, shorter):
                 config.equal_parameters if architecture != config.equal_parameters else None
             ),
         )
-        for seed, architecture in itertools.product(range(config.seeds), trained)
+        for seed, architecture in itertools.product(range(seeds), trained)
     ]
 
 

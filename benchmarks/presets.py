@@ -19,10 +19,12 @@ from zoo.layers import architectures
 def export(suite, console):
     """Writes a preset for each dataset and architecture that the suite has finished runs of.
 
+    Runs that hold out a fold each are left out: no one of them is the model of the others.
     Of several seeds the one that is best on the validation split is taken. A preset that is there
     already is replaced once the new one is whole.
     """
-    for records in tracking.finished(suites.every_seed(suite)).values():
+    configs = [config for config in suites.every_seed(suite) if not config.splits.folds]
+    for records in tracking.finished(configs).values():
         by_architecture = {}
         for record in records:
             if record.tags["architecture"] != BASELINE:

@@ -57,8 +57,9 @@ def run_suite(configs, console, rerun=False):
             bar = progress.add_task(name, total=None)
             value = run_one(config, task, digest, functools.partial(progress.update, bar))
         console.print(f"{name}: {task.metric} {value:.4g}", highlight=False)
-    for experiment in dict.fromkeys(config.experiment for config in configs):
-        tracking.register_champion(experiment)
+    for experiment, folds in {config.experiment: config.splits.folds for config in configs}.items():
+        if not folds:  # models of different folds are not to be chosen between
+            tracking.register_champion(experiment)
         tracking.arrange_charts(experiment)
 
 

@@ -32,6 +32,7 @@ class Speech(Task):
         noise: pydantic.NonNegativeFloat
         shift: pydantic.NonNegativeFloat
         frame_dropout: float = pydantic.Field(ge=0, lt=1)
+        speed: pydantic.NonNegativeFloat = 0.0
 
         @pydantic.model_validator(mode="after")
         def _features_of_a_waveform_are_counted(self):
@@ -40,6 +41,8 @@ class Speech(Task):
                     "`feature_dim` says how many features are made of a waveform: it is needed "
                     "with `features` log_mel and mfcc, and with nothing else"
                 )
+            if self.speed and self.features == "frames":
+                raise ValueError("`speed` is that of a waveform; frames have none")
             return self
 
     def build(self, config):
@@ -75,11 +78,14 @@ class Speech(Task):
     def batches(self, model, split, config, shuffle):
         data = self.read(split)
         clips, labels = data[self.feature], np.asarray(data["label"])
-
         preprocessor = model.preprocessor
+        generator = np.random.default_rng(config.seed)
 
         def columns(chosen):
-            return preprocessor([clips[index] for index in chosen]), labels[chosen]
+            played = [clips[index] for index in chosen]
+            if shuffle and config.model.speed:
+                played = [_faster(clip, config.model.speed, generator) for clip in played]
+            return preprocessor(played), labels[chosen]
 
         seed = config.seed if shuffle else None
         lengths = [len(clip) for clip in clips]
@@ -110,6 +116,14 @@ def _scaled(data):
         return data
     scale = lambda clip: clip / 32768 if np.issubdtype(clip.dtype, np.integer) else clip
     return {**data, "audio": [scale(clip).astype("float32") for clip in data["audio"]]}
+
+
+def _faster(samples, deviation, generator):
+    """The samples played faster or slower, and so higher or lower: another voice. The logarithm of
+    the factor is normal."""
+    import soxr
+
+    return soxr.resample(samples, np.exp(generator.normal(0, deviation)), 1.0, quality="MQ")
 
 
 def _log_spectrum(samples, length=256):

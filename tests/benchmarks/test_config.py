@@ -125,6 +125,38 @@ def test_overrides_are_of_one_architecture(tmp_path):
     assert epochs["gru"] == epochs["lstm"] != 2
 
 
+def held_out(content):
+    """Adds an entry that holds one speaker out after the other."""
+    splits = {"feature": "who", "folds": ["ann", "bob"], "train": "^(?!FOLD)", "test": "^FOLD"}
+    entry = {**content["tasks"]["speech"], "task": "speech", "splits": splits}
+    content["tasks"]["new_speakers"] = entry
+
+
+def test_a_task_stands_in_a_suite_more_than_once_in_experiments_of_their_own(tmp_path):
+    path = write(tmp_path, held_out)
+    first, second = (
+        config.load(path, tasks=[entry], chosen=["gru"])[0] for entry in ("speech", "new_speakers")
+    )
+    assert first.task == second.task == "speech"
+    assert first.experiment == "speech/japanese_vowels"
+    assert second.experiment == "speech/japanese_vowels/new_speakers"
+
+
+def test_each_fold_is_held_out_by_one_seed_and_has_its_baseline(tmp_path):
+    path = write(tmp_path, held_out)
+    runs = config.load(path, tasks=["new_speakers"], chosen=["baseline", "gru"])
+    assert [(run.architecture, run.seed, run.splits.test) for run in runs] == [
+        ("baseline", 0, "^ann"),
+        ("baseline", 1, "^bob"),
+        ("gru", 0, "^ann"),
+        ("gru", 1, "^bob"),
+    ]
+    assert runs[2].splits.train == "^(?!ann)"
+    more = config.load(path, tasks=["new_speakers"], chosen=["gru"], seeds=3)
+    assert [run.splits.test for run in more] == ["^ann", "^bob", "^ann"]
+    assert len({run.digest for run in more}) == 3
+
+
 def test_configs_cannot_be_changed():
     run = config.load("quick")[0]
     with pytest.raises(ValueError, match="frozen"):
