@@ -26,6 +26,7 @@ class Sentiment(Task):
         num_layers: pydantic.PositiveInt
         pooling: Literal[METHODS]
         dropout: float = pydantic.Field(ge=0, lt=1)
+        token_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
         max_length: pydantic.PositiveInt
 
     def build(self, config):
@@ -39,6 +40,7 @@ class Sentiment(Task):
             bidirectional=model.bidirectional,
             num_layers=model.num_layers,
             dropout=model.dropout,
+            token_dropout=model.token_dropout,
         )
         return models.TextClassifier(
             backbone,

@@ -18,6 +18,7 @@ class TextBackbone(keras_hub.models.Backbone):
         units: int, units of each recurrent layer and direction.
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate of the embedding (whole channels) and between layers.
+        token_dropout: float, the part of the subwords that are read as zeros in training.
         dtype: dtype or dtype policy of the layers.
 
     Call arguments:
@@ -38,6 +39,7 @@ class TextBackbone(keras_hub.models.Backbone):
         num_layers=1,
         dropout=0.0,
         bidirectional=False,
+        token_dropout=0.0,
         dtype=None,
         **kwargs,
     ):
@@ -51,6 +53,9 @@ class TextBackbone(keras_hub.models.Backbone):
             name="token_embedding",
         )
         x = embedding(token_ids)
+        x = keras.layers.Dropout(
+            token_dropout, noise_shape=(None, None, 1), dtype=dtype, name="token_dropout"
+        )(x)
         x = keras.layers.SpatialDropout1D(dropout, dtype=dtype, name="embedding_dropout")(x)
         x = recurrent_stack(
             x,
@@ -77,6 +82,7 @@ class TextBackbone(keras_hub.models.Backbone):
         self.units = units
         self.num_layers = num_layers
         self.dropout = dropout
+        self.token_dropout = token_dropout
 
     def get_config(self):
         return {
@@ -88,4 +94,5 @@ class TextBackbone(keras_hub.models.Backbone):
             "units": self.units,
             "num_layers": self.num_layers,
             "dropout": self.dropout,
+            "token_dropout": self.token_dropout,
         }
