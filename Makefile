@@ -33,8 +33,8 @@ ui: $(READY) ## open the MLflow UI on the newest comparison
 report: $(READY) ## print the tables of a suite and put them into the README
 	@$(BIN)/python -m benchmarks report --suite $(SUITE) --write README.md
 
-presets: $(READY) ## write the models of a suite's finished runs into zoo/presets
-	@$(BIN)/python -m benchmarks presets --suite $(SUITE)
+presets: $(READY) ## write the models of a suite's finished runs into zoo/presets and the README
+	@$(BIN)/python -m benchmarks presets --suite $(SUITE) --write README.md
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -101,10 +101,17 @@ def report(options, console):
 
 def presets(options, console):
     """Writes the models of a suite's finished runs into zoo/presets."""
-    from benchmarks import presets, tracking
+    from pathlib import Path
+
+    from benchmarks import presets, report, tracking
 
     tracking.connect()
     presets.export(options.suite, console)
+    table = report.pretrained()
+    report.print_tables([table], console)
+    if options.write:
+        report.write_between_marks(Path(options.write), "presets", report.markdown([table]))
+        console.print(f"Written to {options.write}.")
     return 0
 
 
@@ -166,6 +173,7 @@ def _parser():
     command.add_argument("--write", metavar="FILE", help="put the tables into this file")
     command = commands.add_parser("presets", help=presets.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite")
+    command.add_argument("--write", metavar="FILE", help="put the table of presets into this file")
     command = commands.add_parser("ui", help=ui.__doc__)
     command.add_argument("--port", type=count, default=5000)
     return parser

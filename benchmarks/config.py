@@ -130,9 +130,10 @@ def folder_name(dataset):
 class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One entry of a suite's tasks.
 
-    `task` is the task where the entry isn't called like it, `overrides` holds what the training of an architecture has otherwise, `architectures` those of
-    this task where they aren't the suite's, `features` what the dataset calls a feature that the
-    task knows by another name, and `preset` what presets call the dataset.
+    `task` is the task where the entry isn't called like it, `overrides` holds what the training of
+    an architecture has otherwise, `architectures` those of this entry where they aren't the
+    suite's, `features` what the dataset calls a feature that the task knows by another name, and
+    `preset` what presets call the dataset.
     """
 
     task: str | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import rich.box
 import rich.table
 
+import zoo
 from benchmarks import config, tracking
 from benchmarks.config import BASELINE
 from benchmarks.layers.timing import REFERENCE
@@ -75,7 +76,7 @@ def comparison(name, records):
 
 def _comparison_row(architecture, runs):
     metric = runs[0].tags["metric"]
-    number = (lambda value: f"{value:.1f}") if metric == "bleu" else (lambda v: f"{v:.3f}")
+    number = _number(metric)
 
     def values(name):
         return [run.metrics[name] for run in runs if name in run.metrics]
@@ -110,6 +111,48 @@ def _comparison_footnote(records):
         if run.tags["architecture"] == BASELINE:
             notes[f"baseline: {run.description}"] = None
     return "; ".join(notes)
+
+
+def pretrained():
+    """The table of the pretrained models, from their cards."""
+    headings = [
+        "preset",
+        "test",
+        "metric",
+        "95 % interval",
+        "all seeds",
+        "parameters",
+        "MB",
+        "minutes",
+    ]
+    rows = []
+    for card in map(zoo.card, zoo.list_presets()):
+        number = _number(card.metric)
+        seeds = number(statistics.fmean(card.seeds))
+        if len(card.seeds) > 1:
+            seeds += f" ± {number(statistics.stdev(card.seeds))} ({len(card.seeds)})"
+        rows.append(
+            [
+                card.preset,
+                number(card.value),
+                card.metric,
+                f"{number(card.interval[0])}–{number(card.interval[1])}",
+                seeds,
+                f"{card.parameters:,}",
+                f"{card.bytes / 1e6:.1f}",
+                f"{card.train_seconds / 60:.1f}",
+            ]
+        )
+    footnote = (
+        "test is the committed model's, the best of its seeds on the validation split, as it is "
+        "stored; seeds is the mean over all seeds ± their standard deviation (their number)"
+    )
+    return Table("pretrained", headings, rows, footnote)
+
+
+def _number(metric):
+    """How a metric is written."""
+    return (lambda value: f"{value:.1f}") if metric == "bleu" else (lambda value: f"{value:.3f}")
 
 
 def speeds(name, records):
