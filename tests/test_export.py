@@ -1,5 +1,7 @@
 """Exported networks give the answers of the model that they come from."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -9,28 +11,75 @@ from zoo.export import ExportError, export
 TEXTS = ["a fine film", "a dull film, really", "what a waste of time", "great fun for all"]
 
 
-@pytest.fixture(scope="module")
-def model():
+def text_classifier():
     tokenizer = models.SubwordTokenizer.train(TEXTS * 5, 60)
     backbone = models.TextBackbone(
         tokenizer.vocabulary_size(), "lstm", embedding_dim=4, units=5, bidirectional=True
     )
     preprocessor = models.TextClassifierPreprocessor(tokenizer)
-    return models.TextClassifier(backbone, ["negative", "positive"], preprocessor)
+    return models.TextClassifier(backbone, ["negative", "positive"], preprocessor), TEXTS
 
 
-def network(model):
-    x = model.preprocessor(TEXTS)
-    return x, model.predict(TEXTS)
+def audio_classifier():
+    backbone = models.AudioBackbone("gru", features="log_mel", feature_dim=8, units=4)
+    preprocessor = models.AudioClassifierPreprocessor(feature_dim=None)
+    clips = [np.random.default_rng(0).normal(0, 0.1, n).astype("float32") for n in (900, 3000)]
+    return models.AudioClassifier(backbone, ["zero", "one"], preprocessor), clips
 
 
-def test_a_savedmodel_gives_the_same(model, tmp_path):
+@pytest.fixture(scope="module", params=[text_classifier, audio_classifier])
+def exported(request):
+    """A model, raw inputs, what its network takes of them and what it answers."""
+    model, raw = request.param()
+    return model, model.preprocessor(raw), model.predict(raw)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return text_classifier()[0]
+
+
+def test_a_savedmodel_gives_the_same(exported, tmp_path):
     import tensorflow as tf
 
+    model, x, expected = exported
     export(model, tmp_path / "saved", "savedmodel")
-    x, expected = network(model)
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
     np.testing.assert_allclose(loaded.serve(x), expected, atol=1e-6)
+
+
+def test_onnx_gives_the_same(exported, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    model, x, expected = exported
+    if "audio" in x:
+        with pytest.raises(ExportError, match="Fourier transform"):
+            export(model, tmp_path / "model.onnx", "onnx")
+        return
+    export(model, tmp_path / "model.onnx", "onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    np.testing.assert_allclose(session.run(None, x)[0], expected, atol=1e-5)
+
+
+def test_tflite_gives_the_same(exported, tmp_path):
+    import tensorflow as tf
+
+    model, x, expected = exported
+    length = 4000 if "audio" in x else 40
+    export(model, tmp_path / "model.tflite", "tflite", length)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of another package that is to replace this one
+        interpreter = tf.lite.Interpreter(str(tmp_path / "model.tflite"))
+    interpreter.allocate_tensors()
+    for row, answer in enumerate(expected):
+        for details in interpreter.get_input_details():
+            (name,) = (name for name in x if name in details["name"])
+            values = x[name][row : row + 1]
+            values = np.pad(values, ((0, 0), (0, length - values.shape[1])))
+            interpreter.set_tensor(details["index"], values)
+        interpreter.invoke()
+        (output,) = interpreter.get_output_details()
+        np.testing.assert_allclose(interpreter.get_tensor(output["index"])[0], answer, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def export_command(options):
     import zoo
     from zoo.export import export
 
-    export(zoo.load(options.preset), options.output, options.format)
+    export(zoo.load(options.preset), options.output, options.format, options.length)
     print(f"Written: {options.output}")
     return 0
 
@@ -171,6 +171,7 @@ def _parser():
     command = commands.add_parser("export", help=export_command.__doc__)
     command.add_argument("preset")
     command.add_argument("output", help="where to write; must not exist")
-    command.add_argument("--format", required=True, help="savedmodel or tflite")
+    command.add_argument("--format", required=True, help="savedmodel, onnx or tflite")
+    command.add_argument("--length", type=int, help="time steps or samples of tflite's input")
     command.set_defaults(run=export_command)
     return parser

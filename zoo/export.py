@@ -6,30 +6,30 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-FORMATS = ("savedmodel", "tflite")
-
 
 class ExportError(ValueError):
     """A model can't be exported in that format here; the message says why."""
 
 
-def export(model, path, format):
+def export(model, path, format, length=None):
     """Writes a classifier's network for another runtime.
 
     What is exported takes what the preprocessor gives, and gives probabilities: of text
     `token_ids`, int32 `[batch, time]`, of sound `audio`, float32, and with both `padding_mask`,
-    bool `[batch, time]`. Batch and time may vary. It has no native kernels, so that it runs where
-    the zoo isn't.
+    bool `[batch, time]`. Batch and time may vary, but for `tflite`, where they are 1 and `length`.
+    It has no native kernels, so that it runs where the zoo isn't.
 
     Args:
         model: a classifier of the zoo, such as `zoo.load` returns.
         path: where to write: a folder for `savedmodel`, else a file. It must not exist.
-        format: `"savedmodel"`, or `"tflite"` with TensorFlow's own operators, `Select TF ops`, for
-            the loop in time.
+        format: `"savedmodel"`; `"onnx"`, which needs the package tf2onnx; or `"tflite"`, with its
+            builtin operators alone.
+        length: int, the time of `tflite`: subwords, frames or samples of the input, which is to be
+            padded to it. By default 128 subwords or frames, or one second.
 
     Raises:
         ExportError: for a translator, whose search isn't one network; an unknown format; a path
-            that exists.
+            that exists; `onnx` without tf2onnx, or of a model that takes waveforms.
     """
     import keras
 
@@ -43,32 +43,66 @@ def export(model, path, format):
         )
     if path.exists():
         raise ExportError(f"{path} exists. Remove it, or give another path.")
+    takes_waveforms = getattr(model.backbone, "features", "frames") != "frames"
+    if format == "onnx" and takes_waveforms:
+        raise ExportError(
+            "A model that takes waveforms can't be exported as ONNX: tf2onnx doesn't know the "
+            "Fourier transform of its front end. Take savedmodel or tflite."
+        )
+    if length is None:
+        length = model.backbone.sampling_rate if takes_waveforms else 128
     network = keras.Model(model.input, model.output)
     with (
         mock.patch.dict(os.environ, ZOO_KERNEL="keras"),
         tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder,
     ):
         made = Path(folder, path.name)
-        _WRITERS[format](network, made)
+        _WRITERS[format](network, made, length)
         shutil.move(made, path)
 
 
-def _savedmodel(network, path):
+def _savedmodel(network, path, length):
     network.export(str(path), format="tf_saved_model", verbose=False)
 
 
-def _tflite(network, path):
+def _onnx(network, path, length):
+    try:
+        import tf2onnx
+    except ImportError as error:
+        raise ExportError("ONNX needs tf2onnx: pip install 'recurrent-zoo[export]'") from error
+    signature = [_specification(x, None, None) for x in network.inputs]
+    tf2onnx.convert.from_function(
+        _function(network), input_signature=signature, opset=17, output_path=str(path)
+    )
+
+
+def _tflite(network, path, length):
+    import tensorflow as tf
+    from tensorflow.python.framework import convert_to_constants
+
+    signature = [_specification(x, 1, length) for x in network.inputs]
+    traced = _function(network).get_concrete_function(*signature)
+    # The loop in time of a frozen graph is TFLite's own; one with variables isn't.
+    frozen = convert_to_constants.convert_variables_to_constants_v2(
+        traced, lower_control_flow=False
+    )
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert())
+
+
+def _function(network):
+    """The network as a function of its inputs, in their order, by their names."""
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as folder:
-        _savedmodel(network, Path(folder, "model"))
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(Path(folder, "model")))
-        converter.target_spec.supported_ops = [
-            tf.lite.OpsSet.TFLITE_BUILTINS,
-            tf.lite.OpsSet.SELECT_TF_OPS,
-        ]
-        converter._experimental_lower_tensor_list_ops = False
-        path.write_bytes(converter.convert())
+    names = [x.name for x in network.inputs]
+    call = lambda *inputs: {"probabilities": network(dict(zip(names, inputs, strict=True)))}
+    return tf.function(call, autograph=False)
 
 
-_WRITERS = {"savedmodel": _savedmodel, "tflite": _tflite}
+def _specification(x, batch, length):
+    import tensorflow as tf
+
+    return tf.TensorSpec((batch, length, *x.shape[2:]), x.dtype, name=x.name)
+
+
+_WRITERS = {"savedmodel": _savedmodel, "onnx": _onnx, "tflite": _tflite}
+FORMATS = tuple(_WRITERS)
