@@ -42,12 +42,14 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
     Each is an expression in the notation of TensorFlow Datasets, such as `train[:90%]`. With
     `feature`, the name of a text feature, the dataset's `train` is divided instead, and each is a
     regular expression that is searched for in that feature. With `folds`, a list of words, each
-    seed has the next word in the place of `FOLD`, so that each is held out once.
+    seed has the next word in the place of `FOLD`, so that each is held out once. `unlabelled` is
+    more text to learn an embedding from.
     """
 
     train: str = "train"
     validation: str = "validation"
     test: str = "test"
+    unlabelled: str | None = None
     feature: str | None = None
     folds: tuple[str, ...] | None = None
 

@@ -92,6 +92,8 @@ def load_task(name, dataset, splits, features=()):
     @functools.cache
     def read(split):
         wanted = getattr(splits, split)
+        if wanted is None:
+            return None
         data = datasets.read(builder, "train" if splits.feature else wanted)
         if splits.feature:
             texts = data[splits.feature]

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import pydantic
 
+from benchmarks.tasks import cooccurrence
 from benchmarks.tasks.task import Task, accuracy, bucketed_batches, logistic_baseline
 from zoo import models
 from zoo.models.pooling import METHODS
@@ -28,6 +29,7 @@ class Sentiment(Task):
         dropout: float = pydantic.Field(ge=0, lt=1)
         token_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
         max_length: pydantic.PositiveInt
+        embedding_window: pydantic.NonNegativeInt = 0
 
     def build(self, config):
         model = config.model
@@ -42,6 +44,11 @@ class Sentiment(Task):
             dropout=model.dropout,
             token_dropout=model.token_dropout,
         )
+        if model.embedding_window:
+            embeddings = self._embeddings(
+                model.vocabulary_size, model.embedding_dim, model.embedding_window, model.max_length
+            )
+            backbone.token_embedding.set_weights([embeddings])
         return models.TextClassifier(
             backbone,
             labels=self.features["label"].names,
@@ -84,4 +91,14 @@ class Sentiment(Task):
     def _tokenizer(self, vocabulary_size):
         return models.SubwordTokenizer.train(
             self.read("train")["text"], vocabulary_size, lowercase=True
+        )
+
+    @functools.cache  # noqa: B019
+    def _embeddings(self, vocabulary_size, dimensions, window, max_length):
+        """Of the texts to train on, and of those without labels, if the suite names some."""
+        tokenizer = self._tokenizer(vocabulary_size)
+        texts = self.read("train")["text"] + (self.read("unlabelled") or {"text": []})["text"]
+        token_ids, padding_mask = tokenizer.pack(texts, end=True, max_length=max_length)
+        return cooccurrence.embeddings(
+            np.where(padding_mask, token_ids, 0), tokenizer.vocabulary_size(), dimensions, window
         )

@@ -1,0 +1,32 @@
+"""Counted embeddings: near where subwords stand among the same neighbours."""
+
+import numpy as np
+import pytest
+
+from benchmarks.tasks import cooccurrence
+
+
+def test_subwords_of_the_same_neighbours_lie_near():
+    # 4 and 5 stand between 1 and 2, 6 stands between 3 and 7; 0 is padding.
+    texts = np.array([[1, 4, 2, 0], [1, 5, 2, 0], [3, 6, 7, 0]] * 10)
+    vectors = cooccurrence.embeddings(texts, 8, 4, window=2)
+    assert (vectors.shape, vectors.dtype) == ((8, 4), np.float32)
+    assert vectors.std() == pytest.approx(0.1, rel=1e-5)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    assert unit[4] @ unit[5] > 0.99
+    assert abs(unit[4] @ unit[6]) < 0.01
+    np.testing.assert_allclose(vectors[0], 0, atol=1e-6)  # padding has no neighbours
+
+
+def test_neighbours_outside_the_window_do_not_count():
+    texts = np.array([[1, 2, 3], [1, 2, 4]] * 5)
+    near = cooccurrence.embeddings(texts, 5, 3, window=1)
+    wide = cooccurrence.embeddings(texts, 5, 3, window=2)
+    assert not np.allclose(near, wide)
+
+
+def test_a_pair_that_is_met_less_than_by_chance_has_no_information():
+    counts = np.array([[90.0, 10.0], [10.0, 90.0]], "float32")
+    expected = 100 * 100**0.75 / (2 * 100**0.75)
+    information = cooccurrence.positive_information(counts)
+    np.testing.assert_allclose(information, np.diag([np.log(90 / expected)] * 2), rtol=1e-6)
