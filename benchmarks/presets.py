@@ -44,7 +44,8 @@ def _write(best, runs, suite):
             halve(path)
         # Measured as it is stored, so the card tells of the files and not of what made them.
         model = pretrained.load(str(folder))
-        evaluation = _evaluate(model, suite, tags["task"], tags["architecture"])[0]
+        task, config, _ = _task(suite, tags["task"], tags["architecture"])
+        evaluation = task.evaluate(model, config)
         card = pretrained.Card(
             format=pretrained.FORMAT,
             preset=name,
@@ -79,11 +80,12 @@ def _write(best, runs, suite):
     return name
 
 
-def _evaluate(model, suite, task, architecture):
-    """The `Evaluation` of a model by the suite that trained it, and the digest of the data."""
+def _task(suite, task, architecture):
+    """The task of a suite on its data, the configuration of an architecture, and the digest of the
+    data."""
     (config,) = suites.load(suite, tasks=[task], chosen=[architecture], seeds=1)
     task, digest = runner.load_task(config.task, config.dataset, config.splits, config.features)
-    return task.evaluate(model, config), digest
+    return task, config, digest
 
 
 def halve(path):
@@ -125,10 +127,12 @@ def measure(config, console):
     kept = True
     for name in pretrained.list_presets(config.presets):
         card = pretrained.card(name)
-        model = pretrained.load(name)
+        task, config, digest = _task(card.suite, card.task, card.architecture)
         start = time.perf_counter()
-        evaluation, digest = _evaluate(model, card.suite, card.task, card.architecture)
-        seconds = time.perf_counter() - start
+        model = pretrained.load(name)
+        loaded = time.perf_counter()
+        evaluation = task.evaluate(model, config)
+        evaluated = time.perf_counter()
         tags = {
             "suite": config.suite,
             "task": card.task,
@@ -142,7 +146,14 @@ def measure(config, console):
         }
         with tracking.open_run(f"pretrained/{card.dataset}", name, tags, {"card": card.value}):
             tracking.log_evaluation(card.metric, evaluation)
-            tracking.log_metrics({"params": card.parameters, "evaluate_seconds": seconds})
+            tracking.log_metrics(
+                {
+                    "params": card.parameters,
+                    "load_seconds": loaded - start,
+                    "evaluate_seconds": evaluated - loaded,
+                    "predict_ms": runner.latency_ms(model, task.example()),
+                }
+            )
         drift = abs(evaluation.value - card.value)
         said = f"{name}: {card.metric} {evaluation.value:.4g}, the card says {card.value:.4g}"
         if digest != card.dataset_digest:

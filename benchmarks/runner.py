@@ -152,7 +152,7 @@ def run_one(config, task, dataset_digest, update):
         tracking.log_evaluation(task.metric, evaluation)
         tracking.log_figures({"gates": plot_gates(model, task.shown())})
         tracking.log_metrics(
-            {"params": model.count_params(), "predict_ms": _latency_ms(model, task.example())}
+            {"params": model.count_params(), "predict_ms": latency_ms(model, task.example())}
         )
         tracking.log_model(model, task)
         return evaluation.value
@@ -256,7 +256,7 @@ def _log_baseline(task):
     return baseline.evaluation.value
 
 
-def _latency_ms(model, example):
+def latency_ms(model, example):
     """Median time of an answer to one raw input, in milliseconds."""
     answer = model.generate if hasattr(model, "generate") else model.predict
     times = []

@@ -149,7 +149,7 @@ def test_a_failure_is_logged_as_one(load, monkeypatch):
     def fail(*args):
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(runner, "_latency_ms", fail)
+    monkeypatch.setattr(runner, "latency_ms", fail)
     with pytest.raises(RuntimeError, match="no luck"):
         run(load(tasks=["speech"], chosen=["rnn"], epochs=1))
     assert runs("speech/tones")[0].info.status == "FAILED"
