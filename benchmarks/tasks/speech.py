@@ -33,6 +33,7 @@ class Speech(Task):
         shift: pydantic.NonNegativeFloat
         frame_dropout: float = pydantic.Field(ge=0, lt=1)
         speed: pydantic.NonNegativeFloat = 0.0
+        mean_normalization: bool = False
 
         @pydantic.model_validator(mode="after")
         def _features_of_a_waveform_are_counted(self):
@@ -41,8 +42,10 @@ class Speech(Task):
                     "`feature_dim` says how many features are made of a waveform: it is needed "
                     "with `features` log_mel and mfcc, and with nothing else"
                 )
-            if self.speed and self.features == "frames":
-                raise ValueError("`speed` is that of a waveform; frames have none")
+            if self.features == "frames" and (self.speed or self.mean_normalization):
+                raise ValueError(
+                    "`speed` and `mean_normalization` are of a waveform, not of frames"
+                )
             return self
 
     def build(self, config):
@@ -61,6 +64,7 @@ class Speech(Task):
             noise=config.model.noise,
             shift=config.model.shift,
             frame_dropout=config.model.frame_dropout,
+            mean_normalization=config.model.mean_normalization,
         )
         backbone.adapt(clips)
         return models.AudioClassifier(

@@ -46,6 +46,18 @@ def test_every_length_has_a_mask_for_each_frame(samples):
     assert np.sum(mask) == -(-samples // 80)
 
 
+def test_mean_normalization_takes_away_what_all_of_a_clip_has():
+    clip = np.random.default_rng(0).normal(0, 0.1, (1, 2000)).astype("float32")
+    mask = np.arange(2000)[None] < 1600  # the rest is padding, and no part of the mean
+    layer = LogMel(RATE, mean_normalization=True)
+    features, kept = (np.asarray(x) for x in layer(clip * mask, mask))
+    np.testing.assert_allclose(features[kept].mean(axis=0), 0, atol=1e-5)
+    louder, _ = layer(3 * clip * mask, mask)
+    np.testing.assert_allclose(np.asarray(louder)[kept], features[kept], atol=2e-3)
+    alone, _ = layer(clip[:, :1600], mask[:, :1600])
+    np.testing.assert_allclose(np.asarray(alone)[0, :18], features[0, :18], atol=1e-5)
+
+
 def test_more_coefficients_than_bands_are_refused():
     with pytest.raises(ValueError, match="num_coefficients=41, num_mel_bins=40"):
         LogMel(RATE, num_coefficients=41)

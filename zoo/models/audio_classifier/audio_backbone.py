@@ -29,6 +29,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate between layers.
         noise, shift, frame_dropout: see `FrameAugmentation`.
+        mean_normalization: bool, see `LogMel`.
         dtype: dtype or dtype policy of the layers.
 
     Call arguments:
@@ -54,6 +55,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         noise=0.0,
         shift=0.0,
         frame_dropout=0.0,
+        mean_normalization=False,
         dtype=None,
         **kwargs,
     ):
@@ -73,6 +75,7 @@ class AudioBackbone(keras_hub.models.Backbone):
                 num_coefficients=feature_dim if features == "mfcc" else None,
                 frame_length=sampling_rate // 40,
                 frame_step=sampling_rate // 100,
+                mean_normalization=mean_normalization,
                 name="front_end",
             )
             x, mask = front_end(audio, padding_mask)
@@ -109,6 +112,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         self.noise = noise
         self.shift = shift
         self.frame_dropout = frame_dropout
+        self.mean_normalization = mean_normalization
 
     def adapt(self, clips):
         """Learns the mean and variance of the features.
@@ -138,4 +142,5 @@ class AudioBackbone(keras_hub.models.Backbone):
             "noise": self.noise,
             "shift": self.shift,
             "frame_dropout": self.frame_dropout,
+            "mean_normalization": self.mean_normalization,
         }

@@ -23,6 +23,8 @@ class LogMel(keras.layers.Layer):
             1980).
         frame_length: int, window in samples.
         frame_step: int, hop in samples.
+        mean_normalization: bool, subtract from each feature its mean over the clip, which takes
+            away what a microphone or a voice adds to all of it (Atal 1974).
 
     Call arguments:
         waveform: float tensor `[batch, samples]`, amplitudes in -1 to 1.
@@ -39,6 +41,7 @@ class LogMel(keras.layers.Layer):
         num_coefficients=None,
         frame_length=200,
         frame_step=80,
+        mean_normalization=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -52,6 +55,7 @@ class LogMel(keras.layers.Layer):
         self.num_coefficients = num_coefficients
         self.frame_length = frame_length
         self.frame_step = frame_step
+        self.mean_normalization = mean_normalization
         self.spectrogram = keras.layers.MelSpectrogram(
             fft_length=2 ** int(np.ceil(np.log2(frame_length))),
             sequence_stride=frame_step,
@@ -77,7 +81,12 @@ class LogMel(keras.layers.Layer):
         # Of the samples around which frames lie; the last frame may lie behind the last sample.
         behind = self.frame_length + self.frame_step
         mask = ops.pad(padding_mask, [[0, 0], [0, behind]])[:, :: self.frame_step]
-        return features, mask[:, : ops.shape(features)[1]]
+        mask = mask[:, : ops.shape(features)[1]]
+        if self.mean_normalization:
+            weights = ops.cast(mask, features.dtype)[..., None]
+            count = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)
+            features -= ops.sum(features * weights, axis=1, keepdims=True) / count
+        return features, mask
 
     def _dct_matrix(self):
         bands, count = self.num_mel_bins, self.num_coefficients
@@ -99,4 +108,5 @@ class LogMel(keras.layers.Layer):
             "num_coefficients": self.num_coefficients,
             "frame_length": self.frame_length,
             "frame_step": self.frame_step,
+            "mean_normalization": self.mean_normalization,
         }
