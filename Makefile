@@ -37,17 +37,9 @@ report: $(READY) ## print the tables of a suite and put them into the README
 presets: $(READY) ## write the models of a suite's finished runs into zoo/presets
 	@$(BIN)/python -m benchmarks presets --suite $(SUITE)
 
-# A notebook takes its place when all of it has run. Its stamps of time and machine are left out.
 notebooks: export PYTHONWARNINGS := ignore:IProgress not found
 notebooks: $(NOTEBOOKS_READY) ## run the notebooks anew, in place (four minutes)
-	@for notebook in notebooks/*.ipynb; do \
-	  echo "$$notebook ..."; \
-	  $(BIN)/python -m nbconvert --log-level WARN --to notebook --output-dir build/notebooks \
-	    --execute --KernelManager.transport=ipc --ExecutePreprocessor.coalesce_streams=True \
-	    --ExecutePreprocessor.record_timing=False --ClearMetadataPreprocessor.enabled=True \
-	    --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec "$$notebook" && \
-	  mv "build/$$notebook" "$$notebook" || exit 1; \
-	done
+	@$(BIN)/python notebooks/run.py
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
