@@ -6,6 +6,7 @@ SUITE ?= quick
 PORT ?= 5000
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NOTEBOOKS_READY := $(VENV)/.notebooks
 
 # What was chosen on the command line, as options: make bench TASK=sentiment ARCH=lstm,gru
 CHOICE = $(if $(TASK),--task $(TASK)) $(if $(ARCH),--arch $(ARCH)) $(if $(SEEDS),--seeds $(SEEDS)) \
@@ -16,7 +17,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help bench ui report presets test lint lock clean
+.PHONY: help bench ui report presets notebooks test lint lock clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -36,6 +37,10 @@ report: $(READY) ## print the tables of a suite and put them into the README
 presets: $(READY) ## write the models of a suite's finished runs into zoo/presets and the README
 	@$(BIN)/python -m benchmarks presets --suite $(SUITE) --write README.md
 
+notebooks: export PYTHONWARNINGS := ignore:IProgress not found
+notebooks: $(NOTEBOOKS_READY) ## run the notebooks anew, in place (four minutes)
+	@$(BIN)/python notebooks/run.py
+
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
@@ -47,7 +52,8 @@ lock: $(READY) ## renew the pinned versions in constraints.txt
 	@$(BIN)/python -m pip install -q uv
 	@{ echo "# Versions that the benchmarks ran with, for Python 3.11 and newer. Made by: make lock"; \
 	   $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header \
-	     --no-emit-index-url --extra benchmarks --extra test setup.cfg; } > constraints.new
+	     --no-emit-index-url --extra benchmarks --extra notebooks --extra test \
+	     setup.cfg; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove the environment; data and results stay
@@ -61,4 +67,8 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[benchmarks,test]'
 	@echo "Compiling the recurrent kernels, where there is a compiler ..."
 	@$(BIN)/python -m zoo.layers.kernels > /dev/null 2>&1 || echo "None were compiled; Keras runs instead."
+	@touch $@
+
+$(NOTEBOOKS_READY): $(READY)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[notebooks]'
 	@touch $@
