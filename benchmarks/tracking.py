@@ -70,6 +70,7 @@ def connect():
     mlflow.enable_system_metrics_logging()
     mlflow.set_system_metrics_sampling_interval(5)
     if _is_local():
+        LOCAL_STORE.mkdir(exist_ok=True)
         # The empty experiment that a new store comes with would only be in the way.
         with contextlib.suppress(mlflow.exceptions.MlflowException):
             mlflow.delete_experiment("0")
@@ -424,7 +425,6 @@ def _search(experiment_ids, query):
 
 
 def _local_uri():
-    LOCAL_STORE.mkdir(exist_ok=True)
     return f"sqlite:///{LOCAL_STORE / 'mlflow.db'}"
 
 
