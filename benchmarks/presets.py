@@ -127,11 +127,11 @@ def measure(config, console):
     kept = True
     for name in pretrained.list_presets(config.presets):
         card = pretrained.card(name)
-        task, config, digest = _task(card.suite, card.task, card.architecture)
+        task, trained, digest = _task(card.suite, card.task, card.architecture)
         start = time.perf_counter()
         model = pretrained.load(name)
         loaded = time.perf_counter()
-        evaluation = task.evaluate(model, config)
+        evaluation = task.evaluate(model, trained)
         evaluated = time.perf_counter()
         tags = {
             "suite": config.suite,

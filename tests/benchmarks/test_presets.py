@@ -18,7 +18,9 @@ def measured(suite, tmp_path, monkeypatch, capsys):
     arguments = ["--suite", suite, "--task", "speech", "--arch", "gru"]
     assert command_line.main(["run", *arguments]) == 0
     monkeypatch.setattr(config, "SUITES", tmp_path)
-    assert command_line.main(["presets", "--suite", "small"]) == 0
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- presets:begin --><!-- presets:end -->")
+    assert command_line.main(["presets", "--suite", "small", "--write", str(readme)]) == 0
     path = tmp_path / "measure.yaml"
     path.write_text("presets: 'tones_*'\ntolerance: {accuracy: 0.001}\n")
     capsys.readouterr()
@@ -35,6 +37,14 @@ def test_a_preset_is_what_its_card_says_in_half_precision(measured, capsys):
     assert zoo.load("tones_gru").dtype == "float32"
     assert command_line.main(["run", "--suite", measured]) == 0
     assert "tones_gru: accuracy" in capsys.readouterr().out
+
+
+def test_the_readme_has_a_row_a_preset(measured, tmp_path):
+    card = zoo.card("tones_gru")
+    (row,) = (line for line in (tmp_path / "README.md").read_text().splitlines() if "tones" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:3] == ["tones_gru", f"{card.value:.3f}", "accuracy"]
+    assert cells[5] == f"{card.parameters:,}"
 
 
 def test_a_preset_that_drifts_is_an_error(measured, capsys, monkeypatch):

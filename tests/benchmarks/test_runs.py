@@ -85,6 +85,14 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
         assert isinstance(answer["output"], str)
 
 
+def test_models_of_different_folds_have_no_champion(load):
+    (config,) = load(tasks=["speech"], chosen=["rnn"], epochs=1)
+    splits = config.splits.model_copy(update={"folds": ("one", "other")})
+    run([config.model_copy(update={"splits": splits})])
+    assert runs("speech/tones")[0].info.status == "FINISHED"
+    assert mlflow.search_registered_models() == []
+
+
 def test_the_same_seed_gives_the_same_numbers(load):
     configs = load(tasks=["speech"], chosen=["gru"])
     run(configs)
