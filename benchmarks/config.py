@@ -27,13 +27,18 @@ class ConfigError(ValueError):
 
 
 class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """How a model is trained: Adam, a warm-up and a cosine decay of the learning rate."""
+    """How a model is trained: Adam, a warm-up and a cosine decay of the learning rate.
+
+    The weights kept are those of the epoch that is best on the validation split, by `monitor`: by
+    default the loss.
+    """
 
     epochs: pydantic.PositiveInt
     batch_size: pydantic.PositiveInt
     learning_rate: pydantic.PositiveFloat
     warmup_epochs: pydantic.NonNegativeFloat = 0.0
     clip_norm: pydantic.PositiveFloat = 1.0
+    monitor: Literal["loss", "accuracy"] | None = None
 
 
 class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):

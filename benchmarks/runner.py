@@ -182,7 +182,10 @@ def train(model, task, config, update):
     )
     log = _EpochLog(config.quality, steps, update)
     best = keras.callbacks.EarlyStopping(
-        "val_loss", mode="min", patience=training.epochs, restore_best_weights=True
+        f"val_{training.monitor or 'loss'}",
+        mode="max" if training.monitor == "accuracy" else "min",
+        patience=training.epochs,
+        restore_best_weights=True,
     )
     preprocessor, model.preprocessor = model.preprocessor, None
     try:

@@ -48,12 +48,17 @@ def test_a_run_logs_what_the_contract_names(load):
     assert [e.name for e in mlflow.search_experiments()] == ["speech/tones"]
 
 
-def test_the_best_epoch_is_the_one_of_least_validation_loss(load):
-    run(load(tasks=["speech"], chosen=["gru"]))
+@pytest.mark.parametrize(("monitor", "best"), [(None, np.argmin), ("accuracy", np.argmax)])
+def test_the_epoch_that_is_kept_is_the_best_on_validation(load, monitor, best):
+    (config,) = load(tasks=["speech"], chosen=["gru"])
+    training = config.training.model_copy(update={"monitor": monitor})
+    run([config.model_copy(update={"training": training})])
     (logged,) = runs("speech/tones")
-    losses = [value for _, value in history(logged.info.run_id, "val/loss")]
-    assert logged.data.metrics["best/epoch"] == 1 + int(np.argmin(losses))
-    assert logged.data.metrics["best/val/loss"] == pytest.approx(min(losses))
+    values = [v for _, v in history(logged.info.run_id, f"val/{monitor or 'loss'}")]
+    assert logged.data.metrics["best/epoch"] == 1 + int(best(values))
+    assert logged.data.metrics[f"best/val/{monitor or 'loss'}"] == pytest.approx(
+        values[best(values)]
+    )
 
 
 @pytest.mark.parametrize(
