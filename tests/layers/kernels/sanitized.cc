@@ -78,7 +78,7 @@ void run(const Pool& pool, int64_t batch, int64_t time, int64_t input, int64_t u
   problem.zero_output_for_mask = backwards;
   const int64_t columns = problem.gates() * units;
   const int64_t biases = kFamily == Family::kGRU ? 2 * columns : columns;
-  const Recurrence<float, kFamily> recurrence(problem, pool);
+  const Recurrence<float, kFamily> recurrence(problem, pool.threads);
   auto x = numbers(batch * time * input), kernel = numbers(input * columns),
        recurrent = numbers(units * columns), bias = numbers(biases), h0 = numbers(batch * units),
        c0 = numbers(batch * units), outputs = numbers(sequences ? batch * time * units : 0),
@@ -90,13 +90,13 @@ void run(const Pool& pool, int64_t batch, int64_t time, int64_t input, int64_t u
   for (int64_t i = 0; i < batch * time; ++i) mask[i] = random_bits() % 3 > 0;
   auto at = [](std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
   const bool* keep = masked ? mask.get() : nullptr;
-  recurrence.forward({at(x), at(kernel), at(recurrent), biased ? at(bias) : nullptr, at(h0), at(c0),
+  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), biased ? at(bias) : nullptr, at(h0), at(c0),
                       keep, at(outputs), at(last), at(h), at(c), at(saved)});
-  recurrence.backward({at(x), at(kernel), at(recurrent), at(h0), at(c0), keep, at(outputs),
+  recurrence.backward(pool, {at(x), at(kernel), at(recurrent), at(h0), at(c0), keep, at(outputs),
                        at(saved), at(d_outputs), at(d_last), at(d_last), at(d_last), at(d_x),
                        at(d_kernel), at(d_recurrent), biased ? at(d_bias) : nullptr, at(d_h0),
                        at(d_c0)});
-  recurrence.forward({at(x), at(kernel), at(recurrent), nullptr, at(h0), at(c0), keep, at(outputs),
+  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), nullptr, at(h0), at(c0), keep, at(outputs),
                       at(last), at(h), at(c), nullptr});
 }
 
