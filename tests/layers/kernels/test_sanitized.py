@@ -1,5 +1,6 @@
 """The kernels touch no memory but their own, in turns, and nothing that C++ leaves undefined."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -38,7 +39,14 @@ def test_sanitizers_find_nothing(kind, tmp_path):
     program = tmp_path / "sanitized"
     headers = f"-I{Path(build.__file__).parent}"
     subprocess.run([*compiler, *flags, headers, str(source), "-o", str(program)], check=True)
-    done = subprocess.run([str(program), str(stride)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(program), str(stride)],
+        env={**os.environ, "TSAN_OPTIONS": "halt_on_error=1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     problems = 3 * len(range(0, 144, stride))
     assert done.stdout == f"{problems} problems\n"
