@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -85,10 +86,13 @@ class Team {
           return;
         }
       }
+      // Whoever took it may wait for this core.
       if (spin < 2000) {
         relax();
+      } else if (spin < 3000) {
+        std::this_thread::yield();
       } else {
-        std::this_thread::yield();  // whoever took it may wait for this core
+        std::this_thread::sleep_for(std::chrono::microseconds(20));
       }
     }
   }
