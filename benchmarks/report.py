@@ -11,7 +11,7 @@ import rich.table
 import zoo
 from benchmarks import config, tracking
 from benchmarks.config import BASELINE
-from benchmarks.layers.timing import REFERENCE
+from benchmarks.layers.timing import MODES, REFERENCE
 from zoo.layers import architectures
 
 
@@ -162,7 +162,7 @@ def speeds(name, records):
     by_contender = {record.tags["contender"]: record for record in records}
     rows = [
         [mode, contender, *(_speed(by_contender[contender], mode, shape) for shape in shapes)]
-        for mode in ("inference", "training")
+        for mode in MODES
         for contender in contenders
         if contender in by_contender and f"{mode}_ms/{shapes[0]}" in by_contender[contender].metrics
     ]
@@ -170,6 +170,8 @@ def speeds(name, records):
         "times faster than Keras, median of the rounds ± half the distance of their quartiles; "
         "of Keras itself the time of a call",
         "shapes are batch x time x input x units",
+        "padded: training with a mask that keeps half of the steps, and in brackets its time as a "
+        "part of that without",
         f"{records[0].params['rounds']} rounds in turns, {records[0].params['threads']} threads",
         records[0].tags["versions"],
         records[0].description,
@@ -179,10 +181,12 @@ def speeds(name, records):
 
 def _speed(record, mode, shape):
     metrics = record.metrics
+    part = metrics.get(f"{mode}_part/{shape}")
+    part = "" if part is None else f" ({part:.2f})"
     if record.tags["contender"] == REFERENCE:
-        return f"{metrics[f'{mode}_ms/{shape}']:,.1f} ms"
+        return f"{metrics[f'{mode}_ms/{shape}']:,.1f} ms{part}"
     faster, low, high = (metrics[f"{mode}_{part}/{shape}"] for part in ("speedup", "low", "high"))
-    return f"{faster:.2f} ± {(high - low) / 2:.2f}"
+    return f"{faster:.2f} ± {(high - low) / 2:.2f}{part}"
 
 
 def print_tables(tables, console):

@@ -1,8 +1,9 @@
 """The implementations that are timed: each gets one problem's weights and gives functions to time.
 
 A contender is a function from a `Problem` to a dict of functions without arguments: `"inference"`
-gives the outputs of all steps, `"training"` a list of gradients, that of the input first. One that
-isn't installed raises `ImportError`.
+gives the outputs of all steps, `"training"` a list of gradients, that of the input first, and
+`"padded"` the same with a mask that keeps half of the steps. Beside them, `"kernel"` is what ran
+the layer, if it says so. One that isn't installed raises `ImportError`.
 """
 
 import dataclasses
@@ -51,6 +52,11 @@ class Problem:
             ],
             normal(self.batch, self.time, self.units),
         )
+
+    def mask(self):
+        """Sequences of all lengths up to the padded one, half of it in the mean."""
+        lengths = (np.arange(self.batch) + 0.5) * self.time / self.batch
+        return np.arange(self.time) < np.ceil(lengths)[:, None]
 
     def keras_layer(self):
         return getattr(keras.layers, architectures.get(self.family).layer.__name__)
@@ -170,6 +176,7 @@ def products(problem):
 
 def _tensorflow(problem, layer_class, jit_compile=None):
     x, weights, d_outputs = map(_constants, problem.arrays())
+    mask = tf.constant(problem.mask())
     layer = layer_class(problem.units, return_sequences=True)
     layer.build(x.shape)
     layer.set_weights(weights)
@@ -180,14 +187,18 @@ def _tensorflow(problem, layer_class, jit_compile=None):
         return layer(x)
 
     @tf.function(jit_compile=jit_compile, autograph=False)
-    def training(x, d_outputs):
+    def training(x, d_outputs, mask=None):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            outputs = layer(x, training=True)
+            outputs = layer(x, mask=mask, training=True)
         return tape.gradient(outputs, [x, *sources], output_gradients=d_outputs)
 
-    inference(x), training(x, d_outputs)  # traced here, under the environment of the moment
-    return {"inference": lambda: inference(x), "training": lambda: training(x, d_outputs)}
+    functions = {"inference": lambda: inference(x), "training": lambda: training(x, d_outputs)}
+    if not jit_compile:  # XLA needs minutes for some
+        functions["padded"] = lambda: training(x, d_outputs, mask)
+    for function in functions.values():
+        function()  # traced here, under the environment of the moment
+    return {**functions, "kernel": getattr(layer, "last_kernel", "none")}
 
 
 def _constants(value):

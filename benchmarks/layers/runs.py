@@ -9,7 +9,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks import plots, tracking
 from benchmarks.layers import timing
-from zoo.layers import kernels
 
 
 def run_suite(config, console):
@@ -27,12 +26,12 @@ def run_suite(config, console):
     )
     tf.get_logger().setLevel("ERROR")  # it warns of functions that are traced for every shape
     for family in config.layers:
-        timings, missing = {}, {}
+        timings, missing, ran = {}, {}, {}
         with Progress(*columns, console=console, transient=True) as progress:
             bar = progress.add_task(f"layers/{family}", total=len(config.shapes))
             for shape in config.shapes:
                 progress.update(bar, description=f"layers/{family} · {_name(shape)}")
-                timings[_name(shape)], missing = timing.measure(
+                timings[_name(shape)], missing, ran = timing.measure(
                     family,
                     shape,
                     config.contenders,
@@ -42,13 +41,12 @@ def run_suite(config, console):
                 progress.advance(bar)
         for name, reason in missing.items():
             console.print(f"layers/{family}: {name} is left out: {reason}", highlight=False)
-        _log(config, family, timings, missing)
+        _log(config, family, timings, missing, ran)
 
 
-def _log(config, family, timings, missing):
+def _log(config, family, timings, missing, ran):
     figure = plots.speeds(timings, [name for name in config.contenders if name not in missing])
     note = "; ".join(f"{name} is left out: {reason}" for name, reason in missing.items())
-    ran = {"zoo": "native" if kernels.available() else "keras", "zoo_without_kernel": "keras"}
     for contender in config.contenders:
         if contender in missing:
             continue
@@ -58,7 +56,7 @@ def _log(config, family, timings, missing):
             "dataset": "random numbers",
             "architecture": family,
             "contender": contender,
-            "kernel": ran.get(contender, "none"),
+            "kernel": ran[contender],
             "versions": ", ".join(_versions()),
         }
         params = {
@@ -77,6 +75,8 @@ def _log(config, family, timings, missing):
                         faster, low, high = found.quartiles()
                         values = {"speedup": faster, "low": low, "high": high}
                         values["ms"] = found.median_ms
+                        if mode == "padded":
+                            values["part"] = found.part
                         metrics |= {f"{mode}_{k}/{shape}": v for k, v in values.items()}
             tracking.describe(note)
             tracking.log_metrics(metrics)

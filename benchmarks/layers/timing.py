@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.layers.contenders import CONTENDERS, Problem
 
-MODES = ("inference", "training")
+MODES = ("inference", "training", "padded")
 REFERENCE = "keras"
 REST = 0.06  # seconds before a contender's turn, in which the threads of the one before fall asleep
 
@@ -20,10 +20,12 @@ class Timing:
     Attributes:
         milliseconds: a list, the mean time of a call in each round.
         ratios: a list, how many times faster than Keras in the same round.
+        part: float, of the time that training without padding takes; the median.
     """
 
     milliseconds: list
     ratios: list
+    part: float
 
     def quartiles(self):
         """Median and quartiles of the ratios."""
@@ -48,8 +50,9 @@ def measure(family, shape, names, *, rounds, least_ms):
         least_ms: float, calls are repeated in a round until so many milliseconds are over.
 
     Returns:
-        `(timings, missing)`: a dict from `(mode, name)` to `Timing`, and a dict from the name of
-        a contender that isn't installed to the reason.
+        `(timings, missing, kernels)`: a dict from `(mode, name)` to `Timing`, a dict from the name
+        of a contender that isn't installed to the reason, and one from the names of the others to
+        what ran them.
 
     Raises:
         AssertionError: if a contender's numbers are not Keras'.
@@ -61,22 +64,28 @@ def measure(family, shape, names, *, rounds, least_ms):
             functions[name] = CONTENDERS[name](problem)
         except ImportError as error:
             missing[name] = str(error)
-    timings = {}
     for mode in MODES:
-        of_mode = {name: found[mode] for name, found in functions.items() if mode in found}
-        _compare(mode, of_mode)
-        calls = {name: _calls(function, least_ms) for name, function in of_mode.items()}
-        times = {name: [] for name in of_mode}
-        for number in range(rounds):
-            turn = number % len(of_mode)
-            order = [*of_mode][turn:] + [*of_mode][:turn]
-            for name in order:
-                time.sleep(REST)
-                times[name].append(_milliseconds(of_mode[name], calls[name]))
-        for name, series in times.items():
-            ratios = [k / own for k, own in zip(times[REFERENCE], series, strict=True)]
-            timings[mode, name] = Timing(series, ratios)
-    return timings, missing
+        _compare(mode, {name: found[mode] for name, found in functions.items() if mode in found})
+    turns = {
+        (mode, name): found[mode]
+        for mode in MODES
+        for name, found in functions.items()
+        if mode in found
+    }
+    calls = {key: _calls(function, least_ms) for key, function in turns.items()}
+    times = {key: [] for key in turns}
+    for number in range(rounds):
+        first = number % len(turns)
+        for key in [*turns][first:] + [*turns][:first]:
+            time.sleep(REST)
+            times[key].append(_milliseconds(turns[key], calls[key]))
+    timings = {}
+    for (mode, name), series in times.items():
+        ratios = np.divide(times[mode, REFERENCE], series).tolist()
+        part = float(np.median(np.divide(series, times.get(("training", name), np.nan))))
+        timings[mode, name] = Timing(series, ratios, part)
+    kernels = {name: found.get("kernel", "none") for name, found in functions.items()}
+    return timings, missing, kernels
 
 
 def _compare(mode, functions):

@@ -9,6 +9,7 @@ from benchmarks import __main__ as command_line
 from benchmarks import config, report, tracking
 from benchmarks.layers import timing
 from benchmarks.layers.contenders import CONTENDERS, Problem
+from zoo.layers import architectures
 
 SHAPE = (2, 4, 3, 5)
 
@@ -62,14 +63,36 @@ def test_a_suite_is_logged_and_says_what_is_missing(suite, small_suite, monkeypa
     assert "layers/gru: torch is left out: No module named 'torch'" in capsys.readouterr().out
     (table,) = report.tables(small_suite)
     assert [row[:2] for row in table.rows] == [
-        [mode, name] for mode in ("inference", "training") for name in ("zoo", "keras", "products")
+        *(
+            [mode, name]
+            for mode in ("inference", "training")
+            for name in ("zoo", "keras", "products")
+        ),
+        *(["padded", name] for name in ("zoo", "keras")),
     ]
     assert "torch is left out" in table.footnote
     (zoo,) = (r for r in tracking.latest("tiny")["layers/gru"] if r.tags["contender"] == "zoo")
     speedup = zoo.metrics["training_speedup/2x4x3x5"]
     assert table.rows[3][2].startswith(f"{speedup:.2f} ± ")
+    part = zoo.metrics["padded_part/2x4x3x5"]
+    assert table.rows[6][2].endswith(f" ({part:.2f})")
+    assert zoo.tags["kernel"] == zoo_layer_kernel()
     artifacts = mlflow.MlflowClient().list_artifacts(zoo.run_id)
     assert [file.path for file in artifacts] == ["speed.png"]
+
+
+def zoo_layer_kernel():
+    layer = architectures.get("gru").layer(5)
+    layer(np.zeros(SHAPE[:3], "float32"))
+    return layer.last_kernel
+
+
+def test_the_mask_of_padded_batches_keeps_half_of_the_steps():
+    for shape in ((64, 200, 1, 1), (1, 100, 1, 1), (2, 4, 3, 5)):
+        mask = Problem("lstm", *shape).mask()
+        assert mask.mean() == pytest.approx(0.5, abs=0.005)
+        assert mask.any(axis=1).all()
+        assert (np.diff(mask.astype(int), axis=1) <= 0).all()
 
 
 def test_a_wrong_contender_is_refused(small_suite, tmp_path):

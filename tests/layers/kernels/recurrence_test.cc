@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -87,9 +88,9 @@ struct Case {
 
   template <class F>
   void with_recurrence(const Pool& pool, const F& fn) const {
-    if (p.family == Family::kLSTM) return fn(Recurrence<T, Family::kLSTM>(p, pool));
-    if (p.family == Family::kGRU) return fn(Recurrence<T, Family::kGRU>(p, pool));
-    return fn(Recurrence<T, Family::kSimpleRNN>(p, pool));
+    if (p.family == Family::kLSTM) return fn(Recurrence<T, Family::kLSTM>(p, pool.threads));
+    if (p.family == Family::kGRU) return fn(Recurrence<T, Family::kGRU>(p, pool.threads));
+    return fn(Recurrence<T, Family::kSimpleRNN>(p, pool.threads));
   }
 
   const bool* mask_data() const {
@@ -99,7 +100,7 @@ struct Case {
   void forward(const Pool& pool, bool save) {
     with_recurrence(pool, [&](const auto& recurrence) {
       saved.assign(save ? p.batch * p.time * recurrence.saved_width() : 0, T(0));
-      recurrence.forward({x.data(), kernel.data(), recurrent.data(), biased ? bias.data() : nullptr,
+      recurrence.forward(pool, {x.data(), kernel.data(), recurrent.data(), biased ? bias.data() : nullptr,
                           h0.data(), c0.data(), mask_data(),
                           p.return_sequences ? outputs.data() : nullptr, last.data(), h.data(),
                           c.data(), save ? saved.data() : nullptr});
@@ -108,7 +109,7 @@ struct Case {
 
   void backward(const Pool& pool) {
     with_recurrence(pool, [&](const auto& recurrence) {
-      recurrence.backward({x.data(), kernel.data(), recurrent.data(), h0.data(), c0.data(),
+      recurrence.backward(pool, {x.data(), kernel.data(), recurrent.data(), h0.data(), c0.data(),
                            mask_data(), outputs.data(), saved.data(),
                            p.return_sequences ? d_outputs.data() : nullptr, d_last.data(),
                            d_h.data(), d_c.data(), d_x.data(), d_kernel.data(), d_recurrent.data(),

@@ -1,8 +1,10 @@
 // Runs the kernels forward and backward over odd shapes, masks and options, in buffers of the exact
-// size, for the address and undefined-behaviour sanitizers to watch.
+// size and from two threads at once, for the sanitizers to watch.
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <random>
@@ -58,10 +60,9 @@ class Workers {
   std::vector<std::thread> threads_;
 };
 
-std::mt19937 random_bits(1);
-
 // On the heap, so that a read or write past the end is seen.
 std::vector<float> numbers(int64_t n) {
+  static thread_local std::mt19937 random_bits;
   std::vector<float> values(n);
   std::uniform_real_distribution<float> uniform(-0.5f, 0.5f);
   for (float& value : values) value = uniform(random_bits);
@@ -78,7 +79,7 @@ void run(const Pool& pool, int64_t batch, int64_t time, int64_t input, int64_t u
   problem.zero_output_for_mask = backwards;
   const int64_t columns = problem.gates() * units;
   const int64_t biases = kFamily == Family::kGRU ? 2 * columns : columns;
-  const Recurrence<float, kFamily> recurrence(problem, pool);
+  const Recurrence<float, kFamily> recurrence(problem, pool.threads);
   auto x = numbers(batch * time * input), kernel = numbers(input * columns),
        recurrent = numbers(units * columns), bias = numbers(biases), h0 = numbers(batch * units),
        c0 = numbers(batch * units), outputs = numbers(sequences ? batch * time * units : 0),
@@ -87,36 +88,42 @@ void run(const Pool& pool, int64_t batch, int64_t time, int64_t input, int64_t u
        d_last = last, d_x = x, d_kernel = kernel, d_recurrent = recurrent, d_bias = bias,
        d_h0 = h0, d_c0 = c0;
   auto mask = std::make_unique<bool[]>(batch * time);
-  for (int64_t i = 0; i < batch * time; ++i) mask[i] = random_bits() % 3 > 0;
+  const auto chance = numbers(batch * time);
+  for (int64_t i = 0; i < batch * time; ++i) mask[i] = chance[i] > -0.2f;
   auto at = [](std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
   const bool* keep = masked ? mask.get() : nullptr;
-  recurrence.forward({at(x), at(kernel), at(recurrent), biased ? at(bias) : nullptr, at(h0), at(c0),
+  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), biased ? at(bias) : nullptr, at(h0), at(c0),
                       keep, at(outputs), at(last), at(h), at(c), at(saved)});
-  recurrence.backward({at(x), at(kernel), at(recurrent), at(h0), at(c0), keep, at(outputs),
+  recurrence.backward(pool, {at(x), at(kernel), at(recurrent), at(h0), at(c0), keep, at(outputs),
                        at(saved), at(d_outputs), at(d_last), at(d_last), at(d_last), at(d_x),
                        at(d_kernel), at(d_recurrent), biased ? at(d_bias) : nullptr, at(d_h0),
                        at(d_c0)});
-  recurrence.forward({at(x), at(kernel), at(recurrent), nullptr, at(h0), at(c0), keep, at(outputs),
+  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), nullptr, at(h0), at(c0), keep, at(outputs),
                       at(last), at(h), at(c), nullptr});
 }
 
-int main() {
-  const int64_t shapes[][4] = {{1, 1, 1, 1},   {1, 9, 3, 130}, {2, 1, 5, 16}, {3, 7, 1, 33},
-                               {19, 6, 8, 21}, {70, 3, 2, 40}, {4, 2, 300, 5}, {40, 3, 7, 260}};
-  int count = 0;
-  for (int threads : {1, 2, 3}) {
-    Workers workers(threads);
-    const Pool pool = workers.pool();
-    for (const auto& s : shapes) {
-      for (int options = 0; options < 16; ++options) {
-        const bool masked = options & 1, sequences = options & 2, biased = options & 4,
-                   backwards = options & 8;
-        run<Family::kLSTM>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
-        run<Family::kGRU>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
-        run<Family::kSimpleRNN>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
-        count += 3;
-      }
+// The argument: of so many settings of a shape, one is run.
+int main(int, char** arguments) {
+  const int stride = std::atoi(arguments[1]);
+  // The last of them are large enough for several threads: of rows, then of units.
+  const int64_t shapes[][4] = {{1, 1, 1, 1},    {1, 9, 3, 30}, {2, 1, 5, 16},  {3, 7, 1, 33},
+                               {19, 6, 8, 21},  {4, 2, 300, 5}, {70, 3, 2, 70}, {1, 30, 3, 130},
+                               {40, 2, 7, 300}};
+  Workers workers(3);
+  const Pool pool = workers.pool();
+  std::atomic<int> next{0}, count{0};
+  const auto call = [&] {
+    for (int i; (i = stride * next++) < 16 * static_cast<int>(std::size(shapes));) {
+      const auto& s = shapes[i / 16];
+      const bool masked = i & 1, sequences = i & 2, biased = i & 4, backwards = i & 8;
+      run<Family::kLSTM>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
+      run<Family::kGRU>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
+      run<Family::kSimpleRNN>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
+      count += 3;
     }
-  }
-  std::printf("%d problems\n", count);
+  };
+  std::thread other(call);
+  call();
+  other.join();
+  std::printf("%d problems\n", count.load());
 }

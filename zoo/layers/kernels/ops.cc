@@ -112,16 +112,16 @@ zoo::Activation activation_named(const std::string& name) {
 
 // Calls fn with the family's Recurrence.
 template <class T, class F>
-void dispatch(const zoo::Problem& problem, const zoo::Pool& pool, const F& fn) {
+void dispatch(const zoo::Problem& problem, int threads, const F& fn) {
   using zoo::Family;
   using zoo::Recurrence;
   switch (problem.family) {
     case Family::kLSTM:
-      return fn(Recurrence<T, Family::kLSTM>(problem, pool));
+      return fn(Recurrence<T, Family::kLSTM>(problem, threads));
     case Family::kGRU:
-      return fn(Recurrence<T, Family::kGRU>(problem, pool));
+      return fn(Recurrence<T, Family::kGRU>(problem, threads));
     case Family::kSimpleRNN:
-      return fn(Recurrence<T, Family::kSimpleRNN>(problem, pool));
+      return fn(Recurrence<T, Family::kSimpleRNN>(problem, threads));
   }
 }
 
@@ -230,7 +230,7 @@ class RecurrenceOp : public RecurrenceOpBase<T> {
     zoo::Problem problem;
     OP_REQUIRES_OK(context, this->read(context, &problem));
     const zoo::Pool pool = this->pool(context);
-    dispatch<T>(problem, pool, [&](const auto& recurrence) {
+    dispatch<T>(problem, pool.threads, [&](const auto& recurrence) {
       OpInputList states;
       OP_REQUIRES_OK(context, context->input_list("initial_state", &states));
       const TensorShape state_shape({problem.batch, problem.units});
@@ -262,7 +262,7 @@ class RecurrenceOp : public RecurrenceOpBase<T> {
       a.last = this->values(last);
       a.h = this->values(state[0]);
       a.c = states.size() > 1 ? this->values(state[1]) : nullptr;
-      recurrence.forward(a);
+      recurrence.forward(pool, a);
     });
   }
 
@@ -279,7 +279,7 @@ class RecurrenceGradOp : public RecurrenceOpBase<T> {
     zoo::Problem problem;
     OP_REQUIRES_OK(context, this->read(context, &problem));
     const zoo::Pool pool = this->pool(context);
-    dispatch<T>(problem, pool, [&](const auto& recurrence) {
+    dispatch<T>(problem, pool.threads, [&](const auto& recurrence) {
       OpInputList states, d_finals;
       OP_REQUIRES_OK(context, context->input_list("initial_state", &states));
       OP_REQUIRES_OK(context, context->input_list("d_state", &d_finals));
@@ -324,7 +324,7 @@ class RecurrenceGradOp : public RecurrenceOpBase<T> {
       a.d_bias = this->values(gradients[3]);
       a.d_h0 = this->values(gradients[4]);
       a.d_c0 = n > 1 ? this->values(gradients[5]) : nullptr;
-      recurrence.backward(a);
+      recurrence.backward(pool, a);
     });
   }
 };

@@ -1,7 +1,8 @@
 // LSTM, GRU and SimpleRNN over whole sequences, forward and backward, free of TensorFlow.
 //
 // Rows of a batch are independent, so each thread takes some rows and runs them through time alone.
-// Where there are too few rows, the threads share the units instead and meet at every step.
+// Where there are too few rows, the threads share the units instead, and a step is a phase of their
+// team.
 // Masked steps are left out: a row is the list of its real steps, and rows that end early drop out
 // of the products.
 //
@@ -315,9 +316,9 @@ class Recurrence {
   static constexpr int kSavedVectors = kLstm ? 5 : kGru ? 4 : 0;
   using Vec = Vector<T>;
 
-  Recurrence(const Problem& problem, const Pool& pool)
+  // `threads` is the pool's.
+  Recurrence(const Problem& problem, int threads)
       : p_(problem),
-        pool_(pool),
         vectors_(kGated ? problem.gates() : panel_vectors<T>(problem.units)),
         panel_(vectors_ * L),
         panel_units_(kGated ? L : panel_),
@@ -325,12 +326,12 @@ class Recurrence {
         padded_units_(panels_ * panel_units_),
         width_(panels_ * panel_) {
     const double products = 2.0 * p_.batch * p_.time * width_ * (p_.input + p_.units);
-    threads_ = products < 2e6 ? 1 : pool.threads;
+    if (products < 2e6) threads = 1;
     // Weights that a core cannot keep near are better read half by each than whole by all.
     const int64_t most_rows = width_ * p_.units * sizeof(T) > (1 << 20) ? 32 : 4;
-    split_units_ = threads_ > 1 && p_.batch < most_rows * threads_ && panels_ > 1;
-    const int64_t most_shares = split_units_ ? 1 : std::min<int64_t>(threads_, p_.batch);
-    shares_ = static_cast<int>(std::max<int64_t>(1, most_shares));
+    split_units_ = threads > 1 && p_.batch < most_rows * threads && panels_ > 1;
+    const int64_t most_parts = std::min<int64_t>(threads, split_units_ ? panels_ : p_.batch);
+    parts_ = static_cast<int>(std::max<int64_t>(1, most_parts));
   }
 
   // For each step and row: every panel's gates and states, then h where no output keeps it.
@@ -338,93 +339,12 @@ class Recurrence {
     return panels_ * kSavedVectors * L + (p_.return_sequences ? 0 : padded_units_);
   }
 
-  void forward(const ForwardArguments<T>& a) const {
-    const Schedule schedule(p_, a.mask);
-    const std::vector<Share> shares = deal(schedule, p_.batch, shares_);
-    Buffer<T> kernel(width_ * p_.input), recurrent(width_ * p_.units), bias(width_),
-        recurrent_bias(width_);
-    parallel(pool_, pieces(width_ * (p_.input + p_.units)), [&](int i, int n) {
-      const int64_t from = panels_ * i / n, to = panels_ * (i + 1) / n;
-      pack(a.kernel, p_.input, from, to, kernel.get());
-      pack(a.recurrent, p_.units, from, to, recurrent.get());
-      pack_bias(a.bias, from, to, bias.get(), recurrent_bias.get());
-    });
-
-    const int64_t target = std::max<int64_t>(128, (512 << 10) / (width_ * sizeof(T)));
-    const int members = split_units_ ? threads_ : shares_;
-    std::vector<Forward> works(members);
-    Buffer<T> state;
-    for (int k = 0; k < members; ++k) {
-      const Share& share = shares[split_units_ ? 0 : k];
-      const int64_t rows = std::max<int64_t>(1, share.size());
-      const int64_t chunk = std::min(target + rows, rows * p_.time);
-      Forward& work = works[k];
-      work.a = &a;
-      work.schedule = &schedule;
-      work.share = &share;
-      work.kernel = kernel.get();
-      work.recurrent = recurrent.get();
-      work.bias = bias.get();
-      work.recurrent_bias = recurrent_bias.get();
-      work.target = target;
-      work.x = Buffer<T>(chunk * ld(p_.input));
-      work.projected = Buffer<T>(chunk * ld(width_));
-      work.products = Buffer<T>(rows * panel_);
-      if (!split_units_ || k == 0) work.state = Buffer<T>(3 * rows * ld(padded_units_));
-      work.shared_state = works[split_units_ ? 0 : k].state.get();
-    }
-    run(works, [&](Forward& work, Team& team, int member, int members) {
-      run_forward(work, team, member, members);
-    });
+  void forward(const Pool& pool, const ForwardArguments<T>& a) const {
+    together(pool, parts_, std::make_shared<const Forward>(*this, a));
   }
 
-  void backward(const BackwardArguments<T>& a) const {
-    const Schedule schedule(p_, a.mask);
-    const std::vector<Share> shares = deal(schedule, p_.batch, shares_);
-    const Panels to_h = panels(p_.units), to_x = panels(p_.input);
-    Buffer<T> kernel(to_x.padded * width_), recurrent(to_h.padded * width_);
-    parallel(pool_, pieces(width_ * (p_.input + p_.units)), [&](int i, int n) {
-      pack_transposed(a.kernel, p_.input, to_x, i, n, kernel.get());
-      pack_transposed(a.recurrent, p_.units, to_h, i, n, recurrent.get());
-    });
-
-    const int64_t target = std::max<int64_t>(256, (512 << 10) / (width_ * sizeof(T)));
-    const int members = split_units_ ? threads_ : shares_;
-    std::vector<Backward> works(members);
-    for (int k = 0; k < members; ++k) {
-      const Share& share = shares[split_units_ ? 0 : k];
-      const bool owner = !split_units_ || k == 0;
-      const int64_t rows = std::max<int64_t>(1, share.size());
-      const int64_t chunk = std::min(target + rows, rows * p_.time);
-      Backward& work = works[k];
-      work.a = &a;
-      work.schedule = &schedule;
-      work.share = &share;
-      work.kernel = kernel.get();
-      work.recurrent = recurrent.get();
-      work.to_x = to_x;
-      work.to_h = to_h;
-      work.target = target;
-      work.history = Buffer<T>(chunk * ld(history_width()));
-      work.products = Buffer<T>(chunk * to_x.vectors * L);
-      if (owner) {
-        work.state = Buffer<T>(2 * rows * ld(to_h.padded));
-        work.gates = Buffer<T>((kGru ? 2 : 1) * chunk * ld(width_));
-        work.sums = Buffer<T>(history_width() * width_);
-      }
-      const Backward& shared = works[owner ? k : 0];
-      work.shared_state = shared.state.get();
-      work.shared_gates = shared.gates.get();
-      work.shared_gates_h = shared.gates.get() + (kGru ? chunk * ld(width_) : 0);
-      work.shared_sums = shared.sums.get();
-    }
-    run(works, [&](Backward& work, Team& team, int member, int members) {
-      run_backward(work, team, member, members);
-    });
-    parallel(pool_, pieces(width_ * history_width()), [&](int i, int n) {
-      const int64_t rows = history_width();
-      for (int64_t m = rows * i / n; m < rows * (i + 1) / n; ++m) write_sum(a, works, m);
-    });
+  void backward(const Pool& pool, const BackwardArguments<T>& a) const {
+    together(pool, parts_, std::make_shared<const Backward>(*this, a));
   }
 
  private:
@@ -440,58 +360,48 @@ class Recurrence {
     return {vectors, count, count * vectors * L};
   }
 
-  struct Backward {
-    const BackwardArguments<T>* a;
-    const Schedule* schedule;
-    const Share* share;
-    const T *kernel, *recurrent;
-    Panels to_x, to_h;
-    int64_t target;
-    Buffer<T> history, products, state, gates, sums;
-    T *shared_state, *shared_gates, *shared_gates_h, *shared_sums;
-  };
-
   // What the gates' gradients are multiplied with for the weights' gradients, side by side:
   // x, 1, the previous h and, for GRU's second bias, 1.
   int64_t history_width() const { return p_.input + 1 + p_.units + (kGru ? 1 : 0); }
 
-  struct Forward {
-    const ForwardArguments<T>* a;
-    const Schedule* schedule;
-    const Share* share;
-    const T *kernel, *recurrent, *bias, *recurrent_bias;
-    int64_t target;
-    Buffer<T> x, projected, products, state;
-    T* shared_state;
+  // One row at one step of the backward pass.
+  struct StepRow {
+    const T *saved, *h, *previous_h, *previous_c, *d_output;
+    int64_t repeats;  // of this output, by the masked steps that follow
   };
+
+  // What a part works in. It has a share of the rows, or all parts have the first one's.
+  struct ForwardPart {
+    Buffer<T> x, products, projected, state;
+    Buffer<T*> outputs, saved;
+  };
+
+  struct BackwardPart {
+    Buffer<T> history, products, state, gates, sums;
+    Buffer<StepRow> rows;
+    Buffer<T*> dx;
+  };
+
+  struct Forward;
+  struct Backward;
+
+  int shares() const { return split_units_ ? 1 : parts_; }
+
+  // Runs fn(share, team) for all shares: each is a part for one thread, or there is one for all.
+  template <class F>
+  void each_share(Team::Member& team, const F& fn) const {
+    if (split_units_) return fn(0, team);
+    team.each([&](int k) {
+      Team alone(1);
+      Team::Member member(alone, 0);
+      fn(k, member);
+    });
+  }
 
   // A row's stride: odd in cache lines, so that the same column of many rows is not one cache set.
   static int64_t ld(int64_t n) {
     constexpr int64_t line = 64 / sizeof(T);
     return (divide_up(n, line) | 1) * line;
-  }
-
-  int pieces(int64_t work) const {
-    return work < (1 << 15) ? 1 : static_cast<int>(std::min<int64_t>(threads_, panels_));
-  }
-
-  template <class F>
-  static void parallel(const Pool& pool, int n, const F& fn) {
-    zoo::parallel(pool, n, [&](int i) { fn(i, n); });
-  }
-
-  template <class Work, class F>
-  void run(std::vector<Work>& works, const F& fn) const {
-    if (split_units_) {
-      together(pool_, threads_, [&](Team& team, int member) {
-        fn(works[member], team, member, team.size());
-      });
-    } else {
-      zoo::parallel(pool_, shares_, [&](int k) {
-        Team alone;
-        fn(works[k], alone, 0, 1);
-      });
-    }
   }
 
   // The weight column of a place in a panel, or -1.
@@ -537,84 +447,96 @@ class Recurrence {
     }
   }
 
-  void run_forward(Forward& w, Team& team, int member, int members) const {
-    const ForwardArguments<T>& a = *w.a;
-    const Schedule& schedule = *w.schedule;
-    const Share& share = *w.share;
-    const int64_t from = panels_ * member / members, to = panels_ * (member + 1) / members;
-    const int64_t unit0 = from * panel_units_, unit1 = std::min(p_.units, to * panel_units_);
-    const int64_t units = unit1 - unit0, rows = share.size();
-    const int64_t ldx = ld(p_.input), ldw = ld(width_), ldh = ld(padded_units_);
-    T* h = w.shared_state;
+  void run_forward(const Forward& w, const Share& share, const ForwardPart* parts,
+                   Team::Member& team) const {
+    const ForwardArguments<T>& a = w.a;
+    const Schedule& schedule = w.schedule;
+    const int64_t rows = share.size();
+    const int64_t ldw = ld(width_), ldh = ld(padded_units_);
+    T* h = parts->state.get();
     T* next = h + rows * ldh;
-    T* c = next + rows * ldh;
-    T* x = w.x.get();
-    T* projected = w.projected.get();
-    T* products = w.products.get();
-    if (units <= 0) {  // nothing to compute, but the others wait at the barriers
-      team.meet();
-      for (int64_t s = 0; s < share.steps(); ++s) team.meet();
-      return;
-    }
+    T* const c = next + rows * ldh;
+    const auto first_panel = [&](int part) { return panels_ * part / team.size(); };
+    const auto first_unit = [&](int part) {
+      return std::min(p_.units, first_panel(part) * panel_units_);
+    };
 
-    for (int64_t j = 0; j < rows; ++j) {
-      const int64_t b = share.row(j);
-      const size_t bytes = units * sizeof(T);
-      std::memcpy(h + j * ldh + unit0, a.h0 + b * p_.units + unit0, bytes);
-      if constexpr (kLstm) {
-        std::fill(c + j * ldh + unit0, c + j * ldh + to * panel_units_, T(0));
-        std::memcpy(c + j * ldh + unit0, a.c0 + b * p_.units + unit0, bytes);
-      }
-      if (schedule.length(b) == 0) finish(a, schedule, b, h + j * ldh, c + j * ldh, unit0, unit1);
-    }
-    team.meet();
-
-    std::vector<T*> outputs(rows), saved(rows);
-    for (int64_t s0 = 0, s1; s0 < share.steps(); s0 = s1) {
-      int64_t count, m = 0;
-      s1 = share.run_end(s0, w.target, &count);
-      for (int64_t s = s0; s < s1; ++s) {
-        for (int64_t j = 0; j < share.active(s); ++j) {
-          const int64_t b = share.row(j), t = schedule.input_time(schedule.time_of(b, s));
-          std::memcpy(x + m++ * ldx, a.x + (b * p_.time + t) * p_.input, p_.input * sizeof(T));
+    team.each([&](int part) {
+      const int64_t unit0 = first_unit(part), unit1 = first_unit(part + 1);
+      for (int64_t j = 0; j < rows; ++j) {
+        const int64_t b = share.row(j);
+        const size_t bytes = (unit1 - unit0) * sizeof(T);
+        std::memcpy(h + j * ldh + unit0, a.h0 + b * p_.units + unit0, bytes);
+        if constexpr (kLstm) {
+          T* row = c + j * ldh;
+          std::fill(row + unit0, row + first_panel(part + 1) * panel_units_, T(0));
+          std::memcpy(row + unit0, a.c0 + b * p_.units + unit0, bytes);
         }
+        if (schedule.length(b) == 0) finish(a, schedule, b, h + j * ldh, c + j * ldh, unit0, unit1);
       }
-      for (int64_t p = from; p < to; ++p) {
-        product<false>(vectors_, count, x, ldx, w.kernel + p * p_.input * panel_, panel_, p_.input,
-                       w.bias + p * panel_, 0, projected + p * panel_, ldw);
-      }
-      const T* inputs = projected;
+    });
+
+    for (int64_t s0 = 0, s1; s0 < share.steps(); s0 = s1) {
+      int64_t count;
+      s1 = share.run_end(s0, w.target, &count);
+      T* inputs = parts->projected.get();
       for (int64_t s = s0; s < s1; ++s) {
         const int64_t n = share.active(s);
-        for (int64_t j = 0; j < n; ++j) {
-          const int64_t b = share.row(j);
-          outputs[j] = a.outputs == nullptr
-                           ? nullptr
-                           : a.outputs + (b * p_.time + schedule.time_of(b, s)) * p_.units;
-          saved[j] = a.saved == nullptr ? nullptr : a.saved + (s * p_.batch + b) * saved_width();
-        }
-        const ToAndFro walk(from, to, s);
-        for (int64_t i = 0; i < walk.count(); ++i) {
-          const int64_t p = walk.at(i), size = p_.units * panel_;
-          const T* x_panel = inputs + p * panel_;
-          product<false>(vectors_, n, h, ldh, w.recurrent + p * size, panel_, p_.units,
-                         kGru ? nullptr : x_panel, ldw, products, panel_,
-                         w.recurrent + walk.after(i) * size);
-          activate_gates(w, p, n, x_panel, ldw, c, ldh, products, saved.data());
+        team.each([&](int part) {
+          const int64_t from = first_panel(part), to = first_panel(part + 1);
+          if (s == s0) project(w, share, parts[part].x.get(), s0, s1, count, from, to, inputs);
+          T* products = parts[part].products.get();
+          T** outputs = parts[part].outputs.get();
+          T** saved = parts[part].saved.get();
           for (int64_t j = 0; j < n; ++j) {
-            step(p, products + j * panel_, h + j * ldh, next + j * ldh, outputs[j], saved[j]);
+            const int64_t b = share.row(j);
+            outputs[j] = a.outputs == nullptr
+                             ? nullptr
+                             : a.outputs + (b * p_.time + schedule.time_of(b, s)) * p_.units;
+            saved[j] = a.saved == nullptr ? nullptr : a.saved + (s * p_.batch + b) * saved_width();
           }
-        }
+          const ToAndFro walk(from, to, s);
+          for (int64_t i = 0; i < walk.count(); ++i) {
+            const int64_t p = walk.at(i), size = p_.units * panel_;
+            const T* x_panel = inputs + p * panel_;
+            product<false>(vectors_, n, h, ldh, w.recurrent.get() + p * size, panel_, p_.units,
+                           kGru ? nullptr : x_panel, ldw, products, panel_,
+                           w.recurrent.get() + walk.after(i) * size);
+            activate_gates(w, p, n, x_panel, ldw, c, ldh, products, saved);
+            for (int64_t j = 0; j < n; ++j) {
+              step(p, products + j * panel_, h + j * ldh, next + j * ldh, outputs[j], saved[j]);
+            }
+          }
+          for (int64_t j = share.active(s + 1); j < n; ++j) {
+            finish(a, schedule, share.row(j), next + j * ldh, c + j * ldh, first_unit(part),
+                   first_unit(part + 1));
+          }
+        });
         inputs += n * ldw;
-        for (int64_t j = share.active(s + 1); j < n; ++j) {
-          finish(a, schedule, share.row(j), next + j * ldh, c + j * ldh, unit0, unit1);
-        }
-        team.meet();
         std::swap(h, next);
       }
     }
-    if (a.outputs != nullptr && schedule.masked()) {
+    if (a.outputs == nullptr || !schedule.masked()) return;
+    team.each([&](int part) {
+      const int64_t unit0 = first_unit(part), units = first_unit(part + 1) - unit0;
       for (int64_t j = 0; j < rows; ++j) fill_masked(a, schedule, share.row(j), unit0, units);
+    });
+  }
+
+  // The inputs' products of some panels for the steps s0 ... s1 - 1, `count` rows.
+  void project(const Forward& w, const Share& share, T* x, int64_t s0, int64_t s1, int64_t count,
+               int64_t from, int64_t to, T* projected) const {
+    const int64_t ldx = ld(p_.input), size = p_.input * panel_;
+    T* row = x;
+    for (int64_t s = s0; s < s1; ++s) {
+      for (int64_t j = 0; j < share.active(s); ++j, row += ldx) {
+        const int64_t b = share.row(j), t = w.schedule.input_time(w.schedule.time_of(b, s));
+        std::memcpy(row, w.a.x + (b * p_.time + t) * p_.input, p_.input * sizeof(T));
+      }
+    }
+    for (int64_t p = from; p < to; ++p) {
+      product<false>(vectors_, count, x, ldx, w.kernel.get() + p * size, panel_, p_.input,
+                     w.bias.get() + p * panel_, 0, projected + p * panel_, ld(width_));
     }
   }
 
@@ -655,7 +577,7 @@ class Recurrence {
       for (int64_t j = 0; j < n; ++j) {
         T* gates = products + j * panel_;
         const Vec r = load(gates + L);
-        const Vec inner = load(gates + 2 * L) + load(w.recurrent_bias + p * L);
+        const Vec inner = load(gates + 2 * L) + load(w.recurrent_bias.get() + p * L);
         store(gates + L, load(x + j * ldw + 2 * L) + r * inner);
         if (saved[j] != nullptr) {
           T* keep = saved[j] + p * kSavedVectors * L;
@@ -748,139 +670,153 @@ class Recurrence {
     }
   }
 
-  void run_backward(Backward& w, Team& team, int member, int members) const {
-    const BackwardArguments<T>& a = *w.a;
-    const Schedule& schedule = *w.schedule;
-    const Share& share = *w.share;
-    // A member's units are whole panels of the product that makes dh: it makes what it reads.
-    const int64_t q0 = w.to_h.count * member / members, q1 = w.to_h.count * (member + 1) / members;
-    const int64_t wide = w.to_h.vectors * L;
-    const int64_t from = std::min(panels_, q0 * wide / panel_units_);
-    const int64_t to = std::min(panels_, q1 * wide / panel_units_);
-    const int64_t unit0 = q0 * wide, unit1 = std::min(p_.units, q1 * wide);
-    const int64_t x0 = w.to_x.count * member / members, x1 = w.to_x.count * (member + 1) / members;
+  void run_backward(const Backward& w, const Share& share, const BackwardPart* parts,
+                    Team::Member& team) const {
+    const BackwardArguments<T>& a = w.a;
+    const Schedule& schedule = w.schedule;
     const int64_t rows = share.size(), ldg = ld(width_), lds = ld(w.to_h.padded);
     const int64_t lda = ld(history_width());
-    T* dh = w.shared_state;
-    T* dc = dh + rows * lds;
-    T* history = w.history.get();
-    T* products = w.products.get();
+    const int64_t wide = w.to_h.vectors * L, x_wide = w.to_x.vectors * L;
+    T* const dh = parts->state.get();
+    T* const dc = dh + rows * lds;
+    T* const gates = parts->gates.get();
+    T* const sums = parts->sums.get();
+    // A part's units are whole panels of the product that makes dh: it makes what it reads.
+    const auto first_h = [&](int part) { return w.to_h.count * part / team.size(); };
+    const auto first_x = [&](int part) { return w.to_x.count * part / team.size(); };
+    const auto first_panel = [&](int part) {
+      return std::min(panels_, first_h(part) * wide / panel_units_);
+    };
 
-    for (int64_t j = 0; j < rows; ++j) {
-      const int64_t b = share.row(j);
-      const bool last = keeps_last(schedule, b);
-      for (int64_t n = unit0; n < q1 * wide; ++n) {
-        const int64_t at = b * p_.units + n;
-        dh[j * lds + n] = n < unit1 ? a.d_h[at] + (last ? a.d_last[at] : T(0)) : T(0);
-        if (kLstm) dc[j * lds + n] = n < unit1 ? a.d_c[at] : T(0);
+    team.each([&](int part) {
+      for (int64_t j = 0; j < rows; ++j) {
+        const int64_t b = share.row(j);
+        const bool last = keeps_last(schedule, b);
+        for (int64_t n = first_h(part) * wide; n < first_h(part + 1) * wide; ++n) {
+          const int64_t at = b * p_.units + n;
+          const bool real = n < p_.units;
+          dh[j * lds + n] = real ? a.d_h[at] + (last ? a.d_last[at] : T(0)) : T(0);
+          if (kLstm) dc[j * lds + n] = real ? a.d_c[at] : T(0);
+        }
       }
-    }
+    });
 
     bool first_sum = true;
-    std::vector<StepRow> step_rows(rows);
-    std::vector<T*> dx;
     for (int64_t s1 = share.steps(), s0; s1 > 0; s1 = s0) {
       int64_t count = 0;
       for (s0 = s1; s0 > 0 && count < w.target; --s0) count += share.active(s0 - 1);
-      dx.resize(count);
-      int64_t base = count;
-      for (int64_t s = s1 - 1; s >= s0; --s) {
-        const int64_t n = share.active(s);
-        base -= n;
-        for (int64_t j = 0; j < n; ++j) {
-          const int64_t b = share.row(j), t = schedule.time_of(b, s);
-          const int64_t xt = b * p_.time + schedule.input_time(t);
-          StepRow& row = step_rows[j];
-          row.saved = a.saved + (s * p_.batch + b) * saved_width();
-          row.h = output_row(a, schedule, b, s);
-          row.previous_h = s > 0 ? output_row(a, schedule, b, s - 1) : a.h0 + b * p_.units;
-          row.previous_c = nullptr;
-          if (kLstm) {
-            row.previous_c = s > 0 ? a.saved + ((s - 1) * p_.batch + b) * saved_width() + 4 * L
-                                   : a.c0 + b * p_.units;
-          }
-          row.d_output = a.d_outputs == nullptr ? nullptr
-                                                : a.d_outputs + (b * p_.time + t) * p_.units;
-          row.repeats = p_.zero_output_for_mask ? 1 : schedule.time_of(b, s + 1) - t;
-          dx[base + j] = a.d_x + xt * p_.input;
-          T* past = history + (base + j) * lda;
-          std::memcpy(past, a.x + xt * p_.input, p_.input * sizeof(T));
-          past[p_.input] = T(1);
-          std::memcpy(past + p_.input + 1, row.previous_h, p_.units * sizeof(T));
-          if (kGru) past[p_.input + 1 + p_.units] = T(1);
-        }
-        T* gates = w.shared_gates + base * ldg;
-        T* gates_h = w.shared_gates_h + base * ldg;
-        for (int64_t j = 0; j < n; ++j) {
-          for (int64_t p = from; p < to; ++p) {
-            step_back(step_rows[j], p, s > 0, dh + j * lds, dc + j * lds, gates + j * ldg,
-                      gates_h + j * ldg);
-          }
-        }
-        team.meet();
-        const ToAndFro walk(q0, q1, s);
+      T* const gates_h = gates + (kGru ? count * ldg : 0);
+      // Back through the recurrent product of step s, whose rows begin at `base`.
+      const auto product_back = [&](int part, int64_t s, int64_t base) {
+        const ToAndFro walk(first_h(part), first_h(part + 1), s);
         for (int64_t i = 0; i < walk.count(); ++i) {
           const int64_t size = width_ * wide;
           T* out = dh + walk.at(i) * wide;
-          product<false>(w.to_h.vectors, n, gates_h, ldg, w.recurrent + walk.at(i) * size, wide,
-                         width_, kGru ? out : nullptr, lds, out, lds,
-                         w.recurrent + walk.after(i) * size);
+          product<false>(w.to_h.vectors, share.active(s), gates_h + base * ldg, ldg,
+                         w.recurrent.get() + walk.at(i) * size, wide, width_,
+                         kGru ? out : nullptr, lds, out, lds,
+                         w.recurrent.get() + walk.after(i) * size);
         }
+      };
+      int64_t base = count;
+      for (int64_t s = s1 - 1; s >= s0; --s) {
+        const int64_t n = share.active(s), above = base;
+        base -= n;
+        team.each([&](int part) {
+          if (s + 1 < s1) product_back(part, s + 1, above);
+          const StepRow* step_rows = gather_step(w, share, parts[part], s, base);
+          for (int64_t j = 0; j < n; ++j) {
+            for (int64_t p = first_panel(part); p < first_panel(part + 1); ++p) {
+              step_back(step_rows[j], p, s > 0, dh + j * lds, dc + j * lds,
+                        gates + (base + j) * ldg, gates_h + (base + j) * ldg);
+            }
+          }
+        });
       }
-      const int64_t x_wide = w.to_x.vectors * L;
-      for (int64_t q = x0; q < x1; ++q) {
-        product<false>(w.to_x.vectors, count, w.shared_gates, ldg, w.kernel + q * width_ * x_wide,
-                       x_wide, width_, static_cast<const T*>(nullptr), 0, products, x_wide);
-        const int64_t n = std::min(x_wide, p_.input - q * x_wide);
-        for (int64_t m = 0; m < count; ++m) {
-          std::memcpy(dx[m] + q * x_wide, products + m * x_wide, n * sizeof(T));
+      team.each([&](int part) {
+        const T* history = parts[part].history.get();
+        T* products = parts[part].products.get();
+        T* const* dx = parts[part].dx.get();
+        product_back(part, s0, 0);
+        for (int64_t q = first_x(part); q < first_x(part + 1); ++q) {
+          product<false>(w.to_x.vectors, count, gates, ldg, w.kernel.get() + q * width_ * x_wide,
+                         x_wide, width_, static_cast<const T*>(nullptr), 0, products, x_wide);
+          const int64_t n = std::min(x_wide, p_.input - q * x_wide);
+          for (int64_t m = 0; m < count; ++m) {
+            std::memcpy(dx[m] + q * x_wide, products + m * x_wide, n * sizeof(T));
+          }
         }
-      }
-      const int64_t split = kGru ? p_.input + 1 : history_width();
-      for (int64_t p = from; p < to; ++p) {
-        T* sums = w.shared_sums + p * history_width() * panel_;
-        product<true>(vectors_, split, history, lda, w.shared_gates + p * panel_, ldg, count,
-                      first_sum ? nullptr : sums, panel_, sums, panel_);
-        if (kGru) {
-          T* more = sums + split * panel_;
-          product<true>(vectors_, history_width() - split, history + split, lda,
-                        w.shared_gates_h + p * panel_, ldg, count, first_sum ? nullptr : more,
-                        panel_, more, panel_);
+        const int64_t split = kGru ? p_.input + 1 : history_width();
+        for (int64_t p = first_panel(part); p < first_panel(part + 1); ++p) {
+          T* sum = sums + p * history_width() * panel_;
+          product<true>(vectors_, split, history, lda, gates + p * panel_, ldg, count,
+                        first_sum ? nullptr : sum, panel_, sum, panel_);
+          if (kGru) {
+            T* more = sum + split * panel_;
+            product<true>(vectors_, history_width() - split, history + split, lda,
+                          gates_h + p * panel_, ldg, count, first_sum ? nullptr : more, panel_,
+                          more, panel_);
+          }
         }
-      }
+      });
       first_sum = false;
-      team.meet();
     }
 
-    if (first_sum) {
-      std::fill(w.shared_sums + from * history_width() * panel_,
-                w.shared_sums + to * history_width() * panel_, T(0));
-    }
-    for (int64_t j = 0; j < rows; ++j) {
-      const int64_t b = share.row(j);
-      if (unit1 > unit0) {
+    team.each([&](int part) {
+      const int64_t unit0 = std::min(p_.units, first_h(part) * wide);
+      const int64_t unit1 = std::min(p_.units, first_h(part + 1) * wide);
+      if (first_sum) {
+        std::fill(sums + first_panel(part) * history_width() * panel_,
+                  sums + first_panel(part + 1) * history_width() * panel_, T(0));
+      }
+      for (int64_t j = 0; j < rows; ++j) {
+        const int64_t b = share.row(j);
         std::copy(dh + j * lds + unit0, dh + j * lds + unit1, a.d_h0 + b * p_.units + unit0);
         if (kLstm) {
           std::copy(dc + j * lds + unit0, dc + j * lds + unit1, a.d_c0 + b * p_.units + unit0);
         }
-      }
-      if (!schedule.masked() || member > 0) continue;
-      for (int64_t t = 0, s = 0; t < p_.time; ++t) {
-        if (t == schedule.time_of(b, s)) {
-          ++s;
-        } else {
-          T* row = a.d_x + (b * p_.time + schedule.input_time(t)) * p_.input;
-          std::fill(row, row + p_.input, T(0));
+        if (!schedule.masked() || part > 0) continue;
+        for (int64_t t = 0, s = 0; t < p_.time; ++t) {
+          if (t == schedule.time_of(b, s)) {
+            ++s;
+          } else {
+            T* row = a.d_x + (b * p_.time + schedule.input_time(t)) * p_.input;
+            std::fill(row, row + p_.input, T(0));
+          }
         }
       }
-    }
+    });
   }
 
-  // One row at one step of the backward pass.
-  struct StepRow {
-    const T *saved, *h, *previous_h, *previous_c, *d_output;
-    int64_t repeats;  // of this output, by the masked steps that follow
-  };
+  // Where the rows of step s have what goes into their gradients, and where it goes. What the
+  // weights' gradients need of them is copied to the history, from row `base`.
+  const StepRow* gather_step(const Backward& w, const Share& share,
+                             const BackwardPart& part, int64_t s, int64_t base) const {
+    const BackwardArguments<T>& a = w.a;
+    T* past = part.history.get() + base * ld(history_width());
+    for (int64_t j = 0; j < share.active(s); ++j, past += ld(history_width())) {
+      const int64_t b = share.row(j), t = w.schedule.time_of(b, s);
+      const int64_t xt = b * p_.time + w.schedule.input_time(t);
+      StepRow& row = part.rows.get()[j];
+      row.saved = a.saved + (s * p_.batch + b) * saved_width();
+      row.h = output_row(a, w.schedule, b, s);
+      row.previous_h = s > 0 ? output_row(a, w.schedule, b, s - 1) : a.h0 + b * p_.units;
+      row.previous_c = nullptr;
+      if (kLstm) {
+        row.previous_c = s > 0 ? a.saved + ((s - 1) * p_.batch + b) * saved_width() + 4 * L
+                               : a.c0 + b * p_.units;
+      }
+      row.d_output =
+          a.d_outputs == nullptr ? nullptr : a.d_outputs + (b * p_.time + t) * p_.units;
+      row.repeats = p_.zero_output_for_mask ? 1 : w.schedule.time_of(b, s + 1) - t;
+      part.dx.get()[base + j] = a.d_x + xt * p_.input;
+      std::memcpy(past, a.x + xt * p_.input, p_.input * sizeof(T));
+      past[p_.input] = T(1);
+      std::memcpy(past + p_.input + 1, row.previous_h, p_.units * sizeof(T));
+      if (kGru) past[p_.input + 1 + p_.units] = T(1);
+    }
+    return part.rows.get();
+  }
 
   const T* output_row(const BackwardArguments<T>& a, const Schedule& schedule, int64_t b,
                       int64_t s) const {
@@ -935,8 +871,8 @@ class Recurrence {
   }
 
   // Row m of the sums of all shares, written where that weight's gradient belongs.
-  void write_sum(const BackwardArguments<T>& a, const std::vector<Backward>& works,
-                 int64_t m) const {
+  void write_sum(const Backward& w, int64_t m) const {
+    const BackwardArguments<T>& a = w.a;
     const int64_t columns = p_.gates() * p_.units;
     T* out;
     if (m < p_.input) {
@@ -954,8 +890,8 @@ class Recurrence {
         const int64_t first = column(p, v, 0);
         if (first < 0) continue;
         const int64_t at = ((p * history_width() + m) * vectors_ + v) * L;
-        Vec sum = load(works[0].shared_sums + at);
-        for (int k = 1; k < shares_; ++k) sum += load(works[k].shared_sums + at);
+        Vec sum = load(w.parts[0].sums.get() + at);
+        for (int k = 1; k < shares(); ++k) sum += load(w.parts[k].sums.get() + at);
         const int64_t unit = p * panel_units_ + (kGated ? 0 : v * L);
         store_some(out + first, sum, static_cast<int>(std::min<int64_t>(L, p_.units - unit)));
       }
@@ -963,11 +899,116 @@ class Recurrence {
   }
 
   Problem p_;
-  const Pool& pool_;
   int vectors_;  // to a panel: one for each gate, or for SimpleRNN as many as fit its units best
   int64_t panel_, panel_units_, panels_, padded_units_, width_;
-  int threads_, shares_;
+  int parts_;  // of a team's work
   bool split_units_;
+};
+
+// All that the members of a team need of a forward pass.
+template <class T, Family kFamily>
+struct Recurrence<T, kFamily>::Forward {
+  Forward(const Recurrence& recurrence, const ForwardArguments<T>& arguments)
+      : r(recurrence),
+        a(arguments),
+        schedule(r.p_, a.mask),
+        shares(deal(schedule, r.p_.batch, r.shares())),
+        kernel(r.width_ * r.p_.input),
+        recurrent(r.width_ * r.p_.units),
+        bias(r.width_),
+        recurrent_bias(r.width_),
+        target(std::max<int64_t>(128, (512 << 10) / (r.width_ * sizeof(T)))),
+        parts(r.parts_) {
+    for (int k = 0; k < r.parts_; ++k) {
+      const Share& share = shares[r.split_units_ ? 0 : k];
+      const int64_t rows = std::max<int64_t>(1, share.size());
+      const int64_t chunk = std::min(target + rows, rows * r.p_.time);
+      ForwardPart& part = parts[k];
+      part.x = Buffer<T>(chunk * ld(r.p_.input));
+      part.products = Buffer<T>(rows * r.panel_);
+      part.outputs = Buffer<T*>(rows);
+      part.saved = Buffer<T*>(rows);
+      if (r.split_units_ && k > 0) continue;
+      part.projected = Buffer<T>(chunk * ld(r.width_));
+      part.state = Buffer<T>(3 * rows * ld(r.padded_units_));
+    }
+  }
+
+  void operator()(Team::Member& team) const {
+    team.each([&](int i) {
+      const int64_t from = r.panels_ * i / r.parts_, to = r.panels_ * (i + 1) / r.parts_;
+      r.pack(a.kernel, r.p_.input, from, to, kernel.get());
+      r.pack(a.recurrent, r.p_.units, from, to, recurrent.get());
+      r.pack_bias(a.bias, from, to, bias.get(), recurrent_bias.get());
+    });
+    r.each_share(team, [&](int k, Team::Member& members) {
+      r.run_forward(*this, shares[k], &parts[k], members);
+    });
+  }
+
+  const Recurrence r;
+  const ForwardArguments<T> a;
+  const Schedule schedule;
+  const std::vector<Share> shares;
+  const Buffer<T> kernel, recurrent, bias, recurrent_bias;
+  const int64_t target;
+  std::vector<ForwardPart> parts;
+};
+
+// The same of a backward pass.
+template <class T, Family kFamily>
+struct Recurrence<T, kFamily>::Backward {
+  Backward(const Recurrence& recurrence, const BackwardArguments<T>& arguments)
+      : r(recurrence),
+        a(arguments),
+        schedule(r.p_, a.mask),
+        shares(deal(schedule, r.p_.batch, r.shares())),
+        to_x(panels(r.p_.input)),
+        to_h(panels(r.p_.units)),
+        kernel(to_x.padded * r.width_),
+        recurrent(to_h.padded * r.width_),
+        target(std::max<int64_t>(256, (512 << 10) / (r.width_ * sizeof(T)))),
+        parts(r.parts_) {
+    for (int k = 0; k < r.parts_; ++k) {
+      const Share& share = shares[r.split_units_ ? 0 : k];
+      const int64_t rows = std::max<int64_t>(1, share.size());
+      const int64_t chunk = std::min(target + rows, rows * r.p_.time);
+      BackwardPart& part = parts[k];
+      part.history = Buffer<T>(chunk * ld(r.history_width()));
+      part.products = Buffer<T>(chunk * to_x.vectors * L);
+      part.rows = Buffer<StepRow>(rows);
+      part.dx = Buffer<T*>(chunk);
+      if (r.split_units_ && k > 0) continue;
+      part.state = Buffer<T>(2 * rows * ld(to_h.padded));
+      part.gates = Buffer<T>((kGru ? 2 : 1) * chunk * ld(r.width_));
+      part.sums = Buffer<T>(r.history_width() * r.width_);
+    }
+  }
+
+  void operator()(Team::Member& team) const {
+    team.each([&](int i) {
+      r.pack_transposed(a.kernel, r.p_.input, to_x, i, r.parts_, kernel.get());
+      r.pack_transposed(a.recurrent, r.p_.units, to_h, i, r.parts_, recurrent.get());
+    });
+    r.each_share(team, [&](int k, Team::Member& members) {
+      r.run_backward(*this, shares[k], &parts[k], members);
+    });
+    team.each([&](int i) {
+      const int64_t rows = r.history_width();
+      for (int64_t m = rows * i / r.parts_; m < rows * (i + 1) / r.parts_; ++m) {
+        r.write_sum(*this, m);
+      }
+    });
+  }
+
+  const Recurrence r;
+  const BackwardArguments<T> a;
+  const Schedule schedule;
+  const std::vector<Share> shares;
+  const Panels to_x, to_h;
+  const Buffer<T> kernel, recurrent;
+  const int64_t target;
+  std::vector<BackwardPart> parts;
 };
 
 }  // namespace zoo

@@ -1,4 +1,4 @@
-// Work shared between the threads that happen to be free, never waiting for one that is not.
+// Work shared between the threads that happen to run, never waiting for one that does not.
 
 #ifndef ZOO_LAYERS_KERNELS_THREADS_H_
 #define ZOO_LAYERS_KERNELS_THREADS_H_
@@ -6,11 +6,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 
 namespace zoo {
@@ -29,120 +27,95 @@ struct Pool {
   std::function<void(std::function<void()>)> schedule;
 };
 
-struct Shards {
-  std::atomic<int> next{0}, done{0};
-  std::mutex mutex;
-  std::condition_variable finished;
-};
-
-// Runs fn(0) ... fn(shards - 1), each once. The caller takes shards like any other thread, so all
-// are done even when the pool never runs a helper; a helper that comes late finds none left.
-template <class F>
-void parallel(const Pool& pool, int shards, const F& fn) {
-  if (shards <= 1 || pool.threads <= 1) {
-    for (int i = 0; i < shards; ++i) fn(i);
-    return;
-  }
-  auto state = std::make_shared<Shards>();
-  const F* work = &fn;  // alive while a shard is unfinished, and nobody looks at it after
-  auto take = [state, work, shards] {
-    for (int i; (i = state->next.fetch_add(1)) < shards;) {
-      (*work)(i);
-      if (state->done.fetch_add(1) + 1 == shards) {
-        std::lock_guard<std::mutex> lock(state->mutex);
-        state->finished.notify_all();
-      }
-    }
-  };
-  const int helpers = std::min(shards, pool.threads) - 1;
-  for (int i = 0; i < helpers; ++i) pool.schedule(take);
-  take();
-  for (int spin = 0; spin < 2000 && state->done.load() < shards; ++spin) relax();
-  if (state->done.load() < shards) {
-    std::unique_lock<std::mutex> lock(state->mutex);
-    state->finished.wait(lock, [&] { return state->done.load() == shards; });
-  }
-}
-
-// Threads that run together and meet at barriers.
+// Work in phases, each of the same number of parts. A phase begins when all parts of the one before
+// are done. Every part has a member who takes it, so that what it reads stays in the cache of one
+// core; but when that member doesn't run, another takes the part.
 class Team {
  public:
-  int size() const { return size_; }
+  explicit Team(int size) : size_(size), parts_(size > 1 ? new Part[size] : nullptr) {}
 
-  void meet() {
-    if (size_ == 1) return;
-    const uint32_t round = round_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
-      arrived_.store(0, std::memory_order_relaxed);
-      round_.store(round + 1, std::memory_order_release);
-      return;
+  // One thread's way through the phases. All members go through the same ones. A member who comes
+  // late, or at the end, finds them done and catches up: outside of `each` it must touch nothing
+  // that others write.
+  class Member {
+   public:
+    Member(Team& team, int own) : team_(team), own_(own) {}
+    int size() const { return team_.size_; }
+
+    // One phase: fn(0) ... fn(size - 1), each once by some member. Returns when all are done.
+    template <class F>
+    void each(const F& fn) {
+      const int n = size();
+      if (n == 1) return fn(0);
+      for (int i = 0; i < n; ++i) team_.finish((own_ + i) % n, phase_, i > 0, fn);
+      ++phase_;
     }
-    for (int spin = 0; round_.load(std::memory_order_acquire) == round; ++spin) {
-      if (spin < 4000) {
-        relax();
-      } else {
-        std::this_thread::yield();
-      }
-    }
-  }
+
+   private:
+    Team& team_;
+    int own_;
+    uint32_t phase_ = 0;
+  };
 
  private:
+  template <class Work>
+  friend void together(const Pool& pool, int size, std::shared_ptr<const Work> work);
+
+  // Both count phases, of which the other members watch `done`: its own line is all that a phase
+  // moves from core to core.
+  struct Part {
+    alignas(64) std::atomic<uint32_t> taken{0};
+    // Twice the phases that are done, and 1 if a guest, not its own member, did the last.
+    alignas(64) std::atomic<uint64_t> done{1};
+  };
+
+  // Returns when the part's phase is done, by this thread if no other took it.
   template <class F>
-  friend void together(const Pool& pool, int most, const F& fn);
-
-  int size_ = 1;
-  std::atomic<int> arrived_{0};
-  std::atomic<uint32_t> round_{0};
-};
-
-struct Gathering {
-  std::mutex mutex;
-  bool closed = false;
-  int joined = 1;
-  std::atomic<int> started{0}, left{0};
-};
-
-// Runs fn(team, member) on up to `most` threads at once. The pool's threads get a moment to join;
-// then the team is closed, so that its members are all running and no barrier can wait for ever.
-template <class F>
-void together(const Pool& pool, int most, const F& fn) {
-  Team team;
-  if (most <= 1 || pool.threads <= 1) {
-    fn(team, 0);
-    return;
-  }
-  auto state = std::make_shared<Gathering>();
-  Team* members = &team;
-  const F* work = &fn;
-  most = std::min(most, pool.threads);
-  for (int i = 1; i < most; ++i) {
-    pool.schedule([state, members, work] {
-      int member;
-      {
-        std::lock_guard<std::mutex> lock(state->mutex);
-        if (state->closed) return;
-        member = state->joined++;
+  void finish(int index, uint32_t phase, bool guest, const F& fn) {
+    Part& part = parts_[index];
+    for (int spin = 0;; ++spin) {
+      const uint64_t done = part.done.load(std::memory_order_acquire);
+      if (done >> 1 > phase) return;
+      // A guest first gives the member a moment to come, unless it wasn't there the last time.
+      if (!guest || (done & 1) || spin > 1000) {
+        uint32_t expected = phase;
+        if (part.taken.load(std::memory_order_relaxed) == phase &&
+            part.taken.compare_exchange_strong(expected, phase + 1)) {
+          fn(index);
+          part.done.store(2 * (uint64_t{phase} + 1) + guest, std::memory_order_release);
+          return;
+        }
       }
-      while (state->started.load(std::memory_order_acquire) == 0) relax();
-      (*work)(*members, member);
-      state->left.fetch_add(1, std::memory_order_release);
-    });
-  }
-  const auto patience = std::chrono::steady_clock::now() + std::chrono::microseconds(100);
-  for (;;) {
-    {
-      std::lock_guard<std::mutex> lock(state->mutex);
-      if (state->joined == most || std::chrono::steady_clock::now() > patience) {
-        state->closed = true;
-        team.size_ = state->joined;
-        break;
+      // Whoever took it may wait for this core.
+      if (spin < 2000) {
+        relax();
+      } else if (spin < 3000) {
+        std::this_thread::yield();
+      } else {
+        std::this_thread::sleep_for(std::chrono::microseconds(20));
       }
     }
-    for (int i = 0; i < 20; ++i) relax();
   }
-  state->started.store(1, std::memory_order_release);
-  fn(team, 0);
-  while (state->left.load(std::memory_order_acquire) < team.size_ - 1) std::this_thread::yield();
+
+  int size_;
+  std::unique_ptr<Part[]> parts_;
+  std::atomic<bool> over_{false};
+};
+
+// Runs (*work)(member) here and on up to `size` - 1 threads of the pool, and returns when all its
+// phases are done. A thread of the pool may come after that, so it shares in the work's ownership.
+template <class Work>
+void together(const Pool& pool, int size, std::shared_ptr<const Work> work) {
+  auto team = std::make_shared<Team>(size);
+  for (int i = 1; i < std::min(size, pool.threads); ++i) {
+    pool.schedule([team, work, i] {
+      Team::Member member(*team, i);
+      if (!team->over_.load(std::memory_order_relaxed)) (*work)(member);
+    });
+  }
+  Team::Member caller(*team, 0);
+  (*work)(caller);
+  team->over_.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace zoo
