@@ -106,7 +106,9 @@ def presets(options, console):
     from benchmarks import presets, report, tracking
 
     tracking.connect()
-    presets.export(options.suite, console)
+    if not presets.export(options.suite, console):
+        console.print(f"No finished runs of suite {options.suite!r}: run make bench first.")
+        return 2
     table = report.pretrained()
     report.print_tables([table], console)
     if options.write:

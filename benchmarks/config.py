@@ -60,19 +60,23 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @pydantic.model_validator(mode="after")
     def _expressions(self):
-        if self.feature:
+        for seed in range(self.fold_count or 1) if self.feature else ():
             for split in ("train", "validation", "test"):
                 try:
-                    re.compile(getattr(self, split))
+                    re.compile(getattr(self.of_seed(seed), split))
                 except re.error as error:
                     raise ValueError(f"{split} is no regular expression: {error}") from error
         return self
+
+    @property
+    def fold_count(self):
+        return len(self.folds or ())
 
     def of_seed(self, seed):
         """The splits of a seed's run."""
         if not self.folds:
             return self
-        fold = self.folds[seed % len(self.folds)]
+        fold = self.folds[seed % self.fold_count]
         named = {name: getattr(self, name) for name in ("train", "validation", "test")}
         divided = {name: text.replace("FOLD", fold) for name, text in named.items()}
         return self.model_copy(update=divided)
@@ -154,6 +158,16 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     overrides: dict[str, dict] = {}
     architectures: list[str] | None = None
 
+    @pydantic.model_validator(mode="after")
+    def _folds_differ(self):
+        splits = self.splits
+        if splits.folds is not None:
+            if len(splits.folds) < 2 or len(set(splits.folds)) < len(splits.folds):
+                raise ValueError("folds must be two or more different words")
+            if "FOLD" not in splits.train or "FOLD" not in splits.test:
+                raise ValueError("with folds, the word FOLD must stand in train and in test")
+        return self
+
 
 class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     """A suite file. One with `based_on` has the keys of that suite where it has none itself.
@@ -221,7 +235,7 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
     runs = []
     for entry, task in config.tasks.items():
         names = chosen or [BASELINE, *(task.architectures or _listed(config.architectures))]
-        count = seeds or len(task.splits.folds or ()) or config.seeds
+        count = seeds or task.splits.fold_count or config.seeds
         of_task = _runs_of_task(config, path, entry, task, names, count, shorter)
         runs += of_task if not tasks or entry in tasks else []
     return runs
@@ -232,6 +246,11 @@ def _runs_of_task(config, path, entry, task, names, seeds, shorter):
     name = task.task or entry
     if name not in TASKS:
         raise ConfigError(_unknown("task", name, list(TASKS)))
+    if task.splits.unlabelled and not task.model.get("embedding_window"):
+        raise ConfigError(
+            f"{path.name}, {entry}: `unlabelled` is read for an embedding alone, and needs "
+            "`embedding_window` in the model of a sentiment task."
+        )
     model = _validate(TASKS[name].Model, task.model, f"{path.name}, {entry}, model")
     for architecture in names:
         _check(architecture, path.name)
@@ -257,9 +276,10 @@ def _runs_of_task(config, path, entry, task, names, seeds, shorter):
     trained = [architecture for architecture in names if architecture != BASELINE]
     baselines = [
         RunConfig(**common, splits=task.splits.of_seed(fold), architecture=BASELINE, seed=fold)
-        for fold in range(min(seeds, len(task.splits.folds or "-")))
+        for fold in range(min(seeds, task.splits.fold_count or 1))
+        if BASELINE in names
     ]
-    return baselines * (BASELINE in names) + [
+    return baselines + [
         RunConfig(
             **common,
             splits=task.splits.of_seed(seed),

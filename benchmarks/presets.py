@@ -22,7 +22,11 @@ def export(suite, console):
     Runs that hold out a fold each are left out: no one of them is the model of the others.
     Of several seeds the one that is best on the validation split is taken. A preset that is there
     already is replaced once the new one is whole.
+
+    Returns:
+        The names of the presets.
     """
+    names = []
     configs = [config for config in suites.every_seed(suite) if not config.splits.folds]
     for records in tracking.finished(configs).values():
         by_architecture = {}
@@ -30,8 +34,9 @@ def export(suite, console):
             if record.tags["architecture"] != BASELINE:
                 by_architecture.setdefault(record.tags["architecture"], []).append(record)
         for runs in by_architecture.values():
-            name = _write(max(runs, key=tracking.quality), runs, suite)
-            console.print(f"Written: {name}")
+            names.append(_write(max(runs, key=tracking.quality), runs, suite))
+            console.print(f"Written: {names[-1]}")
+    return names
 
 
 def _write(best, runs, suite):
@@ -44,12 +49,13 @@ def _write(best, runs, suite):
             halve(path)
         # Measured as it is stored, so the card tells of the files and not of what made them.
         model = pretrained.load(str(folder))
-        task, config, _ = _task(suite, tags["task"], tags["architecture"])
+        task, config, _ = _load(suite, best.params["entry"], tags["architecture"])
         evaluation = task.evaluate(model, config)
         card = pretrained.Card(
             format=pretrained.FORMAT,
             preset=name,
             suite=suite,
+            entry=best.params["entry"],
             task=tags["task"],
             architecture=tags["architecture"],
             dataset=tags["dataset"],
@@ -64,7 +70,7 @@ def _write(best, runs, suite):
             parameters=model.count_params(),
             train_seconds=metrics["train_seconds"],
             command=(
-                f"make bench SUITE={suite} TASK={tags['task']} "
+                f"make bench SUITE={suite} TASK={best.params['entry']} "
                 f"ARCH={tags['architecture']} SEEDS={len(runs)}"
             ),
             git_commit=tags["git_commit"],
@@ -80,10 +86,10 @@ def _write(best, runs, suite):
     return name
 
 
-def _task(suite, task, architecture):
-    """The task of a suite on its data, the configuration of an architecture, and the digest of the
-    data."""
-    (config,) = suites.load(suite, tasks=[task], chosen=[architecture], seeds=1)
+def _load(suite, entry, architecture):
+    """The task of a suite's entry on its data, the configuration of an architecture, and the digest
+    of the data."""
+    (config,) = suites.load(suite, tasks=[entry], chosen=[architecture], seeds=1)
     task, digest = runner.load_task(config.task, config.dataset, config.splits, config.features)
     return task, config, digest
 
@@ -127,7 +133,8 @@ def measure(config, console):
     kept = True
     for name in pretrained.list_presets(config.presets):
         card = pretrained.card(name)
-        task, trained, digest = _task(card.suite, card.task, card.architecture)
+        task, trained, digest = _load(card.suite, card.entry, card.architecture)
+        task.read("test")  # once for all presets of the data, and no part of the time
         start = time.perf_counter()
         model = pretrained.load(name)
         loaded = time.perf_counter()

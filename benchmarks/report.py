@@ -1,4 +1,4 @@
-"""Tables of results, made from what MLflow holds and nothing else."""
+"""Tables of results, made from what MLflow holds, and of presets, from their cards."""
 
 import dataclasses
 import re
@@ -106,7 +106,10 @@ def _comparison_footnote(records):
     """How many seeds there are, how the metric was computed and what the baseline is."""
     seeds = len({run.tags["seed"] for run in records if run.tags["architecture"] != BASELINE})
     metric = f"{records[0].tags['metric']}: {records[0].tags['metric_signature']}"
-    notes = {f"{seeds} seed{'s' * (seeds != 1)}": None, metric: None}
+    counted = f"{seeds} seed{'s' * (seeds != 1)}"
+    if "splits.folds" in records[0].params:
+        counted += ", each with another fold held out; means over folds, of the intervals too"
+    notes = {counted: None, metric: None}
     for run in records:
         if run.tags["architecture"] == BASELINE:
             notes[f"baseline: {run.description}"] = None
@@ -117,6 +120,7 @@ def pretrained():
     """The table of the pretrained models, from their cards."""
     headings = [
         "preset",
+        "suite",
         "test",
         "metric",
         "95 % interval",
@@ -134,6 +138,7 @@ def pretrained():
         rows.append(
             [
                 card.preset,
+                card.suite,
                 number(card.value),
                 card.metric,
                 f"{number(card.interval[0])}–{number(card.interval[1])}",
@@ -145,7 +150,8 @@ def pretrained():
         )
     footnote = (
         "test is the committed model's, the best of its seeds on the validation split, as it is "
-        "stored; seeds is the mean over all seeds ± their standard deviation (their number)"
+        "stored; all seeds is the mean over them ± their standard deviation (their number); "
+        "minutes are those of the training"
     )
     return Table("pretrained", headings, rows, footnote)
 

@@ -91,6 +91,12 @@ def test_a_wrong_format_is_refused(model, tmp_path, format, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("format", "length"), [("tflite", 0), ("savedmodel", 10)])
+def test_a_wrong_length_is_refused(model, tmp_path, format, length):
+    with pytest.raises(ExportError, match=f"length={length}, format='{format}'"):
+        export(model, tmp_path / "model", format, length)
+
+
 def test_what_exists_is_kept(model, tmp_path):
     (tmp_path / "model").write_text("precious")
     with pytest.raises(ExportError, match=r"exists\. Remove it"):

@@ -24,12 +24,13 @@ def export(model, path, format, length=None):
         path: where to write: a folder for `savedmodel`, else a file. It must not exist.
         format: `"savedmodel"`; `"onnx"`, which needs the package tf2onnx; or `"tflite"`, with its
             builtin operators alone.
-        length: int, the time of `tflite`: subwords, frames or samples of the input, which is to be
+        length: int, of `tflite` alone: subwords, frames or samples of the input, which is to be
             padded to it. By default 128 subwords or frames, or one second.
 
     Raises:
         ExportError: for a translator, whose search isn't one network; an unknown format; a path
-            that exists; `onnx` without tf2onnx, or of a model that takes waveforms.
+            that exists; `onnx` without tf2onnx, or of a model that takes waveforms; a length that
+            isn't positive, or of another format.
     """
     import keras
 
@@ -48,6 +49,11 @@ def export(model, path, format, length=None):
         raise ExportError(
             "A model that takes waveforms can't be exported as ONNX: tf2onnx doesn't know the "
             "Fourier transform of its front end. Take savedmodel or tflite."
+        )
+    if length is not None and (format != "tflite" or length < 1):
+        raise ExportError(
+            "A length is that of tflite's input, 1 or more. Received: "
+            f"length={length}, format={format!r}"
         )
     if length is None:
         length = model.backbone.sampling_rate if takes_waveforms else 128
@@ -69,7 +75,7 @@ def _onnx(network, path, length):
     try:
         import tf2onnx
     except ImportError as error:
-        raise ExportError("ONNX needs tf2onnx: pip install 'recurrent-zoo[export]'") from error
+        raise ExportError("ONNX needs tf2onnx. Try: pip install tf2onnx") from error
     signature = [_specification(x, None, None) for x in network.inputs]
     tf2onnx.convert.from_function(
         _function(network), input_signature=signature, opset=17, output_path=str(path)

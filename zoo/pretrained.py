@@ -29,7 +29,7 @@ class Card:
     Attributes:
         format: int, version of the card and its files.
         preset: its name, `<dataset>_<architecture>`.
-        suite: the suite of benchmarks that trained it.
+        suite, entry: the suite of benchmarks that trained it, and the entry of its tasks.
         task: `"sentiment"`, `"speech"` or `"translation"`.
         architecture: a name of `zoo.layers.architectures`.
         dataset, dataset_digest, dataset_licence: what it was trained on; the SHA-256 of the
@@ -51,6 +51,7 @@ class Card:
     format: int
     preset: str
     suite: str
+    entry: str
     task: str
     architecture: str
     dataset: str

@@ -86,6 +86,18 @@ def test_choices_narrow_the_suite():
             "overrides of rnn: Unknown key 'epoch'. Did you mean 'epochs'?",
         ),
         (lambda c: c.update(seeds="many"), "seeds: Input should be a valid integer"),
+        (
+            lambda c: c["tasks"]["speech"].update(splits={"folds": ["ann", "ann"]}),
+            "folds must be two or more different words",
+        ),
+        (
+            lambda c: c["tasks"]["speech"].update(splits={"folds": ["ann", "bob"]}),
+            "the word FOLD must stand in train and in test",
+        ),
+        (
+            lambda c: c["tasks"]["speech"].update(splits={"unlabelled": "more"}),
+            "`unlabelled` is read for an embedding alone",
+        ),
     ],
 )
 def test_a_wrong_suite_says_what_is_wrong(tmp_path, change, message):

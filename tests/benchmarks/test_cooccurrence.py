@@ -18,11 +18,17 @@ def test_subwords_of_the_same_neighbours_lie_near():
     np.testing.assert_allclose(vectors[0], 0, atol=1e-6)  # padding has no neighbours
 
 
-def test_neighbours_outside_the_window_do_not_count():
-    texts = np.array([[1, 2, 3], [1, 2, 4]] * 5)
-    near = cooccurrence.embeddings(texts, 5, 3, window=1)
-    wide = cooccurrence.embeddings(texts, 5, 3, window=2)
-    assert not np.allclose(near, wide)
+def test_neighbours_count_by_their_distance_within_the_window():
+    texts = np.array([[1, 2, 3], [2, 1, 0]])
+    near = [[0, 0, 0, 0], [0, 0, 2, 0], [0, 2, 0, 1], [0, 0, 1, 0]]
+    np.testing.assert_array_equal(cooccurrence.counts(texts, 4, window=1), near)
+    wide = [[0, 0, 0, 0], [0, 0, 2, 0.5], [0, 2, 0, 1], [0, 0.5, 1, 0]]
+    np.testing.assert_array_equal(cooccurrence.counts(texts, 4, window=2), wide)
+
+
+def test_more_dimensions_than_subwords_are_refused():
+    with pytest.raises(ValueError, match=r"5 subwords .* dimensions=6"):
+        cooccurrence.embeddings(np.ones((2, 3), int), 5, 6, window=1)
 
 
 def test_a_pair_that_is_met_less_than_by_chance_has_no_information():

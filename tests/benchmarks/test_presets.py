@@ -43,8 +43,15 @@ def test_the_readme_has_a_row_a_preset(measured, tmp_path):
     card = zoo.card("tones_gru")
     (row,) = (line for line in (tmp_path / "README.md").read_text().splitlines() if "tones" in line)
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[:3] == ["tones_gru", f"{card.value:.3f}", "accuracy"]
-    assert cells[5] == f"{card.parameters:,}"
+    assert cells[:4] == ["tones_gru", "small", f"{card.value:.3f}", "accuracy"]
+    assert cells[6] == f"{card.parameters:,}"
+
+
+def test_no_presets_without_finished_runs(suite, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(pretrained, "PRESETS", tmp_path / "presets")
+    monkeypatch.setattr(config, "SUITES", tmp_path)
+    assert command_line.main(["presets", "--suite", "small"]) == 2
+    assert "run make bench first" in capsys.readouterr().out
 
 
 def test_a_preset_that_drifts_is_an_error(measured, capsys, monkeypatch):

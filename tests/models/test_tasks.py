@@ -118,6 +118,18 @@ def test_text_classifier_learns_order(tokenizer):
     np.testing.assert_array_equal(model.predict(texts[:2]).argmax(axis=1), labels[:2])
 
 
+def test_token_dropout_drops_whole_subwords_while_training(tokenizer):
+    backbone = models.TextBackbone(
+        tokenizer.vocabulary_size(), "gru", embedding_dim=8, units=6, token_dropout=0.5
+    )
+    layer = backbone.get_layer("token_dropout")
+    vectors = np.ones((4, 50, 8), "float32")
+    kept = np.asarray(layer(vectors, training=True)) != 0
+    assert (kept.all(axis=2) | ~kept.any(axis=2)).all()
+    assert 0.35 < kept.mean() < 0.65
+    np.testing.assert_array_equal(layer(vectors, training=False), vectors)
+
+
 def test_empty_and_long_texts_are_answered(tokenizer):
     texts = ["", " ", "film " * 5000, "日本 🎬"]
     assert np.isfinite(build("text", tokenizer).predict(texts)).all()

@@ -1,4 +1,4 @@
-// Work shared between the threads that happen to run, never waiting for one that does not.
+// Work shared between the threads that happen to run, waiting for none that has not begun.
 
 #ifndef ZOO_LAYERS_KERNELS_THREADS_H_
 #define ZOO_LAYERS_KERNELS_THREADS_H_
@@ -58,9 +58,6 @@ class Team {
   };
 
  private:
-  template <class Work>
-  friend void together(const Pool& pool, int size, std::shared_ptr<const Work> work);
-
   // Both count phases, of which the other members watch `done`: its own line is all that a phase
   // moves from core to core.
   struct Part {
@@ -99,23 +96,22 @@ class Team {
 
   int size_;
   std::unique_ptr<Part[]> parts_;
-  std::atomic<bool> over_{false};
 };
 
 // Runs (*work)(member) here and on up to `size` - 1 threads of the pool, and returns when all its
-// phases are done. A thread of the pool may come after that, so it shares in the work's ownership.
+// phases are done. A thread of the pool that comes after that finds no work: what it owns is gone
+// with the last who is at it, not with the last task of a pool that is busy.
 template <class Work>
 void together(const Pool& pool, int size, std::shared_ptr<const Work> work) {
   auto team = std::make_shared<Team>(size);
   for (int i = 1; i < std::min(size, pool.threads); ++i) {
-    pool.schedule([team, work, i] {
+    pool.schedule([team, work = std::weak_ptr<const Work>(work), i] {
       Team::Member member(*team, i);
-      if (!team->over_.load(std::memory_order_relaxed)) (*work)(member);
+      if (const auto mine = work.lock()) (*mine)(member);
     });
   }
   Team::Member caller(*team, 0);
   (*work)(caller);
-  team->over_.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace zoo

@@ -1,0 +1,54 @@
+"""What a task does with its data before a model sees it."""
+
+import types
+
+import numpy as np
+import pytest
+
+from benchmarks import config
+from benchmarks.tasks import TASKS
+
+LABEL = types.SimpleNamespace(names=["bad", "good"])
+
+
+def of_suite(task, **model):
+    """The configuration of an RNN in the suite `standard`, with another model."""
+    (run,) = config.load("standard", tasks=[task], chosen=["rnn"], seeds=1)
+    return run.model_copy(update={"model": run.model.model_copy(update=model)})
+
+
+@pytest.fixture
+def reviews():
+    texts = ["a fine film", "a dull film", "what a fine day", "what a dull day"] * 10
+    data = {"train": {"text": texts, "label": [1, 0, 1, 0] * 10}, "unlabelled": None}
+    return data, lambda: TASKS["sentiment"](data.get, {"label": LABEL}, "none")
+
+
+def embedding(task):
+    run = of_suite("sentiment", vocabulary_size=50, embedding_dim=4, embedding_window=2)
+    return task.build(run).backbone.token_embedding.get_weights()[0]
+
+
+def test_an_embedding_starts_from_the_texts_unlabelled_ones_included(reviews):
+    data, task = reviews
+    first, again = embedding(task()), embedding(task())
+    np.testing.assert_array_equal(first, again)
+    assert first.std() == pytest.approx(0.1, rel=1e-4)
+    data["unlabelled"] = {"text": ["a film what a day"] * 20}
+    assert not np.allclose(embedding(task()), first)
+
+
+def test_clips_are_played_at_other_speeds_while_training_alone():
+    clips = [np.sin(np.arange(4000) / 10).astype("float32")] * 8
+    features = {"audio": types.SimpleNamespace(sample_rate=8000), "label": LABEL}
+    data = {"audio": clips, "label": [0, 1] * 4}
+    task = TASKS["speech"](lambda split: data, features, "none")
+    run = of_suite("speech", speed=0.2, units=2)
+    model = task.build(run)
+    lengths = {}
+    for shuffle in (True, False):
+        (batch,) = task.batches(model, "train", run, shuffle)
+        lengths[shuffle] = np.asarray(batch[0]["padding_mask"]).sum(axis=1)
+    assert (lengths[False] == 4000).all()
+    assert np.unique(lengths[True]).size == 8
+    assert 2000 < lengths[True].min() < 4000 < lengths[True].max() < 8000
