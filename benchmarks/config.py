@@ -127,8 +127,13 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @property
     def digest(self):
-        """SHA-256 of what is computed, whatever the suite is called."""
-        decisive = {k: v for k, v in self.flat().items() if k not in NAMES}
+        """SHA-256 of what is computed, whatever the suite is called.
+
+        What is at its default is left out, so a new option makes no other runs of those before it.
+        """
+        decisive = self.model_dump(
+            mode="json", exclude=set(NAMES), exclude_defaults=True, serialize_as_any=True
+        )
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 

@@ -42,6 +42,11 @@ def presets(task):
     return [name for name in zoo.list_presets() if zoo.card(name).task == task]
 
 
+@pytest.mark.parametrize("task", ["sentiment", "speech", "translation"])
+def test_every_task_has_presets(task):
+    assert len(presets(task)) > 1
+
+
 @pytest.mark.parametrize("name", presets("sentiment"))
 def test_reviews_are_understood(name):
     model = zoo.load(name)

@@ -121,8 +121,22 @@ def test_digest_changes_with_what_is_computed_and_with_nothing_else():
     first, second = config.load("quick", tasks=["speech"], chosen=["lstm"], seeds=2)
     assert first.digest != second.digest
     assert first.digest == first.model_copy(update={"suite": "other", "quality": 0.1}).digest
+    larger = first.model.model_copy(update={"units": 99})
+    assert first.digest != first.model_copy(update={"model": larger}).digest
     longer = first.training.model_copy(update={"epochs": 99})
     assert first.digest != first.model_copy(update={"training": longer}).digest
+
+
+def test_a_new_option_at_its_default_leaves_the_digest():
+    (run,) = config.load("quick", tasks=["speech"], chosen=["lstm"])
+
+    class Later(type(run.model), frozen=True, extra="forbid"):
+        option: float = 0.5
+
+    later = run.model_copy(update={"model": Later(**run.model.model_dump())})
+    assert later.digest == run.digest
+    chosen = later.model.model_copy(update={"option": 0.1})
+    assert later.model_copy(update={"model": chosen}).digest != run.digest
 
 
 def test_overrides_are_of_one_architecture(tmp_path):
