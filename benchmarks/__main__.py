@@ -16,7 +16,7 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 120  # a log file, where tables need not fold
+        console.width = 160  # a log file, where tables need not fold
     try:
         return COMMANDS[options.command](options, console)
     except (ConfigError, DatasetError, FolderError, WheelError) as error:
