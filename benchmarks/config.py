@@ -29,8 +29,7 @@ class ConfigError(ValueError):
 class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     """How a model is trained: Adam, a warm-up and a cosine decay of the learning rate.
 
-    The weights kept are those of the epoch that is best on the validation split, by `monitor`: by
-    default the loss.
+    The weights kept are those of the epoch that is best on the validation split, by `monitor`.
     """
 
     epochs: pydantic.PositiveInt
@@ -38,7 +37,7 @@ class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     learning_rate: pydantic.PositiveFloat
     warmup_epochs: pydantic.NonNegativeFloat = 0.0
     clip_norm: pydantic.PositiveFloat = 1.0
-    monitor: Literal["loss", "accuracy"] | None = None
+    monitor: Literal["loss", "accuracy"] = "loss"
 
 
 class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):

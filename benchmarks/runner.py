@@ -182,7 +182,7 @@ def train(model, task, config, update):
     )
     log = _EpochLog(config.quality, steps, update)
     best = keras.callbacks.EarlyStopping(
-        f"val_{training.monitor or 'loss'}",
+        f"val_{training.monitor}",
         mode="max" if training.monitor == "accuracy" else "min",
         patience=training.epochs,
         restore_best_weights=True,
