@@ -174,7 +174,8 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """A suite file. One with `based_on` has the keys of that suite where it has none itself.
+    """A suite file. One with `based_on` has the keys of that suite where it has none itself, at
+    every level.
 
     `architectures` may be `all`: those of the registry that read in one direction.
     """
@@ -356,8 +357,18 @@ def _read(suite):
     if not isinstance(content, dict):
         raise ConfigError(f"{path.name}: expected keys and values. Received: {content!r}")
     if "based_on" in content:
-        content = {**_read(content["based_on"])[1], **content}
+        content = _merged(_read(content["based_on"])[1], content)
     return path, content
+
+
+def _merged(base, changes):
+    """A dict of both, where a dict in both is merged in turn."""
+    both_dicts = lambda key: isinstance(base.get(key), dict) and isinstance(changes[key], dict)
+    merged = {
+        key: _merged(base[key], value) if both_dicts(key) else value
+        for key, value in changes.items()
+    }
+    return {**base, **merged}
 
 
 def _identifier(dataset):

@@ -45,6 +45,19 @@ def test_variants_are_the_tasks_of_quick_at_equal_parameters():
         assert run.training == quick[run.task].training
 
 
+def test_a_suite_changes_the_one_that_it_is_based_on_at_any_level(tmp_path):
+    path = tmp_path / "slow.yaml"
+    path.write_text(
+        "{based_on: quick, tasks: {translation: {overrides: {lstm: {learning_rate: 1}}}}}"
+    )
+    runs = {run.architecture: run for run in config.load(str(path), tasks=["translation"])}
+    quick = {run.architecture: run for run in config.load("quick", tasks=["translation"])}
+    assert runs["lstm"].training.learning_rate == 1
+    assert runs["lstm"].training.epochs == quick["lstm"].training.epochs
+    assert runs["lstm"].model == quick["lstm"].model
+    assert runs["rnn"].training == quick["rnn"].training  # which quick itself overrides
+
+
 def test_choices_narrow_the_suite():
     runs = config.load("quick", tasks=["speech"], chosen=["lstm", "gru"], seeds=2, epochs=1)
     assert [run.title for run in runs] == [
