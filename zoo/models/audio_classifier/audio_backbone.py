@@ -121,12 +121,16 @@ class AudioBackbone(keras_hub.models.Backbone):
             clips: list of float arrays, `[frames, feature_dim]` or `[samples]`.
         """
         if self.front_end is not None:
-            clips = [self.front_end(clip[None], np.ones((1, len(clip)), bool)) for clip in clips]
-            clips = [
-                ops.convert_to_numpy(features)[ops.convert_to_numpy(mask)]
-                for features, mask in clips
-            ]
+            batches = [clips[start : start + 64] for start in range(0, len(clips), 64)]
+            clips = [self._frames(batch) for batch in batches]
         self.normalization.adapt(np.concatenate(clips)[None])
+
+    def _frames(self, clips):
+        """What the front end makes of waveforms, `[frames, feature_dim]` of all of them."""
+        lengths = np.array([len(clip) for clip in clips])
+        audio = keras.utils.pad_sequences(clips, padding="post", dtype="float32")
+        features, mask = self.front_end(audio, np.arange(audio.shape[1]) < lengths[:, None])
+        return ops.convert_to_numpy(features)[ops.convert_to_numpy(mask)]
 
     def get_config(self):
         return {
