@@ -107,7 +107,7 @@ int main(int, char** arguments) {
   const int stride = std::atoi(arguments[1]);
   // The last of them are large enough for several threads: of rows, then of units.
   const int64_t shapes[][4] = {{1, 1, 1, 1},    {1, 9, 3, 30}, {2, 1, 5, 16},  {3, 7, 1, 33},
-                               {19, 6, 8, 21},  {4, 2, 300, 5}, {70, 3, 2, 70}, {1, 30, 3, 130},
+                               {19, 6, 8, 21},  {4, 2, 300, 5}, {70, 3, 2, 70}, {1, 60, 3, 130},
                                {40, 2, 7, 300}};
   Workers workers(3);
   const Pool pool = workers.pool();
