@@ -53,8 +53,8 @@ class LinearLayer(RecurrentLayer):
         if self.unroll:
             return super().loop(training)
 
-        def loop(projected, mask, states, return_sequences):
-            a, b, _ = self.cell.coefficients(projected)
+        def loop(inputs, mask, states, return_sequences):
+            a, b, _ = self.cell.coefficients(self.cell.project(inputs, training))
             if mask is not None:
                 a, b = tf.where(mask, a, tf.ones_like(a)), tf.where(mask, b, tf.zeros_like(b))
             h = solve(a, b, states[0])

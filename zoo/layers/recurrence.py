@@ -424,7 +424,7 @@ class RecurrentLayer(keras.layers.RNN):
             return super().inner_loop(sequences, initial_state, mask, training)
         return time_loop.run(
             self.loop(training),
-            self.cell.project(ops.transpose(sequences, (1, 0, 2)), training),
+            ops.transpose(sequences, (1, 0, 2)),
             initial_state,
             mask,
             go_backwards=self.go_backwards,
@@ -504,12 +504,23 @@ class RecurrentLayer(keras.layers.RNN):
         return {name: in_time(in_order(series)) for name, series in gates.items()}
 
     def loop(self, training=False):
-        """Returns the loop of `time_loop.run`; here it takes one step of the cell after another."""
-        if training and not self.unroll and self.cell.is_differentiated:
-            return backpropagation.loop(self.cell, self.cell.recurrent_weights(training))
-        recur = self.cell.recurrent_product(training)
-        step = lambda projected, states: self.cell.step(projected, states, recur)[0]
-        return time_loop.step_by_step(step, unroll=self.unroll)
+        """Returns the loop of `time_loop.run`; here it takes one step of the cell after another.
+
+        Training projects the inputs of all steps in one product, whose gradient is one product
+        too. Without a gradient a step projects its own, so that the result needn't leave the cache.
+        """
+        cell = self.cell
+        project = lambda inputs: cell.project(inputs, training)
+        if training and not self.unroll and cell.is_differentiated:
+            walk = backpropagation.loop(cell, cell.recurrent_weights(training))
+            return lambda inputs, *rest: walk(project(inputs), *rest)
+        recur = cell.recurrent_product(training)
+        step = lambda projected, states: cell.step(projected, states, recur)[0]
+        if training:
+            walk = time_loop.step_by_step(step, unroll=self.unroll)
+            return lambda inputs, *rest: walk(project(inputs), *rest)
+        step_of_input = lambda inputs, states: step(project(inputs), states)
+        return time_loop.step_by_step(step_of_input, unroll=self.unroll)
 
     def get_config(self):
         config = super().get_config()

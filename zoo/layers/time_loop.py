@@ -8,7 +8,7 @@ if keras.backend.backend() == "tensorflow":
 
 def run(
     loop,
-    projected,
+    inputs,
     states,
     mask=None,
     *,
@@ -19,12 +19,12 @@ def run(
     """Runs a recurrence over time.
 
     Args:
-        loop: Function of `projected` in the order of the loop; of the mask in that order, a boolean
+        loop: Function of `inputs` in the order of the loop; of the mask in that order, a boolean
             tensor of shape `(time, batch, 1)`, or `None`; of the initial states; and of
             `return_sequences`. It returns a tuple of the first state after every step,
             `(time, batch, units)`, or `None` without `return_sequences`, and the list of the last
             states. A masked step leaves the states as they are.
-        projected: Tensor of shape `(time, batch, columns)`.
+        inputs: Tensor of shape `(time, batch, features)`.
         states: List of initial states, each of shape `(batch, units)`.
         mask: Boolean tensor of shape `(batch, time)` or `None`.
         go_backwards: Whether to begin at the last step, and return outputs in that order.
@@ -38,9 +38,9 @@ def run(
     if mask is not None:
         mask = tf.transpose(tf.cast(mask, tf.bool))[..., None]
     if go_backwards:
-        projected = tf.reverse(projected, [0])
+        inputs = tf.reverse(inputs, [0])
         mask = None if mask is None else tf.reverse(mask, [0])
-    outputs, states = loop(projected, mask, list(states), return_sequences)
+    outputs, states = loop(inputs, mask, list(states), return_sequences)
     last_output = states[0]
     if mask is not None:
         # A state that has seen no step yet is the initial one, which is no output.
@@ -56,26 +56,26 @@ def step_by_step(step, *, unroll=False):
     """Returns a `loop` for `run` that takes one step after another.
 
     Args:
-        step: Function of the projected input of one step, `(batch, columns)`, and the list of
-            states; it returns the list of new states.
+        step: Function of the input of one step, `(batch, features)`, and the list of states; it
+            returns the list of new states.
         unroll: Whether to build the ops of every step, and not a loop.
     """
     walk = _unrolled if unroll else run_steps
 
-    def loop(projected, mask, states, return_sequences):
-        outputs, states = walk(step, projected, mask, states, every=int(return_sequences))
+    def loop(inputs, mask, states, return_sequences):
+        outputs, states = walk(step, inputs, mask, states, every=int(return_sequences))
         return outputs[0] if outputs else None, states
 
     return loop
 
 
-def run_steps(step, projected, mask, states, *, every):
+def run_steps(step, inputs, mask, states, *, every):
     """Returns the first `every` states after all steps, `(time, batch, units)`, and the last ones.
 
     The other arguments are those of `step_by_step` and of its loop.
     """
-    steps = tf.shape(projected)[0]
-    xs = array(steps, projected.shape[1:], projected.dtype).unstack(projected)
+    steps = tf.shape(inputs)[0]
+    xs = array(steps, inputs.shape[1:], inputs.dtype).unstack(inputs)
     keeps = None if mask is None else array(steps, mask.shape[1:], mask.dtype).unstack(mask)
     written = [array(steps, state.shape, state.dtype) for state in states[:every]]
 
@@ -93,10 +93,10 @@ def run_steps(step, projected, mask, states, *, every):
     return [a.stack() for a in written], states
 
 
-def _unrolled(step, projected, mask, states, *, every):
+def _unrolled(step, inputs, mask, states, *, every):
     written = [[] for _ in range(every)]
-    keeps = [None] * projected.shape[0] if mask is None else tf.unstack(mask)
-    for x, keep in zip(tf.unstack(projected), keeps, strict=True):
+    keeps = [None] * inputs.shape[0] if mask is None else tf.unstack(mask)
+    for x, keep in zip(tf.unstack(inputs), keeps, strict=True):
         states = _masked(step, x, keep, states)
         for series, state in zip(written, states, strict=False):
             series.append(state)
