@@ -104,9 +104,11 @@ def _comparison_row(architecture, runs):
 
 def _comparison_footnote(records):
     """How many seeds there are, how the metric was computed and what the baseline is."""
-    seeds = len({run.tags["seed"] for run in records if run.tags["architecture"] != BASELINE})
+    trained = [r.tags["architecture"] for r in records if r.tags["architecture"] != BASELINE]
+    seeds = sorted({trained.count(architecture) for architecture in trained}) or [0]
     metric = f"{records[0].tags['metric']}: {records[0].tags['metric_signature']}"
-    counted = f"{seeds} seed{'s' * (seeds != 1)}"
+    counted = " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]])))
+    counted += " seed" if seeds == [1] else " seeds"
     if "splits.folds" in records[0].params:
         counted += ", each with another fold held out; means over folds, of the intervals too"
     notes = {counted: None, metric: None}

@@ -174,7 +174,8 @@ def test_a_failure_is_logged_as_one(load, monkeypatch):
 
 
 def test_the_report_has_a_row_an_architecture_baseline_first(load, suite):
-    run(load(tasks=["speech"], seeds=2, epochs=1))
+    run(load(tasks=["speech"], seeds=1, epochs=1))
+    run(load(tasks=["speech"], chosen=["gru"], seeds=2, epochs=1))
     records = tracking.finished(load(tasks=["speech"], seeds=2, epochs=1))["speech/tones"]
     (table,) = report.comparisons(load(tasks=["speech"], seeds=2, epochs=1))
     assert [row[0] for row in table.rows] == ["baseline", "rnn", "gru"]
@@ -185,6 +186,7 @@ def test_the_report_has_a_row_an_architecture_baseline_first(load, suite):
     assert table.rows[2][1] == f"{mean:.3f} ± {spread:.3f}"
     text = report.markdown([table])
     assert text.count("\n| ") == 4
+    assert "\n1 to 2 seeds; " in text
     assert "baseline: mean and deviation of the frames" in text
 
 
