@@ -363,12 +363,12 @@ def _read(suite):
 
 def _merged(base, changes):
     """A dict of both, where a dict in both is merged in turn."""
-    both_dicts = lambda key: isinstance(base.get(key), dict) and isinstance(changes[key], dict)
-    merged = {
-        key: _merged(base[key], value) if both_dicts(key) else value
-        for key, value in changes.items()
-    }
-    return {**base, **merged}
+    merged = dict(base)
+    for key, value in changes.items():
+        old = base.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merged(old, value) if both else value
+    return merged
 
 
 def _identifier(dataset):

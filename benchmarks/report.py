@@ -105,10 +105,10 @@ def _comparison_row(architecture, runs):
 def _comparison_footnote(records):
     """How many seeds there are, how the metric was computed and what the baseline is."""
     trained = [r.tags["architecture"] for r in records if r.tags["architecture"] != BASELINE]
-    seeds = sorted({trained.count(architecture) for architecture in trained}) or [0]
+    counts = [trained.count(architecture) for architecture in trained] or [0]
     metric = f"{records[0].tags['metric']}: {records[0].tags['metric_signature']}"
-    counted = " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]])))
-    counted += " seed" if seeds == [1] else " seeds"
+    fewest, most = min(counts), max(counts)
+    counted = f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' * (most != 1)}"
     if "splits.folds" in records[0].params:
         counted += ", each with another fold held out; means over folds, of the intervals too"
     notes = {counted: None, metric: None}

@@ -37,12 +37,16 @@ def test_quick_is_three_tasks_of_a_baseline_and_three_architectures():
 
 def test_variants_are_the_tasks_of_quick_at_equal_parameters():
     quick = {run.task: run for run in config.load("quick") if run.architecture == "gru"}
-    runs = [run for run in config.load("variants") if run.architecture == "gru"]
+    variants = config.load("variants")
+    runs = [run for run in variants if run.architecture == "gru"]
     assert {run.seed for run in runs} == {0, 1, 2}
     for run in runs:
         assert run.equal_parameters == "lstm"
         assert run.model == quick[run.task].model
         assert run.training == quick[run.task].training
+    without_gates = [run for run in variants if run.architecture in ("rnn", "jordan")]
+    rates = {run.training.learning_rate for run in without_gates if run.task == "translation"}
+    assert rates == {0.0025}
 
 
 def test_a_suite_changes_the_one_that_it_is_based_on_at_any_level(tmp_path):

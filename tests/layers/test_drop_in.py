@@ -404,13 +404,14 @@ def test_symbolic_shapes_and_dtypes_are_the_real_ones(family, return_sequences, 
 
 @families
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_is_that_of_keras(family, dtype):
+@pytest.mark.parametrize("training", [False, True])
+def test_mixed_precision_is_that_of_keras(family, dtype, training):
     ours, theirs = twins(family, 4, features=3, dtype=dtype, return_sequences=True)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 5, 3)).astype("float32")
     mask = make_mask("holes", 2, 5, rng)
-    actual = outputs_and_gradients(ours, x, mask=mask, training=True)
-    expected = outputs_and_gradients(theirs, x, mask=mask, training=True)
+    actual = outputs_and_gradients(ours, x, mask=mask, training=training)
+    expected = outputs_and_gradients(theirs, x, mask=mask, training=training)
     assert actual[0][0].dtype == expected[0][0].dtype
     roundings = 8 * float(ml_epsilon(dtype))
     assert_close(actual[0], expected[0], roundings)

@@ -161,6 +161,21 @@ def test_waveforms_are_classified_whatever_their_padding(features):
         np.testing.assert_allclose(model.predict([wave])[0], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("mean_normalization", [False, True])
+def test_features_are_normalised_by_all_frames_of_all_clips(mean_normalization):
+    backbone = models.AudioBackbone(
+        "gru", features="log_mel", feature_dim=5, mean_normalization=mean_normalization
+    )
+    rng = np.random.default_rng(0)
+    clips = [rng.normal(size=rng.integers(1, 900)).astype("float32") for _ in range(70)]
+    backbone.adapt(clips)
+    alone = [backbone.front_end(clip[None], np.ones((1, len(clip)), bool)) for clip in clips]
+    frames = np.concatenate([np.asarray(features)[np.asarray(mask)] for features, mask in alone])
+    normalization = backbone.normalization
+    np.testing.assert_allclose(np.ravel(normalization.mean), frames.mean(0), atol=1e-4)
+    np.testing.assert_allclose(np.ravel(normalization.variance), frames.var(0), rtol=1e-3)
+
+
 def test_unknown_choices_are_named(tokenizer):
     with pytest.raises(ValueError, match="attention='dot'"):
         models.TranslatorBackbone(10, "gru", attention="dot")

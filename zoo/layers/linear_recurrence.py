@@ -54,7 +54,7 @@ class LinearLayer(RecurrentLayer):
             return super().loop(training)
 
         def loop(inputs, mask, states, return_sequences):
-            a, b, _ = self.cell.coefficients(self.cell.project(inputs, training))
+            a, b, _ = self.cell.coefficients(self.cell.projection(training)(inputs))
             if mask is not None:
                 a, b = tf.where(mask, a, tf.ones_like(a)), tf.where(mask, b, tf.zeros_like(b))
             h = solve(a, b, states[0])
@@ -82,7 +82,7 @@ def solve(a, b, initial):
     Returns:
         A tensor of shape `(time, batch, units)`.
     """
-    method = scan if tf.config.list_logical_devices("GPU") else step_by_step
+    method = scan if time_loop.on_gpu() else step_by_step
     return differentiable(method)(a, b, initial)
 
 

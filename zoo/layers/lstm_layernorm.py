@@ -47,9 +47,11 @@ class LayerNormLSTMCell(LSTMCell):
         self.state_gain = self.add_weight((self.units,), "ones", name="state_gain")
         self.state_shift = self.add_weight((self.units,), "zeros", name="state_shift")
 
-    def project(self, inputs, training=False):
-        projected = self.input_gain * standardize(self.input_product(training)(inputs))
-        return projected + self.bias if self.use_bias else projected
+    def projection(self, training=False):
+        product = self.input_product(training)
+        gain = ops.convert_to_tensor(self.input_gain)
+        shift = ops.convert_to_tensor(self.bias) if self.use_bias else 0
+        return lambda inputs: gain * standardize(product(inputs)) + shift
 
     def step(self, projected, states, recur):
         h, c = states

@@ -39,18 +39,18 @@ class ZoneoutLSTMCell(LSTMCell):
         self.zoneout_cell = zoneout_cell
         self.zoneout_output = zoneout_output
 
-    def project(self, inputs, training=False):
-        """Returns `x W + b`, and `z^C` and `z^h` in columns after it."""
-        projected = super().project(inputs, training)
-        shape = (*ops.shape(projected)[:-1], self.units)
-        return ops.concatenate(
-            [
-                projected,
-                self._keeps(self.zoneout_cell, shape, projected.dtype, training),
-                self._keeps(self.zoneout_output, shape, projected.dtype, training),
-            ],
-            axis=-1,
-        )
+    def projection(self, training=False):
+        """Returns the function that gives `x W + b`, and `z^C` and `z^h` in columns after it."""
+        project = super().projection(training)
+
+        def project_and_draw(inputs):
+            projected = project(inputs)
+            shape = (*ops.shape(projected)[:-1], self.units)
+            keep = lambda rate: self._keeps(rate, shape, projected.dtype, training)
+            columns = [projected, keep(self.zoneout_cell), keep(self.zoneout_output)]
+            return ops.concatenate(columns, axis=-1)
+
+        return project_and_draw
 
     def _keeps(self, rate, shape, dtype, training):
         if not training:

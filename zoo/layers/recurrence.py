@@ -12,10 +12,10 @@ from zoo.layers import backpropagation, kernels, time_loop
 class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     """One step of a recurrent network: what its families share.
 
-    A step has two halves. `project` is the half that does not wait for the state, `x W + b`, so a
-    layer takes it for all time steps in one product. `step` is the half that does. A family sets
-    `gates`, the number of blocks of `units` columns that its weights have, and writes `step`; one
-    with other weights also writes `build`, and `recurrent_product` or `project`.
+    A step has two halves. `projection` gives the half that does not wait for the state, `x W + b`,
+    so a layer can take it for all time steps in one product. `step` is the half that does. A family
+    sets `gates`, the number of blocks of `units` columns that its weights have, and writes `step`;
+    one with other weights also writes `build`, and `recurrent_product` or `projection`.
 
     The first state of a cell is its output; `state_names` names all.
 
@@ -138,17 +138,20 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         """The bias `b` of `x W + b`, or `None`."""
         return self.bias
 
-    def project(self, inputs, training=False):
-        """Returns `x W + b` for `inputs` of shape `(batch, features)` or `(time, batch, features)`.
+    def projection(self, training=False):
+        """Returns the function `x -> x W + b`, with dropout in training.
 
-        The shape of the result is that of `inputs`, with `gates * units` instead of `features`.
+        It takes an `x` of shape `(batch, features)` or `(time, batch, features)`; what it returns
+        has `gates * units` instead of `features`. Where not training, it may be called at every
+        step, so it draws nothing, and weights are read here, once.
         """
-        return self.input_product(training, self.input_bias)(inputs)
+        return self.input_product(training, self.input_bias)
 
     def input_product(self, training=False, bias=None):
         """Returns the function `x -> x W + bias`, with dropout in training."""
-        masks = self.dropout_masks("dropout", training)
-        return self._product(self.kernel, self.gates, masks, bias)
+        kernel = ops.convert_to_tensor(self.kernel)
+        bias = None if bias is None else ops.convert_to_tensor(bias)
+        return self._product(kernel, self.gates, self.dropout_masks("dropout", training), bias)
 
     def recurrent_product(self, training=False, first=0, last=None):
         """Returns the function `h -> h R` for the gates `first` up to `last`, with dropout.
@@ -166,7 +169,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         """One step in time.
 
         Args:
-            projected: The result of `project` for this step, shape `(batch, gates * units)`.
+            projected: The result of `projection` for this step, shape `(batch, gates * units)`.
             states: List of the states of the step before, each of shape `(batch, units)`.
             recur: The result of `recurrent_product`.
 
@@ -218,7 +221,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     def call(self, inputs, states, training=False):
         nested = keras.tree.is_nested(states)
-        projected = self.project(inputs, training)
+        projected = self.projection(training)(inputs)
         recur = self.recurrent_product(training)
         states, _ = self.step(projected, list(states) if nested else [states], recur)
         return states[0], states if nested else states[0]
@@ -482,7 +485,7 @@ class RecurrentLayer(keras.layers.RNN):
             mask = ops.ones(ops.shape(sequences)[:2], "bool")
         in_time = lambda x: ops.transpose(x, (1, 0, 2))
         in_order = lambda x: ops.flip(x, 0) if self.go_backwards else x
-        projected = in_order(self.cell.project(in_time(sequences)))
+        projected = in_order(self.cell.projection()(in_time(sequences)))
         keep = in_order(in_time(ops.cast(mask, "bool")[..., None]))
         recur = self.cell.recurrent_product()
 
@@ -506,21 +509,22 @@ class RecurrentLayer(keras.layers.RNN):
     def loop(self, training=False):
         """Returns the loop of `time_loop.run`; here it takes one step of the cell after another.
 
-        Training projects the inputs of all steps in one product, whose gradient is one product
-        too. Without a gradient a step projects its own, so that the result needn't leave the cache.
+        In training the inputs of all steps are projected in one product, whose gradient is one
+        product too. Otherwise, on a CPU, each step projects its own: the result is used while it is
+        in the cache.
         """
         cell = self.cell
-        project = lambda inputs: cell.project(inputs, training)
+        project = cell.projection(training)
         if training and not self.unroll and cell.is_differentiated:
             walk = backpropagation.loop(cell, cell.recurrent_weights(training))
-            return lambda inputs, *rest: walk(project(inputs), *rest)
-        recur = cell.recurrent_product(training)
-        step = lambda projected, states: cell.step(projected, states, recur)[0]
-        if training:
+        else:
+            recur = cell.recurrent_product(training)
+            step = lambda projected, states: cell.step(projected, states, recur)[0]
+            if not training and not time_loop.on_gpu():
+                step_of_input = lambda inputs, states: step(project(inputs), states)
+                return time_loop.step_by_step(step_of_input, unroll=self.unroll)
             walk = time_loop.step_by_step(step, unroll=self.unroll)
-            return lambda inputs, *rest: walk(project(inputs), *rest)
-        step_of_input = lambda inputs, states: step(project(inputs), states)
-        return time_loop.step_by_step(step_of_input, unroll=self.unroll)
+        return lambda inputs, *rest: walk(project(inputs), *rest)
 
     def get_config(self):
         config = super().get_config()

@@ -112,6 +112,11 @@ def _masked(step, x, keep, states):
     return new_states
 
 
+def on_gpu():
+    """Whether layers are run on a GPU, which would rather do much at once than little often."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
 def array(steps, shape, dtype):
     """An array of a tensor of that shape for each step."""
     return tf.TensorArray(dtype, steps, element_shape=shape)

@@ -121,6 +121,7 @@ class AudioBackbone(keras_hub.models.Backbone):
             clips: list of float arrays, `[frames, feature_dim]` or `[samples]`.
         """
         if self.front_end is not None:
+            clips = sorted(clips, key=len)  # what is batched together should be of like length
             batches = [clips[start : start + 64] for start in range(0, len(clips), 64)]
             clips = [self._frames(batch) for batch in batches]
         self.normalization.adapt(np.concatenate(clips)[None])
