@@ -33,7 +33,8 @@ class Speech(Task):
         shift: pydantic.NonNegativeFloat
         frame_dropout: float = pydantic.Field(ge=0, lt=1)
         speed: pydantic.NonNegativeFloat = 0.0
-        mean_normalization: bool = False
+        mean_normalization: float = pydantic.Field(0.0, ge=0, le=1)
+        deltas: bool = False
 
         @pydantic.model_validator(mode="after")
         def _features_of_a_waveform_are_counted(self):
@@ -42,9 +43,10 @@ class Speech(Task):
                     "`feature_dim` says how many features are made of a waveform: it is needed "
                     "with `features` log_mel and mfcc, and with nothing else"
                 )
-            if self.features == "frames" and (self.speed or self.mean_normalization):
+            of_a_waveform = ("speed", "mean_normalization", "deltas")
+            if self.features == "frames" and any(getattr(self, key) for key in of_a_waveform):
                 raise ValueError(
-                    "`speed` and `mean_normalization` are of a waveform, not of frames"
+                    "`speed`, `mean_normalization` and `deltas` are of a waveform, not of frames"
                 )
             return self
 
@@ -65,6 +67,7 @@ class Speech(Task):
             shift=config.model.shift,
             frame_dropout=config.model.frame_dropout,
             mean_normalization=config.model.mean_normalization,
+            deltas=config.model.deltas,
         )
         backbone.adapt(clips)
         return models.AudioClassifier(

@@ -14,6 +14,10 @@ def tone(frequency, samples=4000):
     return np.sin(2 * np.pi * frequency * np.arange(samples) / RATE).astype("float32")[None]
 
 
+def noise(samples):
+    return np.random.default_rng(0).normal(0, 0.1, (1, samples)).astype("float32")
+
+
 def test_a_higher_tone_lights_a_higher_band():
     front_end = LogMel(RATE, num_mel_bins=40)
     bands = [
@@ -47,15 +51,55 @@ def test_every_length_has_a_mask_for_each_frame(samples):
 
 
 def test_mean_normalization_takes_away_what_all_of_a_clip_has():
-    clip = np.random.default_rng(0).normal(0, 0.1, (1, 2000)).astype("float32")
+    clip = noise(2000)
     mask = np.arange(2000)[None] < 1600  # the rest is padding, and no part of the mean
-    layer = LogMel(RATE, mean_normalization=True)
+    layer = LogMel(RATE, mean_normalization=1)
     features, kept = (np.asarray(x) for x in layer(clip * mask, mask))
     np.testing.assert_allclose(features[kept].mean(axis=0), 0, atol=1e-5)
     louder, _ = layer(3 * clip * mask, mask)
     np.testing.assert_allclose(np.asarray(louder)[kept], features[kept], atol=2e-3)
     alone, _ = layer(clip[:, :1600], mask[:, :1600])
     np.testing.assert_allclose(np.asarray(alone)[0, :18], features[0, :18], atol=1e-5)
+
+
+def test_half_of_the_mean_may_stay_but_no_loudness():
+    clip, mask = noise(2000), np.ones((1, 2000), bool)
+    log_mel, kept = (np.asarray(x) for x in LogMel(RATE)(clip, mask))
+    spectrum = log_mel[kept].mean(axis=0)
+    halved, _ = LogMel(RATE, mean_normalization=0.5)(clip, mask)
+    expected = (spectrum - spectrum.mean()) / 2
+    np.testing.assert_allclose(np.asarray(halved)[kept].mean(axis=0), expected, atol=1e-4)
+
+
+def test_deltas_are_the_slopes_of_features():
+    clip, mask = noise(2000), np.ones((1, 2000), bool)
+    features = np.asarray(LogMel(RATE, deltas=True)(clip, mask)[0])[0]
+    frames = np.arange(-2, 3)
+    for middle in (2, 10, 22):
+        expected = np.polyfit(frames, features[middle + frames, :40], 1)[0]
+        np.testing.assert_allclose(features[middle, 40:], expected, atol=1e-4)
+    np.testing.assert_allclose(
+        features[0, 40:], np.polyfit(frames, features[[0, 0, 0, 1, 2], :40], 1)[0], atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("samples", [1, 80, 900])
+def test_padding_changes_no_deltas(samples):
+    clip = noise(2000) * (np.arange(2000) < samples)
+    layer = LogMel(RATE, num_coefficients=13, mean_normalization=0.5, deltas=True)
+    inputs = [
+        (clip[:, :samples], np.ones((1, samples), bool)),
+        (clip, np.arange(2000)[None] < samples),
+    ]
+    alone, padded = (np.asarray(x)[np.asarray(mask)] for x, mask in (layer(*i) for i in inputs))
+    assert alone.shape == (-(-samples // 80), 26)
+    np.testing.assert_allclose(padded, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("part", [-0.1, 1.5])
+def test_no_more_than_the_mean_is_subtracted(part):
+    with pytest.raises(ValueError, match=f"from 0 to 1. Received: mean_normalization={part}"):
+        LogMel(RATE, mean_normalization=part)
 
 
 def test_more_coefficients_than_bands_are_refused():

@@ -161,11 +161,9 @@ def test_waveforms_are_classified_whatever_their_padding(features):
         np.testing.assert_allclose(model.predict([wave])[0], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("mean_normalization", [False, True])
-def test_features_are_normalised_by_all_frames_of_all_clips(mean_normalization):
-    backbone = models.AudioBackbone(
-        "gru", features="log_mel", feature_dim=5, mean_normalization=mean_normalization
-    )
+@pytest.mark.parametrize("options", [{}, {"mean_normalization": 0.5, "deltas": True}])
+def test_features_are_normalised_by_all_frames_of_all_clips(options):
+    backbone = models.AudioBackbone("gru", features="log_mel", feature_dim=5, **options)
     rng = np.random.default_rng(0)
     clips = [rng.normal(size=rng.integers(1, 900)).astype("float32") for _ in range(70)]
     backbone.adapt(clips)

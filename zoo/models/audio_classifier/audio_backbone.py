@@ -29,7 +29,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate between layers.
         noise, shift, frame_dropout: see `FrameAugmentation`.
-        mean_normalization: bool, see `LogMel`.
+        mean_normalization, deltas: see `LogMel`; without effect on frames.
         dtype: dtype or dtype policy of the layers.
 
     Call arguments:
@@ -55,7 +55,8 @@ class AudioBackbone(keras_hub.models.Backbone):
         noise=0.0,
         shift=0.0,
         frame_dropout=0.0,
-        mean_normalization=False,
+        mean_normalization=0.0,
+        deltas=False,
         dtype=None,
         **kwargs,
     ):
@@ -76,6 +77,7 @@ class AudioBackbone(keras_hub.models.Backbone):
                 frame_length=sampling_rate // 40,
                 frame_step=sampling_rate // 100,
                 mean_normalization=mean_normalization,
+                deltas=deltas,
                 name="front_end",
             )
             x, mask = front_end(audio, padding_mask)
@@ -113,6 +115,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         self.shift = shift
         self.frame_dropout = frame_dropout
         self.mean_normalization = mean_normalization
+        self.deltas = deltas
 
     def adapt(self, clips):
         """Learns the mean and variance of the features.
@@ -148,4 +151,5 @@ class AudioBackbone(keras_hub.models.Backbone):
             "shift": self.shift,
             "frame_dropout": self.frame_dropout,
             "mean_normalization": self.mean_normalization,
+            "deltas": self.deltas,
         }
