@@ -34,6 +34,7 @@ class Speech(Task):
         frame_dropout: float = pydantic.Field(ge=0, lt=1)
         speed: pydantic.NonNegativeFloat = 0.0
         mean_normalization: float = pydantic.Field(0.0, ge=0, le=1)
+        root_compression: float = pydantic.Field(0.0, ge=0, lt=1)
         deltas: bool = False
 
         @pydantic.model_validator(mode="after")
@@ -43,11 +44,10 @@ class Speech(Task):
                     "`feature_dim` says how many features are made of a waveform: it is needed "
                     "with `features` log_mel and mfcc, and with nothing else"
                 )
-            of_a_waveform = ("speed", "mean_normalization", "deltas")
-            if self.features == "frames" and any(getattr(self, key) for key in of_a_waveform):
-                raise ValueError(
-                    "`speed`, `mean_normalization` and `deltas` are of a waveform, not of frames"
-                )
+            if self.features == "frames":
+                for key in ("speed", "mean_normalization", "root_compression", "deltas"):
+                    if getattr(self, key):
+                        raise ValueError(f"`{key}` is of a waveform, not of frames")
             return self
 
     def build(self, config):
@@ -67,6 +67,7 @@ class Speech(Task):
             shift=config.model.shift,
             frame_dropout=config.model.frame_dropout,
             mean_normalization=config.model.mean_normalization,
+            root_compression=config.model.root_compression,
             deltas=config.model.deltas,
         )
         backbone.adapt(clips)

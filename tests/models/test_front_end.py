@@ -83,10 +83,17 @@ def test_deltas_are_the_slopes_of_features():
     )
 
 
+@pytest.mark.parametrize("root_compression", [0.0, 0.1])
 @pytest.mark.parametrize("samples", [1, 80, 900])
-def test_padding_changes_no_deltas(samples):
+def test_padding_changes_nothing(samples, root_compression):
     clip = noise(2000) * (np.arange(2000) < samples)
-    layer = LogMel(RATE, num_coefficients=13, mean_normalization=0.5, deltas=True)
+    layer = LogMel(
+        RATE,
+        num_coefficients=13,
+        mean_normalization=0.5,
+        root_compression=root_compression,
+        deltas=True,
+    )
     inputs = [
         (clip[:, :samples], np.ones((1, samples), bool)),
         (clip, np.arange(2000)[None] < samples),
@@ -94,6 +101,28 @@ def test_padding_changes_no_deltas(samples):
     alone, padded = (np.asarray(x)[np.asarray(mask)] for x, mask in (layer(*i) for i in inputs))
     assert alone.shape == (-(-samples // 80), 26)
     np.testing.assert_allclose(padded, alone, atol=1e-4)
+
+
+def test_roots_tell_no_loudness_and_less_of_pauses_than_logarithms():
+    clip, mask = noise(2000), np.ones((1, 2000), bool)
+    clip[:, :1000] *= 1e-2
+    layer = LogMel(RATE, root_compression=0.1)
+    features, kept = (np.asarray(x) for x in layer(clip, mask))
+    louder, _ = layer(5 * clip, mask)
+    np.testing.assert_allclose(np.asarray(louder)[kept], features[kept], rtol=1e-3)
+    energies = np.maximum(np.exp(np.asarray(LogMel(RATE)(clip, mask)[0])) - 1e-6, 0)
+    expected = (energies / energies[kept].mean()) ** 0.1
+    np.testing.assert_allclose(features[kept], expected[kept], rtol=1e-2)
+    pause = features[0, :10].mean()
+    assert 0.2 < pause < 0.8 * features[0, 15:25].mean()
+    silent, _ = layer(0 * clip, mask)
+    assert np.isfinite(silent).all()
+
+
+@pytest.mark.parametrize("power", [-0.1, 1.0])
+def test_no_other_powers_are_taken(power):
+    with pytest.raises(ValueError, match=f"below 1.*Received: root_compression={power}"):
+        LogMel(RATE, root_compression=power)
 
 
 @pytest.mark.parametrize("part", [-0.1, 1.5])

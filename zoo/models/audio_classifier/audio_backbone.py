@@ -29,7 +29,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate between layers.
         noise, shift, frame_dropout: see `FrameAugmentation`.
-        mean_normalization, deltas: see `LogMel`; without effect on frames.
+        mean_normalization, root_compression, deltas: see `LogMel`; without effect on frames.
         dtype: dtype or dtype policy of the layers.
 
     Call arguments:
@@ -56,6 +56,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         shift=0.0,
         frame_dropout=0.0,
         mean_normalization=0.0,
+        root_compression=0.0,
         deltas=False,
         dtype=None,
         **kwargs,
@@ -77,6 +78,7 @@ class AudioBackbone(keras_hub.models.Backbone):
                 frame_length=sampling_rate // 40,
                 frame_step=sampling_rate // 100,
                 mean_normalization=mean_normalization,
+                root_compression=root_compression,
                 deltas=deltas,
                 name="front_end",
             )
@@ -115,6 +117,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         self.shift = shift
         self.frame_dropout = frame_dropout
         self.mean_normalization = mean_normalization
+        self.root_compression = root_compression
         self.deltas = deltas
 
     def adapt(self, clips):
@@ -151,5 +154,6 @@ class AudioBackbone(keras_hub.models.Backbone):
             "shift": self.shift,
             "frame_dropout": self.frame_dropout,
             "mean_normalization": self.mean_normalization,
+            "root_compression": self.root_compression,
             "deltas": self.deltas,
         }

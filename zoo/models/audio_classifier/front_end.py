@@ -27,6 +27,10 @@ class LogMel(keras.layers.Layer):
             subtracted, which takes away what a microphone or a voice adds to all of it (Atal
             1974). A single word's mean tells also which vowel it has, so that a part may serve
             better than 1. Its loudness is subtracted whole, but for 0, which subtracts nothing.
+        root_compression: float, the power to which energies are raised, each in relation to the
+            mean energy of its clip, such as 0.1; 0 takes logarithms. A logarithm makes much of
+            how quiet the pauses are, that is of the recording; a root makes less of it (Kim and
+            Stern 2016).
         deltas: bool, add to each feature its slope over five frames (Furui 1986), which gives
             twice as many.
 
@@ -46,6 +50,7 @@ class LogMel(keras.layers.Layer):
         frame_length=200,
         frame_step=80,
         mean_normalization=0.0,
+        root_compression=0.0,
         deltas=False,
         **kwargs,
     ):
@@ -60,12 +65,18 @@ class LogMel(keras.layers.Layer):
                 "`mean_normalization` is a part, from 0 to 1. Received: "
                 f"mean_normalization={mean_normalization}"
             )
+        if not 0 <= root_compression < 1:
+            raise ValueError(
+                "`root_compression` is a power below 1, or 0 for the logarithm. Received: "
+                f"root_compression={root_compression}"
+            )
         self.sampling_rate = sampling_rate
         self.num_mel_bins = num_mel_bins
         self.num_coefficients = num_coefficients
         self.frame_length = frame_length
         self.frame_step = frame_step
         self.mean_normalization = mean_normalization
+        self.root_compression = root_compression
         self.deltas = deltas
         self.spectrogram = keras.layers.MelSpectrogram(
             fft_length=2 ** int(np.ceil(np.log2(frame_length))),
@@ -86,26 +97,24 @@ class LogMel(keras.layers.Layer):
         waveform = ops.cast(waveform, "float32")
         waveform = ops.pad(waveform, [[0, 0], [0, self.frame_length]])
         energies = ops.transpose(self.spectrogram(waveform), (0, 2, 1))
-        features = ops.log(energies + 1e-6)
         # Of the samples around which frames lie; the last frame may lie behind the last sample.
         behind = self.frame_length + self.frame_step
         mask = ops.pad(padding_mask, [[0, 0], [0, behind]])[:, :: self.frame_step]
-        mask = mask[:, : ops.shape(features)[1]]
+        mask = mask[:, : ops.shape(energies)[1]]
+        if self.root_compression:
+            loudness = ops.mean(_means(energies, mask), axis=-1, keepdims=True)
+            features = ((energies + 1e-9) / (loudness + 1e-9)) ** self.root_compression
+        else:
+            features = ops.log(energies + 1e-6)
         if self.mean_normalization:
-            features -= self._to_subtract(features, mask)
+            means = _means(features, mask)
+            loudness = ops.mean(means, axis=-1, keepdims=True)
+            features -= loudness + self.mean_normalization * (means - loudness)
         if self.num_coefficients is not None:
             features = ops.matmul(features, self._dct_matrix())
         if self.deltas:
             features = ops.concatenate([features, _slopes(features, mask)], axis=-1)
         return features, mask
-
-    def _to_subtract(self, features, mask):
-        """The loudness of each clip and a part of each band's mean above it."""
-        weights = ops.cast(mask, features.dtype)[..., None]
-        count = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)
-        means = ops.sum(features * weights, axis=1, keepdims=True) / count
-        loudness = ops.mean(means, axis=-1, keepdims=True)
-        return loudness + self.mean_normalization * (means - loudness)
 
     def _dct_matrix(self):
         bands, count = self.num_mel_bins, self.num_coefficients
@@ -128,8 +137,16 @@ class LogMel(keras.layers.Layer):
             "frame_length": self.frame_length,
             "frame_step": self.frame_step,
             "mean_normalization": self.mean_normalization,
+            "root_compression": self.root_compression,
             "deltas": self.deltas,
         }
+
+
+def _means(features, mask):
+    """Mean of each feature over the frames of each clip, `[batch, 1, features]`."""
+    weights = ops.cast(mask, features.dtype)[..., None]
+    count = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)
+    return ops.sum(features * weights, axis=1, keepdims=True) / count
 
 
 def _slopes(features, mask):
