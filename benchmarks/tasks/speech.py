@@ -11,6 +11,8 @@ from zoo import models
 from zoo.models.audio_classifier.front_end import FEATURES
 from zoo.models.pooling import METHODS
 
+_OF_A_WAVEFORM = ("speed", "min_frequency", "mean_normalization", "root_compression", "deltas")
+
 
 class Speech(Task):
     """Frames or audio, and label; the metric is accuracy."""
@@ -33,6 +35,7 @@ class Speech(Task):
         shift: pydantic.NonNegativeFloat
         frame_dropout: float = pydantic.Field(ge=0, lt=1)
         speed: pydantic.NonNegativeFloat = 0.0
+        min_frequency: pydantic.NonNegativeFloat = 20.0
         mean_normalization: float = pydantic.Field(0.0, ge=0, le=1)
         root_compression: float = pydantic.Field(0.0, ge=0, lt=1)
         deltas: bool = False
@@ -45,8 +48,8 @@ class Speech(Task):
                     "with `features` log_mel and mfcc, and with nothing else"
                 )
             if self.features == "frames":
-                for key in ("speed", "mean_normalization", "root_compression", "deltas"):
-                    if getattr(self, key):
+                for key in _OF_A_WAVEFORM:
+                    if getattr(self, key) != type(self).model_fields[key].default:
                         raise ValueError(f"`{key}` is of a waveform, not of frames")
             return self
 
@@ -66,6 +69,7 @@ class Speech(Task):
             noise=config.model.noise,
             shift=config.model.shift,
             frame_dropout=config.model.frame_dropout,
+            min_frequency=config.model.min_frequency,
             mean_normalization=config.model.mean_normalization,
             root_compression=config.model.root_compression,
             deltas=config.model.deltas,

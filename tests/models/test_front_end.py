@@ -119,6 +119,19 @@ def test_roots_tell_no_loudness_and_less_of_pauses_than_logarithms():
     assert np.isfinite(silent).all()
 
 
+def test_no_band_begins_below_the_lowest_frequency():
+    mask = np.ones((1, 4000), bool)
+    hum = np.asarray(LogMel(RATE)(tone(60), mask)[0])[0, 5:-5]
+    without = np.asarray(LogMel(RATE, min_frequency=150)(tone(60), mask)[0])[0, 5:-5]
+    assert hum.max() > without.max() + 5
+
+
+@pytest.mark.parametrize("frequency", [-1.0, 4000.0])
+def test_bands_lie_below_half_the_sampling_rate(frequency):
+    with pytest.raises(ValueError, match=f"Received: min_frequency={frequency}"):
+        LogMel(RATE, min_frequency=frequency)
+
+
 @pytest.mark.parametrize("power", [-0.1, 1.0])
 def test_no_other_powers_are_taken(power):
     with pytest.raises(ValueError, match=f"below 1.*Received: root_compression={power}"):

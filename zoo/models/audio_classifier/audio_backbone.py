@@ -29,7 +29,8 @@ class AudioBackbone(keras_hub.models.Backbone):
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate between layers.
         noise, shift, frame_dropout: see `FrameAugmentation`.
-        mean_normalization, root_compression, deltas: see `LogMel`; without effect on frames.
+        min_frequency, mean_normalization, root_compression, deltas: see `LogMel`; without effect
+            on frames.
         dtype: dtype or dtype policy of the layers.
 
     Call arguments:
@@ -55,6 +56,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         noise=0.0,
         shift=0.0,
         frame_dropout=0.0,
+        min_frequency=20.0,
         mean_normalization=0.0,
         root_compression=0.0,
         deltas=False,
@@ -77,6 +79,7 @@ class AudioBackbone(keras_hub.models.Backbone):
                 num_coefficients=feature_dim if features == "mfcc" else None,
                 frame_length=sampling_rate // 40,
                 frame_step=sampling_rate // 100,
+                min_frequency=min_frequency,
                 mean_normalization=mean_normalization,
                 root_compression=root_compression,
                 deltas=deltas,
@@ -116,6 +119,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         self.noise = noise
         self.shift = shift
         self.frame_dropout = frame_dropout
+        self.min_frequency = min_frequency
         self.mean_normalization = mean_normalization
         self.root_compression = root_compression
         self.deltas = deltas
@@ -153,6 +157,7 @@ class AudioBackbone(keras_hub.models.Backbone):
             "noise": self.noise,
             "shift": self.shift,
             "frame_dropout": self.frame_dropout,
+            "min_frequency": self.min_frequency,
             "mean_normalization": self.mean_normalization,
             "root_compression": self.root_compression,
             "deltas": self.deltas,
