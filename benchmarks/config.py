@@ -394,10 +394,11 @@ def _validate(cls, content, where):
 
 
 def _explain(cls, detail):
-    *parents, key = detail["loc"]
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
-        return f"{place}: {detail['msg']}. Received: {detail['input']!r}"
+        of = f"{place}: " if place else ""  # what keys say together is of none of them
+        return f"{of}{detail['msg']}. Received: {detail['input']!r}"
+    *parents, key = detail["loc"]
     for parent in parents:
         inner = cls.model_fields[parent].annotation if parent in cls.model_fields else cls
         cls = inner if isinstance(inner, type) else TaskConfig

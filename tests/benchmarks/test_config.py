@@ -102,6 +102,10 @@ def test_choices_narrow_the_suite():
             lambda c: c["tasks"]["speech"].update(overrides={"rnn": {"epoch": 3}}),
             "overrides of rnn: Unknown key 'epoch'. Did you mean 'epochs'?",
         ),
+        (
+            lambda c: c["tasks"]["speech"]["model"].update(deltas=True),
+            "`deltas` is of a waveform, not of frames",
+        ),
         (lambda c: c.update(seeds="many"), "seeds: Input should be a valid integer"),
         (
             lambda c: c["tasks"]["speech"].update(splits={"folds": ["ann", "ann"]}),
