@@ -8,10 +8,12 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+import requests
 
 from zoo import datasets
 from zoo.datasets import cache, testing, wheels
 from zoo.datasets.japanese_vowels import japanese_vowels_dataset_builder
+from zoo.datasets.registry import DatasetError
 
 FOLDER = Path(datasets.__file__).parent
 
@@ -86,6 +88,17 @@ def test_a_failed_preparation_leaves_nothing_prepared(dummy_data, monkeypatch):
         datasets.builder("japanese_vowels")
     assert not [path for path in cache.folder("tfds").rglob("*") if "1.0.0" in path.parts]
     monkeypatch.undo()
+
+
+def test_a_site_that_cannot_be_reached_is_an_error_that_says_what_to_do(dummy_data, monkeypatch):
+    def unreachable(*arguments):
+        raise requests.ConnectionError("Failed to resolve 'example.org'")
+
+    monkeypatch.setattr(japanese_vowels_dataset_builder.Builder, "_split_generators", unreachable)
+    with pytest.raises(DatasetError) as error:
+        datasets.builder("japanese_vowels")
+    for said in ("japanese_vowels/1.0.0", "example.org", "downloads/manual", "TFDS_DATA_DIR"):
+        assert said in str(error.value)
 
 
 @pytest.mark.parametrize(

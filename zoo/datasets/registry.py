@@ -17,7 +17,7 @@ _NAMES = ["home_assistant", "japanese_vowels", "multi30k", "rotten_tomatoes"]
 
 
 class DatasetError(ValueError):
-    """There is no dataset of that name; the message says which is nearest."""
+    """There is no dataset of that name, or it can't be fetched; the message says what to do."""
 
 
 def names():
@@ -42,7 +42,8 @@ def builder(name):
         A `tfds.core.DatasetBuilder`.
 
     Raises:
-        DatasetError: No dataset or configuration has that name.
+        DatasetError: No dataset or configuration has that name, or its site can't be reached or
+            gives other files than were asked for.
         zoo.datasets.folder.FolderError: The folder holds no data.
         zoo.datasets.wheels.WheelError: The data can't be fetched.
     """
@@ -88,10 +89,20 @@ def _prepared(make, quietly):
 
 def _prepare(builder, quietly):
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import download_manager, util
 
     tfds.display_progress_bar(not quietly)
-    with contextlib.redirect_stdout(io.StringIO()) if quietly else contextlib.nullcontext():
-        builder.download_and_prepare()
+    not_fetched = (OSError, util.DownloadError, download_manager.NonMatchingChecksumError)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) if quietly else contextlib.nullcontext():
+            builder.download_and_prepare()
+    except not_fetched as error:
+        raise DatasetError(
+            f"{builder.info.full_name} can't be fetched and prepared: {error}. Try again with a "
+            "network, or put the original archives into "
+            f"{cache.folder('tfds') / 'downloads' / 'manual'}, or set TFDS_DATA_DIR to a folder "
+            "where the prepared data lies."
+        ) from error
 
 
 def _unknown(name, dataset):
