@@ -28,7 +28,7 @@ class LogMel(keras.layers.Layer):
         mean_normalization: float, the part of each feature's mean over the clip that is
             subtracted, which takes away what a microphone or a voice adds to all of it (Atal
             1974). A single word's mean tells also which vowel it has, so that a part may serve
-            better than 1. Its loudness is subtracted whole, but for 0, which subtracts nothing.
+            better than 1. The loudness of a clip is subtracted whole, unless this is 0.
         root_compression: float, the power to which energies are raised, each in relation to the
             mean energy of its clip, such as 0.1; 0 takes logarithms. A logarithm makes much of
             how quiet the pauses are, that is of the recording; a root makes less of it (Kim and
