@@ -98,8 +98,8 @@ def _prepare(builder, quietly):
             builder.download_and_prepare()
     except not_fetched as error:
         raise DatasetError(
-            f"{builder.info.full_name} can't be fetched and prepared: {error}. Try again with a "
-            "network, or put the original archives into "
+            f"{builder.info.full_name} can't be fetched and prepared: {error}. If its site can't "
+            "be reached or changed its files, put the original archives into "
             f"{cache.folder('tfds') / 'downloads' / 'manual'}, or set TFDS_DATA_DIR to a folder "
             "where the prepared data lies."
         ) from error
