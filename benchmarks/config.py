@@ -30,6 +30,8 @@ class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     """How a model is trained: Adam, a warm-up and a cosine decay of the learning rate.
 
     The weights kept are those of the epoch that is best on the validation split, by `monitor`.
+    With more `members` than one, so many models are trained with seeds of their own, and the mean
+    of what they say is the answer.
     """
 
     epochs: pydantic.PositiveInt
@@ -38,6 +40,7 @@ class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     warmup_epochs: pydantic.NonNegativeFloat = 0.0
     clip_norm: pydantic.PositiveFloat = 1.0
     monitor: Literal["loss", "accuracy"] = "loss"
+    members: pydantic.PositiveInt = 1
 
 
 class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -113,6 +116,14 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     @property
     def title(self):
         return f"{self.architecture}, seed {self.seed}"
+
+    @property
+    def members(self):
+        """The configs that the members of an ensemble are trained by; itself where it is one."""
+        count = self.training.members
+        return [
+            self.model_copy(update={"seed": self.seed * count + number}) for number in range(count)
+        ]
 
     def flat(self):
         """The config as one level of `key: value`, nested keys joined with a dot."""

@@ -21,7 +21,7 @@ from rich.progress import (
 from benchmarks import plots, tracking
 from benchmarks.config import BASELINE, ConfigError
 from benchmarks.tasks import TASKS
-from zoo import datasets, plot_gates
+from zoo import datasets, models, plot_gates
 from zoo.layers import kernels
 from zoo.layers.recurrence import RecurrentLayer
 
@@ -143,9 +143,7 @@ def run_one(config, task, dataset_digest, update):
         if config.architecture == BASELINE:
             return _log_baseline(task)
         keras.utils.clear_session()
-        keras.utils.set_random_seed(config.seed)
-        model = task.build(config)
-        history = train(model, task, config, update)
+        model, history = train(task, config, update)
         tracking.log_tag("kernel", kernels_of(model))
         tracking.log_figures({"learning_curve": plots.learning_curve(history)})
         evaluation = task.evaluate(model, config)
@@ -158,11 +156,47 @@ def run_one(config, task, dataset_digest, update):
         return evaluation.value
 
 
-def train(model, task, config, update):
-    """Fits a model, keeps the weights that are best on validation, and logs each epoch.
+def train(task, config, update):
+    """Trains a model, or the members of an ensemble one after the other, and logs each epoch.
 
     Returns:
-        The history, a dict from `train/*` and `val/*` to a list of values by epoch.
+        The model with the weights that are best on validation, and its history, a dict from
+        `train/*` and `val/*` to a list of values by epoch; the epochs of members follow each other.
+    """
+    log = _EpochLog(config.quality, config.training, update)
+    members = []
+    for member in config.members:
+        keras.utils.set_random_seed(member.seed)
+        model = task.build(member)
+        best_epoch = fit(model, task, member, log)
+        members.append(model)
+    model = models.ensemble(members)
+    if len(members) == 1:
+        best = {"epoch": best_epoch + 1}
+        best |= {name: log.history[name][best_epoch] for name in log.history}
+    else:
+        model.compile(loss=task.loss(config), jit_compile=False)
+        validation = task.batches(model, "validation", config, shuffle=False)
+        with _without_preprocessor(model):
+            values = model.evaluate(validation, verbose=0, return_dict=True)
+        best = {f"val/{name}": value for name, value in values.items()}
+    examples = len(task.read("train")[task.feature])
+    tracking.log_metrics(
+        {
+            "train_seconds": sum(log.train_seconds),
+            "examples_per_second": examples / statistics.median(log.train_seconds),
+            **{f"best/{name}": value for name, value in best.items()},
+            **({"seconds_to_quality": log.seconds_to_quality} if log.seconds_to_quality else {}),
+        }
+    )
+    return model, log.history
+
+
+def fit(model, task, config, log):
+    """Fits a model and keeps the weights that are best on validation.
+
+    Returns:
+        The best epoch, from 0 on.
     """
     training = config.training
     batches = task.batches(model, "train", config, shuffle=True)
@@ -180,15 +214,13 @@ def train(model, task, config, update):
         loss=task.loss(config),
         jit_compile=False,
     )
-    log = _EpochLog(config.quality, steps, update)
     best = keras.callbacks.EarlyStopping(
         f"val_{training.monitor}",
         mode="max" if training.monitor == "accuracy" else "min",
         patience=training.epochs,
         restore_best_weights=True,
     )
-    preprocessor, model.preprocessor = model.preprocessor, None
-    try:
+    with _without_preprocessor(model):
         model.fit(
             batches,
             validation_data=validation,
@@ -197,28 +229,26 @@ def train(model, task, config, update):
             verbose=0,
             callbacks=[log, best],
         )
+    return best.best_epoch
+
+
+@contextlib.contextmanager
+def _without_preprocessor(model):
+    """For batches that are preprocessed already."""
+    preprocessor, model.preprocessor = model.preprocessor, None
+    try:
+        yield
     finally:
         model.preprocessor = preprocessor
-    examples = len(task.read("train")[task.feature])
-    tracking.log_metrics(
-        {
-            "train_seconds": sum(log.train_seconds),
-            "examples_per_second": examples / statistics.median(log.train_seconds),
-            "best/epoch": best.best_epoch + 1,
-            **{f"best/{name}": log.history[name][best.best_epoch] for name in log.history},
-            **({"seconds_to_quality": log.seconds_to_quality} if log.seconds_to_quality else {}),
-        }
-    )
-    return log.history
 
 
 class _EpochLog(keras.callbacks.Callback):
     """Logs each epoch, times it without its validation, and moves the progress bar."""
 
-    def __init__(self, quality, steps, update):
+    def __init__(self, quality, training, update):
         super().__init__()
         self.quality = quality
-        self.steps = steps
+        self.epochs = training.epochs * training.members
         self.update = update
         self.history = {}
         self.train_seconds = []
@@ -226,11 +256,12 @@ class _EpochLog(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.perf_counter()
-        self._done = epoch * self.steps
 
     def on_train_batch_end(self, batch, logs=None):
         self._end = time.perf_counter()
-        self.update(total=self.params["epochs"] * self.steps, completed=self._done + batch + 1)
+        steps = self.params["steps"]
+        done = len(self.train_seconds) * steps + batch + 1
+        self.update(total=self.epochs * steps, completed=done)
 
     def on_epoch_end(self, epoch, logs=None):
         self.train_seconds.append(self._end - self._start)
@@ -240,7 +271,7 @@ class _EpochLog(keras.callbacks.Callback):
         }
         for name, value in metrics.items():
             self.history.setdefault(name, []).append(float(value))
-        tracking.log_epoch(metrics, epoch + 1)
+        tracking.log_epoch(metrics, len(self.train_seconds))
         if self.seconds_to_quality is None and metrics["val/accuracy"] >= self.quality:
             self.seconds_to_quality = sum(self.train_seconds)
 

@@ -16,6 +16,7 @@ from zoo import models
 PRESETS = Path(__file__).parent / "presets"
 CARD = "card.json"
 FORMAT = 1
+TASKS = ("AudioClassifier", "AudioEnsemble", "TextClassifier", "TextEnsemble", "Translator")
 
 
 class PresetError(ValueError):
@@ -142,7 +143,7 @@ def load(preset):
         name = json.loads((folder / "task.json").read_text(encoding="utf-8"))["class_name"]
     except (OSError, ValueError, KeyError) as error:
         raise PresetError(f"Preset {preset!r} has no readable task.json: {error}") from error
-    if name not in ("TextClassifier", "AudioClassifier", "Translator"):
+    if name not in TASKS:
         raise PresetError(f"Preset {preset!r} is a {name!r}, which the zoo doesn't have.")
     return getattr(models, name).from_preset(str(folder))
 

@@ -95,6 +95,30 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
         assert isinstance(answer["output"], str)
 
 
+def test_members_of_an_ensemble_are_trained_in_one_run(load, monkeypatch):
+    (config,) = load(tasks=["speech"], chosen=["gru"])
+    (task, digest), first = runner.load_task("speech", "tones", config.splits), []
+    fit = runner.fit
+    monkeypatch.setattr(
+        runner, "fit", lambda model, *rest: (first.append(model), fit(model, *rest))[1]
+    )
+    training = config.training.model_copy(update={"members": 2, "epochs": 2})
+    config = config.model_copy(update={"training": training})
+    run([config])
+    (logged,) = runs("speech/tones")
+    metrics = logged.data.metrics
+    assert [step for step, _ in history(logged.info.run_id, "val/loss")] == [1, 2, 3, 4]
+    one, other = first
+    assert metrics["params"] == one.count_params() + other.count_params()
+    assert not np.allclose(one.get_weights()[-1], other.get_weights()[-1])
+    data = task.read("validation")
+    mean = (one.predict(data["frames"]) + other.predict(data["frames"])) / 2
+    assert metrics["best/val/accuracy"] == pytest.approx((mean.argmax(1) == data["label"]).mean())
+    assert "best/epoch" not in metrics
+    champion = zoo.load("models:/speech.tones@champion")
+    np.testing.assert_allclose(champion.predict(data["frames"]), mean, rtol=1e-5)
+
+
 def test_models_of_different_folds_have_no_champion(load):
     (config,) = load(tasks=["speech"], chosen=["rnn"], epochs=1)
     splits = config.splits.model_copy(update={"folds": ("one", "other")})

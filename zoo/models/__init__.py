@@ -3,6 +3,7 @@
 from zoo.models.audio_classifier.audio_backbone import AudioBackbone
 from zoo.models.audio_classifier.audio_classifier import AudioClassifier
 from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
+from zoo.models.ensemble import AudioEnsemble, EnsembleBackbone, TextEnsemble, ensemble
 from zoo.models.text_classifier.text_backbone import TextBackbone
 from zoo.models.text_classifier.text_classifier import TextClassifier
 from zoo.models.text_classifier.text_classifier_preprocessor import TextClassifierPreprocessor
@@ -17,13 +18,17 @@ __all__ = [
     "AudioBackbone",
     "AudioClassifier",
     "AudioClassifierPreprocessor",
+    "AudioEnsemble",
     "BeamSearchSampler",
+    "EnsembleBackbone",
     "SequenceCrossEntropy",
     "SubwordTokenizer",
     "TextBackbone",
     "TextClassifier",
     "TextClassifierPreprocessor",
+    "TextEnsemble",
     "Translator",
     "TranslatorBackbone",
     "TranslatorPreprocessor",
+    "ensemble",
 ]

@@ -37,19 +37,23 @@ def gates(model, input):
             translates it, and its decoder's gates are those on the way to that translation.
 
     Returns:
-        A list of `Gates`, one a layer and direction, from the first layer to the last.
+        A list of `Gates`, one a layer and direction, from the first layer to the last; of an
+        ensemble those of one member after the other.
     """
     inputs = {name: ops.convert_to_tensor(value) for name, value in _inputs(model, input).items()}
+    members = getattr(model.backbone, "members", [model])
     found = []
-    for layer in model.backbone.layers:
-        if _directions(layer):
+    for number, member in enumerate(members):
+        of_member = f" of member {number}" if len(members) > 1 else ""
+        backbone = member.backbone
+        for layer in filter(_directions, backbone.layers):
             called_with = layer._inbound_nodes[0].arguments
             tensors = {
                 "sequences": called_with.args[0],
                 "mask": called_with.kwargs["mask"],
                 "initial_state": called_with.kwargs.get("initial_state") or [],
             }
-            values = keras.Model(model.backbone.input, tensors)(inputs)
+            values = keras.Model(backbone.input, tensors)(inputs)
             steps = _steps(model, inputs, tensors["mask"], values["mask"])
             for name, direction in _directions(layer):
                 series = direction.gates(
@@ -59,7 +63,7 @@ def gates(model, input):
                     key: ops.convert_to_numpy(ops.cast(value[0], "float32"))[: len(steps)]
                     for key, value in series.items()
                 }
-                found.append(Gates(f"{layer.name}{name}", steps, arrays))
+                found.append(Gates(f"{layer.name}{name}{of_member}", steps, arrays))
     return found
 
 

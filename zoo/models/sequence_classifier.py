@@ -6,36 +6,23 @@ import numpy as np
 from zoo.models.pooling import SequencePooling
 
 
-class SequenceClassifier:
-    """Pools what a recurrent backbone gives over time and names the class.
+class Classifier:
+    """Raw inputs in, probabilities of labels out.
 
     A mixin in front of a `keras_hub.models.Task`.
 
     Args:
-        backbone: a backbone that gives a dict of `"sequence"`, float `[batch, time, features]`,
-            and `"padding_mask"`, bool `[batch, time]`.
+        backbone: the task's backbone.
+        outputs: float32 tensor `[batch, classes]`, the probabilities that the model gives.
         labels: list of str, the names of the classes in order.
         preprocessor: the task's preprocessor, or None to give padded batches yourself.
-        pooling: `"mean"`, `"max"` or `"last"`, see `SequencePooling`.
-        dropout: float, dropout rate before the softmax.
     """
 
-    def __init__(self, backbone, labels, preprocessor=None, pooling="mean", dropout=0.0, **kwargs):
-        inputs = backbone.input
-        encoded = backbone(inputs)
-        x = SequencePooling(pooling, dtype=backbone.dtype_policy, name="pooling")(
-            encoded["sequence"], encoded["padding_mask"]
-        )
-        x = keras.layers.Dropout(dropout, dtype=backbone.dtype_policy, name="output_dropout")(x)
-        outputs = keras.layers.Dense(
-            len(labels), activation="softmax", dtype="float32", name="probabilities"
-        )(x)
+    def __init__(self, backbone, outputs, labels, preprocessor=None, **kwargs):
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.labels = list(labels)
-        self.pooling = pooling
-        self.dropout = dropout
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
     def compile(self, optimizer="adam", loss="auto", *, metrics="auto", **kwargs):
         """As `keras.Model.compile`; "auto" is cross-entropy of integer labels, and accuracy."""
@@ -78,9 +65,35 @@ class SequenceClassifier:
         return [*self.backbone._flatten_layers(), self.optimizer]
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "labels": list(self.labels),
-            "pooling": self.pooling,
-            "dropout": self.dropout,
-        }
+        return {**super().get_config(), "labels": list(self.labels)}
+
+
+class SequenceClassifier(Classifier):
+    """Pools what a recurrent backbone gives over time and names the class.
+
+    A mixin in front of a `keras_hub.models.Task`.
+
+    Args:
+        backbone: a backbone that gives a dict of `"sequence"`, float `[batch, time, features]`,
+            and `"padding_mask"`, bool `[batch, time]`.
+        labels: list of str, the names of the classes in order.
+        preprocessor: the task's preprocessor, or None to give padded batches yourself.
+        pooling: `"mean"`, `"max"` or `"last"`, see `SequencePooling`.
+        dropout: float, dropout rate before the softmax.
+    """
+
+    def __init__(self, backbone, labels, preprocessor=None, pooling="mean", dropout=0.0, **kwargs):
+        encoded = backbone(backbone.input)
+        x = SequencePooling(pooling, dtype=backbone.dtype_policy, name="pooling")(
+            encoded["sequence"], encoded["padding_mask"]
+        )
+        x = keras.layers.Dropout(dropout, dtype=backbone.dtype_policy, name="output_dropout")(x)
+        outputs = keras.layers.Dense(
+            len(labels), activation="softmax", dtype="float32", name="probabilities"
+        )(x)
+        self.pooling = pooling
+        self.dropout = dropout
+        super().__init__(backbone, outputs, labels, preprocessor, **kwargs)
+
+    def get_config(self):
+        return {**super().get_config(), "pooling": self.pooling, "dropout": self.dropout}
