@@ -50,7 +50,7 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
     `feature`, the name of a text feature, the dataset's `train` is divided instead, and each is a
     regular expression that is searched for in that feature. With `folds`, a list of words, each
     seed has the next word in the place of `FOLD`, so that each is held out once. `unlabelled` is
-    more text to learn an embedding from.
+    more text to learn an embedding from, or to pretrain on.
     """
 
     train: str = "train"
@@ -262,10 +262,12 @@ def _runs_of_task(config, path, entry, task, names, seeds, shorter):
     name = task.task or entry
     if name not in TASKS:
         raise ConfigError(_unknown("task", name, list(TASKS)))
-    if task.splits.unlabelled and not task.model.get("embedding_window"):
+    if task.splits.unlabelled and not (
+        task.model.get("embedding_window") or task.model.get("pretraining_epochs")
+    ):
         raise ConfigError(
-            f"{path.name}, {entry}: `unlabelled` is read for an embedding alone, and needs "
-            "`embedding_window` in the model of a sentiment task."
+            f"{path.name}, {entry}: `unlabelled` needs `embedding_window` or `pretraining_epochs` "
+            "in the model of a sentiment task; nothing else reads it."
         )
     model = _validate(TASKS[name].Model, task.model, f"{path.name}, {entry}, model")
     for architecture in names:

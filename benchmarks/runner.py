@@ -164,10 +164,13 @@ def train(task, config, update):
         `train/*` and `val/*` to a list of values by epoch; the epochs of members follow each other.
     """
     log = _EpochLog(config.quality, config.training, update)
-    members = []
+    members, pretraining_seconds = [], 0.0
     for member in config.members:
         keras.utils.set_random_seed(member.seed)
         model = task.build(member)
+        pretraining = task.pretrain(model, member, update)
+        pretraining_seconds += pretraining.get("pretraining/seconds", 0.0)
+        tracking.log_metrics(pretraining)
         best_epoch = fit(model, task, member, log)
         members.append(model)
     model = models.ensemble(members)
@@ -183,7 +186,7 @@ def train(task, config, update):
     examples = len(task.read("train")[task.feature])
     tracking.log_metrics(
         {
-            "train_seconds": sum(log.train_seconds),
+            "train_seconds": pretraining_seconds + sum(log.train_seconds),
             "examples_per_second": examples / statistics.median(log.train_seconds),
             **{f"best/{name}": value for name, value in best.items()},
             **({"seconds_to_quality": log.seconds_to_quality} if log.seconds_to_quality else {}),

@@ -7,6 +7,7 @@ import numpy as np
 import pydantic
 
 from benchmarks.tasks import cooccurrence
+from benchmarks.tasks.pretraining import pretrain_once
 from benchmarks.tasks.task import Task, accuracy, bucketed_batches, logistic_baseline
 from zoo import models
 from zoo.models.pooling import METHODS
@@ -30,6 +31,14 @@ class Sentiment(Task):
         token_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
         max_length: pydantic.PositiveInt
         embedding_window: pydantic.NonNegativeInt = 0
+        pretraining_epochs: pydantic.NonNegativeInt = 0
+        pretraining_window: pydantic.PositiveInt = 10
+
+        @pydantic.model_validator(mode="after")
+        def _one_layer_is_pretrained(self):
+            if self.pretraining_epochs and self.num_layers > 1:
+                raise ValueError("`pretraining_epochs` needs a model of one layer (`num_layers`)")
+            return self
 
     def build(self, config):
         model = config.model
@@ -56,6 +65,22 @@ class Sentiment(Task):
             pooling=model.pooling,
             dropout=model.dropout,
         )
+
+    def pretrain(self, model, config, update):
+        if not config.model.pretraining_epochs:
+            return {}
+        token_ids, padding_mask = self._tokens_of_all(
+            config.model.vocabulary_size, config.model.max_length
+        )
+        loss, seconds = pretrain_once(
+            model.backbone,
+            token_ids[padding_mask],
+            config.model.pretraining_window,
+            config.model.pretraining_epochs,
+            config.seed,
+            update,
+        )
+        return {"pretraining/loss": loss, "pretraining/seconds": seconds}
 
     def batches(self, model, split, config, shuffle):
         data = self.read(split)
@@ -94,11 +119,15 @@ class Sentiment(Task):
         )
 
     @functools.cache  # noqa: B019
-    def _embeddings(self, vocabulary_size, dimensions, window, max_length):
+    def _tokens_of_all(self, vocabulary_size, max_length):
         """Of the texts to train on, and of those without labels, if the suite names some."""
-        tokenizer = self._tokenizer(vocabulary_size)
         texts = self.read("train")["text"] + (self.read("unlabelled") or {"text": []})["text"]
-        token_ids, padding_mask = tokenizer.pack(texts, end=True, max_length=max_length)
+        return self._tokenizer(vocabulary_size).pack(texts, end=True, max_length=max_length)
+
+    @functools.cache  # noqa: B019
+    def _embeddings(self, vocabulary_size, dimensions, window, max_length):
+        token_ids, padding_mask = self._tokens_of_all(vocabulary_size, max_length)
+        size = self._tokenizer(vocabulary_size).vocabulary_size()
         return cooccurrence.embeddings(
-            np.where(padding_mask, token_ids, 0), tokenizer.vocabulary_size(), dimensions, window
+            np.where(padding_mask, token_ids, 0), size, dimensions, window
         )

@@ -74,6 +74,15 @@ class Task(abc.ABC):
     def build(self, config):
         """An untrained model with its preprocessor, of a `RunConfig`."""
 
+    def pretrain(self, model, config, update):
+        """Trains an untrained model without labels, where the config asks for it.
+
+        Returns:
+            Metrics by name, with `pretraining/seconds` among them where there was something to
+            do. `update` is called with `total` and `completed` batches.
+        """
+        return {}
+
     @abc.abstractmethod
     def batches(self, model, split, config, shuffle):
         """`tf.data` batches of a split, preprocessed; shuffled anew each epoch, from the

@@ -117,7 +117,7 @@ def test_choices_narrow_the_suite():
         ),
         (
             lambda c: c["tasks"]["speech"].update(splits={"unlabelled": "more"}),
-            "`unlabelled` is read for an embedding alone",
+            "`unlabelled` needs `embedding_window` or",
         ),
     ],
 )

@@ -97,8 +97,8 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
 
 def test_members_of_an_ensemble_are_trained_in_one_run(load, monkeypatch):
     (config,) = load(tasks=["speech"], chosen=["gru"])
-    (task, digest), first = runner.load_task("speech", "tones", config.splits), []
-    fit = runner.fit
+    task, _ = runner.load_task("speech", "tones", config.splits)
+    first, fit = [], runner.fit
     monkeypatch.setattr(
         runner, "fit", lambda model, *rest: (first.append(model), fit(model, *rest))[1]
     )

@@ -10,7 +10,8 @@ def folder(name):
     The cache is `ZOO_DATA_DIR`, which users of a machine may share, or `~/.cache/recurrent-zoo`.
 
     Args:
-        name: `"wheels"`, the downloads, or `"tfds"`, the prepared datasets.
+        name: `"wheels"`, the downloads, `"tfds"`, the prepared datasets, or `"pretrained"`, what
+            benchmarks learned without labels.
 
     Returns:
         A `Path`.

@@ -1,0 +1,191 @@
+"""Pretraining without labels: a state foretells the subwords that are near ahead of it."""
+
+import hashlib
+import json
+import os
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo.datasets import cache
+from zoo.layers import architectures
+
+STEPS = 128  # of a piece of text
+PIECES = 32  # a batch
+CANDIDATES = 512  # that the right subword has to stand out from
+FREQUENT = 1e-4  # subwords with a greater part in the text count less
+LEARNING_RATE = 0.003
+WARMUP = 200  # batches
+
+
+def pretrain_once(backbone, token_ids, window, epochs, seed, update=lambda **progress: None):
+    """As `pretrain`, but what was pretrained before in the same way is taken from the cache.
+
+    Returns:
+        The loss, and the seconds that it took when it was done.
+    """
+    how = [backbone.architecture, backbone.bidirectional, window, epochs, seed]
+    how += [STEPS, PIECES, CANDIDATES, FREQUENT, LEARNING_RATE, WARMUP]
+    key = hashlib.sha256(json.dumps(how).encode())
+    for array in (token_ids, *backbone.get_weights()):
+        key.update(np.ascontiguousarray(array))
+    path = cache.folder("pretrained") / f"{key.hexdigest()}.npz"
+    if not path.exists():
+        start = time.perf_counter()
+        loss = pretrain(backbone, token_ids, window, epochs, seed, update)
+        of_this_run = path.with_suffix(f".{os.getpid()}.npz")
+        told = {"loss": loss, "seconds": time.perf_counter() - start}
+        np.savez(of_this_run, *backbone.get_weights(), **told)
+        of_this_run.replace(path)
+    with np.load(path) as kept:
+        backbone.set_weights([kept[f"arr_{index}"] for index in range(len(kept.files) - 2)])
+        return float(kept["loss"]), float(kept["seconds"])
+
+
+def pretrain(backbone, token_ids, window, epochs, seed, update=lambda **progress: None):
+    """Trains the embedding and the recurrent layer of a `TextBackbone` on text alone.
+
+    From the state of each step one of the `window` next subwords, whichever chance takes, is to be
+    told from others; where both directions are read, from the backward state one of those before.
+    With a window of one this is a language model (A. M. Dai and Q. V. Le, "Semi-supervised Sequence
+    Learning", 2015); a wider one asks less for grammar and more for what a text is about, as the
+    two-view embeddings of R. Johnson and T. Zhang do ("Supervised and Semi-Supervised Text
+    Categorization using LSTM for Region Embeddings", 2016). The softmax is sampled (S. Jean et al.,
+    2015), and frequent subwords count less (T. Mikolov et al., 2013).
+
+    Args:
+        backbone: a `TextBackbone` of one layer; of more, states of both directions would have seen
+            what they are to foretell.
+        token_ids: int array `[subwords]`, all texts behind one another.
+        window: int, how far ahead the farthest subword may be.
+        epochs: int.
+        seed: int.
+        update: called with `total` and `completed` batches.
+
+    Returns:
+        The mean loss of the last tenth of the batches, a direction: a float.
+    """
+    import tensorflow as tf
+
+    generator = np.random.default_rng(seed)
+    frequency = np.bincount(token_ids, minlength=backbone.vocabulary_size) / len(token_ids)
+    smoothed = frequency**0.75 / (frequency**0.75).sum()
+    counts_for = np.minimum(1, np.sqrt(FREQUENT / np.maximum(frequency, 1e-12)))
+    pieces = min(PIECES, max(1, len(token_ids) // STEPS - 1))
+    batches = epochs * max(1, (len(token_ids) // STEPS - 1) // pieces)
+
+    # There is text enough to do without the backbone's dropout.
+    text = keras.Input((None,), dtype="int32")
+    sequence = backbone.get_layer("encoder_0")(backbone.token_embedding(text))
+    both = architectures.get(backbone.architecture).bidirectional or backbone.bidirectional
+    states = ops.split(sequence, 2, axis=-1) if both else [sequence]
+    candidates = keras.Input(batch_shape=(CANDIDATES,), dtype="int32")
+    inputs, outputs = [text, candidates], []
+    for state in states:
+        targets = keras.Input((None,), dtype="int32")
+        weights = keras.Input((None,))
+        inputs += [targets, weights]
+        outputs.append(_SampledSoftmax(smoothed)(state, targets, weights, candidates))
+    network = keras.Model(inputs, outputs)
+    network.compile(
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(
+                LEARNING_RATE / 10,
+                decay_steps=max(1, batches - WARMUP),
+                warmup_target=LEARNING_RATE,
+                warmup_steps=WARMUP,
+            ),
+            global_clipnorm=1.0,
+        ),
+        jit_compile=False,
+    )
+
+    def examples():
+        for _ in range(epochs):
+            # Pieces begin elsewhere in each epoch.
+            start = generator.integers(STEPS)
+            count = (len(token_ids) - start) // STEPS
+            every = token_ids[start : start + count * STEPS].reshape(count, STEPS).astype("int32")
+            order = generator.permutation(count)
+            for batch in range(batches // epochs):
+                piece = every[order[batch * pieces : (batch + 1) * pieces]]
+                drawn = generator.choice(len(smoothed), CANDIDATES, p=smoothed)
+                columns = [piece, drawn.astype("int32")]
+                for direction in (1, -1)[: len(states)]:
+                    target, is_inside = _ahead(piece, direction, window, generator)
+                    weight = np.where(is_inside, counts_for[target], 0)
+                    columns += [target, weight.astype("float32")]
+                yield (tuple(columns),)
+
+    of_steps = [tf.TensorSpec((None, STEPS), kind) for kind in ("int32", "int32", "float32")]
+    drawn = tf.TensorSpec((CANDIDATES,), "int32")
+    signature = ((of_steps[0], drawn, *of_steps[1:] * len(states)),)
+    log = _LossLog(update)
+    network.fit(
+        tf.data.Dataset.from_generator(examples, output_signature=signature).prefetch(4),
+        steps_per_epoch=batches,
+        shuffle=False,
+        verbose=0,
+        callbacks=[log],
+    )
+    return log.last(max(1, batches // 10)) / len(states)
+
+
+def _ahead(piece, direction, window, generator):
+    """One subword near ahead of each step, and whether it is in the piece still."""
+    steps = np.arange(piece.shape[1])
+    there = steps + direction * generator.integers(1, window + 1, piece.shape)
+    is_inside = (there >= 0) & (there < piece.shape[1])
+    return np.take_along_axis(piece, np.where(is_inside, there, 0), axis=1), is_inside
+
+
+class _SampledSoftmax(keras.layers.Layer):
+    """Adds the loss of telling the target from subwords drawn with these probabilities."""
+
+    def __init__(self, probabilities):
+        super().__init__()
+        expected = CANDIDATES * probabilities
+        self.log_expected = np.log(np.maximum(expected, 1e-12)).astype("float32")
+
+    def build(self, state_shape, *_):
+        count = len(self.log_expected)
+        self.vectors = self.add_weight((count, state_shape[-1]), "random_normal", name="vectors")
+        self.bias = self.add_weight((count,), "zeros", name="bias")
+
+    def call(self, states, targets, weights, candidates):
+        states = ops.reshape(states, (-1, states.shape[-1]))
+        targets, weights = ops.reshape(targets, (-1,)), ops.reshape(weights, (-1,))
+        bias = self.bias - self.log_expected
+        right = ops.sum(states * ops.take(self.vectors, targets, axis=0), axis=-1)
+        right = right + ops.take(bias, targets)
+        others = ops.matmul(states, ops.transpose(ops.take(self.vectors, candidates, axis=0)))
+        others = others + ops.take(bias, candidates)
+        others = ops.where(targets[:, None] == candidates[None], -1e9, others)
+        losses = ops.logaddexp(ops.logsumexp(others, axis=-1), right) - right
+        loss = ops.sum(weights * losses) / (ops.sum(weights) + 1e-6)
+        self.add_loss(loss)
+        return loss
+
+    def compute_output_shape(self, *_):
+        return ()
+
+
+class _LossLog(keras.callbacks.Callback):
+    """Moves the progress bar and keeps the loss of each batch."""
+
+    def __init__(self, update):
+        super().__init__()
+        self.update = update
+        self.means = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.means.append(logs["loss"])  # of all batches so far
+        self.update(total=self.params["steps"], completed=batch + 1)
+
+    def last(self, count):
+        """The mean loss of so many last batches."""
+        total = len(self.means)
+        before = self.means[-count - 1] * (total - count) if total > count else 0.0
+        return float(self.means[-1] * total - before) / count

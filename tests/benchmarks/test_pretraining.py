@@ -1,0 +1,90 @@
+"""Pretraining on text alone: what is learned, from where, and that nothing is given away."""
+
+import keras
+import numpy as np
+import pytest
+
+from benchmarks.tasks import pretraining
+from benchmarks.tasks.pretraining import pretrain, pretrain_once
+from zoo import models
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(pretraining, "STEPS", 16)
+    monkeypatch.setattr(pretraining, "PIECES", 8)
+    monkeypatch.setattr(pretraining, "WARMUP", 10)
+    monkeypatch.setattr(pretraining, "CANDIDATES", 40)
+    monkeypatch.setattr(pretraining, "LEARNING_RATE", 0.05)
+
+
+def backbone(architecture="gru"):
+    keras.utils.set_random_seed(0)
+    return models.TextBackbone(20, architecture, embedding_dim=8, units=16, token_dropout=0.9)
+
+
+def circle(length=16 * 400):
+    """Subwords in one order, so that each tells what is before and behind it."""
+    return np.arange(length) % 20
+
+
+def chance(length=16 * 400):
+    return np.random.default_rng(0).integers(0, 20, length)
+
+
+@pytest.mark.parametrize("architecture", ["gru", "bigru"])
+def test_what_follows_is_foretold_and_chance_is_not(architecture):
+    """Where a direction saw what it is to foretell, chance would be foretold as well."""
+    assert pretrain(backbone(architecture), circle(), 1, epochs=4, seed=0) < 0.2
+    assert pretrain(backbone(architecture), chance(), 1, epochs=4, seed=0) > 1.5
+
+
+def test_a_wider_window_leaves_open_which_is_meant():
+    narrow, wide = (pretrain(backbone(), circle(), window, 4, seed=0) for window in (1, 4))
+    assert narrow < 0.2
+    assert np.log(4) * 0.8 < wide < np.log(20) * 0.8  # one of four, and nothing tells which
+
+
+def test_embedding_and_both_directions_learn():
+    model = backbone("bigru")
+    before = model.get_weights()
+    done = []
+    pretrain(model, circle(), 1, 1, seed=0, update=lambda **progress: done.append(progress))
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert np.abs(new - old).max() > 1e-4
+    assert done[-1]["completed"] == done[-1]["total"] == len(done)
+
+
+def test_the_same_seed_learns_the_same():
+    first, again, other = (pretrain(backbone(), circle(), 2, 1, seed=seed) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_targets_stay_in_their_piece():
+    piece = np.arange(12).reshape(2, 6)
+    generator = np.random.default_rng(0)
+    for direction in (1, -1):
+        target, is_inside = pretraining._ahead(piece, direction, 3, generator)
+        distance = (target - piece) * direction
+        assert ((distance >= 1) & (distance <= 3))[is_inside].all()
+        assert (target // 6 == piece // 6).all()
+        end = 5 if direction == 1 else 0
+        assert not is_inside[:, end].any()
+
+
+def test_a_text_shorter_than_a_batch_is_enough():
+    assert np.isfinite(pretrain(backbone(), circle(40), 1, 2, seed=0))
+
+
+def test_what_was_pretrained_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
+    first, again = backbone(), backbone()
+    loss, seconds = pretrain_once(first, circle(), 1, 1, seed=0)
+    monkeypatch.setattr(pretraining, "pretrain", None)  # it can't be done once more
+    assert pretrain_once(again, circle(), 1, 1, seed=0) == (loss, seconds)
+    for one, other in zip(first.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for different in ((circle(), 2, 1, 0), (circle(), 1, 2, 0), (chance(), 1, 1, 0)):
+        with pytest.raises(TypeError):
+            pretrain_once(backbone(), *different)
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".npz"]
