@@ -118,8 +118,8 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         return f"{self.architecture}, seed {self.seed}"
 
     @property
-    def members(self):
-        """The configs that the members of an ensemble are trained by; itself where it is one."""
+    def of_members(self):
+        """The configs that the members of an ensemble are trained by; of one alone its own."""
         count = self.training.members
         return [
             self.model_copy(update={"seed": self.seed * count + number}) for number in range(count)
@@ -291,6 +291,11 @@ def _runs_of_task(config, path, entry, task, names, seeds, shorter):
         )
         for architecture in names
     }
+    if not TASKS[name].has_ensembles and any(of_one.members > 1 for of_one in training.values()):
+        raise ConfigError(
+            f"{path.name}, {entry}: `members` works for classifiers alone, since translations have "
+            "no mean."
+        )
     trained = [architecture for architecture in names if architecture != BASELINE]
     baselines = [
         RunConfig(**common, splits=task.splits.of_seed(fold), architecture=BASELINE, seed=fold)
@@ -360,7 +365,7 @@ def load_presets(suite):
 
 
 def _read(suite):
-    path = Path(suite) if suite.endswith(".yaml") else SUITES / f"{suite}.yaml"
+    path = Path(suite) if suite.endswith((".yaml", ".yml")) else SUITES / f"{suite}.yaml"
     if not path.is_file():
         raise ConfigError(_unknown("suite", suite, suites()))
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import config as suites
 from benchmarks import runner, tracking
-from benchmarks.config import BASELINE
+from benchmarks.config import BASELINE, ConfigError
 from zoo import pretrained
 from zoo.layers import architectures
 
@@ -25,37 +25,53 @@ def export(suite, console):
 
     Returns:
         The names of the presets.
+
+    Raises:
+        ConfigError: where a preset of that name is of another dataset, or the data has changed
+            since the run; presets made before stay.
     """
     names = []
     configs = [config for config in suites.every_seed(suite) if not config.splits.folds]
+    of_digest = {config.digest: config for config in configs}
     for records in tracking.finished(configs).values():
         by_architecture = {}
         for record in records:
             if record.tags["architecture"] != BASELINE:
                 by_architecture.setdefault(record.tags["architecture"], []).append(record)
         for runs in by_architecture.values():
-            names.append(_write(max(runs, key=tracking.quality), runs, suite))
+            best = max(runs, key=tracking.quality)
+            names.append(_write(best, runs, suite, of_digest[best.tags["config_digest"]]))
             console.print(f"Written: {names[-1]}")
     return names
 
 
-def _write(best, runs, suite):
+def _write(best, runs, suite, config):
     tags, metrics = best.tags, best.metrics
     metric = tags["metric"]
-    name = f"{best.params['preset']}_{tags['architecture']}"
+    name = f"{config.preset}_{config.architecture}"
+    if name in pretrained.list_presets() and pretrained.card(name).dataset != tags["dataset"]:
+        raise ConfigError(
+            f"There is a preset {name!r} already, of the dataset {pretrained.card(name).dataset}. "
+            f"Name that of {tags['dataset']} otherwise, by the key `preset` of the suite's task."
+        )
+    task, digest = runner.load_task(config.task, config.dataset, config.splits, config.features)
+    if digest != tags["dataset_digest"]:
+        raise ConfigError(
+            f"{config.dataset} has changed since the run of {config.architecture}: run make bench "
+            "first."
+        )
     with tempfile.TemporaryDirectory(dir=pretrained.PRESETS) as temporary:
         folder = tracking.download_preset(best, Path(temporary))
         for path in folder.glob("*.weights.h5"):
             halve(path)
         # Measured as it is stored, so the card tells of the files and not of what made them.
         model = pretrained.load(str(folder))
-        task, config, _ = _load(suite, best.params["entry"], tags["architecture"])
         evaluation = task.evaluate(model, config)
         card = pretrained.Card(
             format=pretrained.FORMAT,
             preset=name,
             suite=suite,
-            entry=best.params["entry"],
+            entry=config.entry,
             task=tags["task"],
             architecture=tags["architecture"],
             dataset=tags["dataset"],
@@ -70,7 +86,7 @@ def _write(best, runs, suite):
             parameters=model.count_params(),
             train_seconds=metrics["train_seconds"],
             command=(
-                f"make bench SUITE={suite} TASK={best.params['entry']} "
+                f"make bench SUITE={suite} TASK={config.entry} "
                 f"ARCH={tags['architecture']} SEEDS={len(runs)}"
             ),
             git_commit=tags["git_commit"],

@@ -20,6 +20,7 @@ from rich.progress import (
 
 from benchmarks import plots, tracking
 from benchmarks.config import BASELINE, ConfigError
+from benchmarks.optimizer import adam
 from benchmarks.tasks import TASKS
 from zoo import datasets, models, plot_gates
 from zoo.layers import kernels
@@ -102,7 +103,13 @@ def load_task(name, dataset, splits, features=()):
         return {ours.get(name, name): column for name, column in data.items()}
 
     licence = builder.info.redistribution_info.license or "not stated"
-    return TASKS[name](read, known, licence), datasets.digest(builder)
+    task = TASKS[name](read, known, licence)
+    if task.feature not in known:
+        raise ConfigError(
+            f"{dataset} has no feature {task.feature!r}, which {name} needs. Its features: "
+            f"{', '.join(builder.info.features)}. Which it is may be said by `features`."
+        )
+    return task, datasets.digest(builder)
 
 
 def resolve(config, task):
@@ -164,12 +171,12 @@ def train(task, config, update):
         `train/*` and `val/*` to a list of values by epoch; the epochs of members follow each other.
     """
     log = _EpochLog(config.quality, config.training, update)
-    members, pretraining_seconds = [], 0.0
-    for member in config.members:
+    members = []
+    for member in config.of_members:
         keras.utils.set_random_seed(member.seed)
         model = task.build(member)
         pretraining = task.pretrain(model, member, update)
-        pretraining_seconds += pretraining.get("pretraining/seconds", 0.0)
+        log.pretraining_seconds += pretraining.get("pretraining/seconds", 0.0)
         tracking.log_metrics(pretraining)
         best_epoch = fit(model, task, member, log)
         members.append(model)
@@ -186,7 +193,7 @@ def train(task, config, update):
     examples = len(task.read("train")[task.feature])
     tracking.log_metrics(
         {
-            "train_seconds": pretraining_seconds + sum(log.train_seconds),
+            "train_seconds": log.pretraining_seconds + sum(log.train_seconds),
             "examples_per_second": examples / statistics.median(log.train_seconds),
             **{f"best/{name}": value for name, value in best.items()},
             **({"seconds_to_quality": log.seconds_to_quality} if log.seconds_to_quality else {}),
@@ -205,15 +212,13 @@ def fit(model, task, config, log):
     batches = task.batches(model, "train", config, shuffle=True)
     validation = task.batches(model, "validation", config, shuffle=False)
     steps = len(batches)
-    warmup = int(min(training.warmup_epochs, training.epochs / 2) * steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        training.learning_rate / 10 if warmup else training.learning_rate,
-        decay_steps=training.epochs * steps - warmup,
-        warmup_target=training.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
     model.compile(
-        optimizer=keras.optimizers.Adam(schedule, global_clipnorm=training.clip_norm),
+        optimizer=adam(
+            training.learning_rate,
+            training.epochs * steps,
+            int(training.warmup_epochs * steps),
+            training.clip_norm,
+        ),
         loss=task.loss(config),
         jit_compile=False,
     )
@@ -246,7 +251,10 @@ def _without_preprocessor(model):
 
 
 class _EpochLog(keras.callbacks.Callback):
-    """Logs each epoch, times it without its validation, and moves the progress bar."""
+    """Logs each epoch, times it without its validation, and moves the progress bar.
+
+    Of an ensemble the first member that is good enough ends the seconds to quality.
+    """
 
     def __init__(self, quality, training, update):
         super().__init__()
@@ -254,6 +262,7 @@ class _EpochLog(keras.callbacks.Callback):
         self.epochs = training.epochs * training.members
         self.update = update
         self.history = {}
+        self.pretraining_seconds = 0.0
         self.train_seconds = []
         self.seconds_to_quality = None
 
@@ -276,7 +285,7 @@ class _EpochLog(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(float(value))
         tracking.log_epoch(metrics, len(self.train_seconds))
         if self.seconds_to_quality is None and metrics["val/accuracy"] >= self.quality:
-            self.seconds_to_quality = sum(self.train_seconds)
+            self.seconds_to_quality = self.pretraining_seconds + sum(self.train_seconds)
 
 
 def kernels_of(model):

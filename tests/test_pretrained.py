@@ -53,7 +53,8 @@ def test_a_card_tells_the_truth(name):
     assert min(abs(card.value - value) for value in card.seeds) < 0.1
     model = zoo.load(name)
     assert model.count_params() == card.parameters
-    assert model.backbone.architecture == card.architecture
+    for member in getattr(model.backbone, "members", [model]):
+        assert member.backbone.architecture == card.architecture
 
 
 def test_a_preset_is_loaded_by_name_or_folder(presets):
@@ -113,6 +114,15 @@ def test_the_command_answers_in_order_as_json(presets, capsys):
         assert sum(answer["probabilities"].values()) == pytest.approx(1)
 
 
+def test_the_command_asks_an_ensemble(presets, capsys):
+    member = zoo.load("films_gru")
+    models.ensemble([member, member]).save_to_preset(str(presets / "films_twice"))
+    assert cli.main(["predict", str(presets / "films_twice"), *TEXTS]) == 0
+    twice = capsys.readouterr().out
+    assert cli.main(["predict", "films_gru", *TEXTS]) == 0
+    assert capsys.readouterr().out == twice
+
+
 def test_the_command_reads_lines(presets, capsys, monkeypatch):
     lines = ["a fine film\n", "\n", "ein schöner Film 🎬\n", "word " * 20_000 + "\n"] * 10
     monkeypatch.setattr(cli.sys, "stdin", lines)
@@ -135,6 +145,11 @@ def test_the_command_answers_a_line_before_the_next_comes(presets, capsys, monke
     monkeypatch.setattr(cli.sys, "stdin", lines())
     assert cli.main(["predict", "films_gru", "-"]) == 0
     assert answered[0]
+
+
+def test_an_argument_of_other_bytes_is_one_line_of_error(presets, capsys):
+    assert cli.main(["predict", "films_gru", "caf\udce9"]) == 2
+    assert capsys.readouterr().err == "zoo: Text must be UTF-8. Received: 'caf\\udce9'\n"
 
 
 def test_the_command_ends_at_bytes_that_are_no_text(presets, capsys, monkeypatch):

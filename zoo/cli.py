@@ -134,9 +134,11 @@ def _answer(model, inputs, as_json):
 
 def _read(model, one):
     """A raw input from the command line: text as it is, sound or frames from a file."""
-    from zoo import models
-
-    if isinstance(model, models.TextClassifier | models.Translator):
+    if getattr(model.preprocessor, "tokenizer", None):
+        try:
+            one.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"Text must be UTF-8. Received: {one!r}") from error
         return one
     if model.backbone.features != "frames":
         from zoo.models.audio_classifier.sound_files import read_sound

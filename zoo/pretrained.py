@@ -29,7 +29,8 @@ class Card:
 
     Attributes:
         format: int, version of the card and its files.
-        preset: its name, `<dataset>_<architecture>`.
+        preset: its name, `<dataset>_<architecture>`; how it was trained stands between them
+            where there is more than one way, as in `imdb_pretrained_bilstm`.
         suite, entry: the suite of benchmarks that trained it, and the entry of its tasks.
         task: `"sentiment"`, `"speech"` or `"translation"`.
         architecture: a name of `zoo.layers.architectures`.
@@ -37,7 +38,7 @@ class Card:
             whole data.
         metric, value, interval: the metric on the test split with its 95 % interval.
         signature: how the metric was computed.
-        seed: the seed of these weights, chosen by the loss on the validation split.
+        seed: the seed of these weights, the best on the validation split.
         seeds: the metric's value of every seed that was trained, this one's included.
         parameters: number of weights.
         train_seconds: time of the training.
@@ -122,7 +123,8 @@ def load(preset):
             store that `MLFLOW_TRACKING_URI` names.
 
     Returns:
-        A `zoo.models.TextClassifier`, `AudioClassifier` or `Translator` with weights.
+        A `zoo.models.TextClassifier`, `AudioClassifier` or `Translator` with weights, or an
+        ensemble of classifiers, `TextEnsemble` or `AudioEnsemble`.
 
     Raises:
         PresetError: there is no such preset, or a file is missing or not what its card says.

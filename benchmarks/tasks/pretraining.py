@@ -1,4 +1,4 @@
-"""Pretraining without labels: a state foretells the subwords that are near ahead of it."""
+"""Pretraining without labels: a state predicts the subwords that are near ahead of it."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from benchmarks.optimizer import adam
 from zoo.datasets import cache
 from zoo.layers import architectures
 
@@ -18,6 +19,7 @@ CANDIDATES = 512  # that the right subword has to stand out from
 FREQUENT = 1e-4  # subwords with a greater part in the text count less
 LEARNING_RATE = 0.003
 WARMUP = 200  # batches
+VERSION = 1  # to be raised with every change to what is learned, since results are kept
 
 
 def pretrain_once(backbone, token_ids, window, epochs, seed, update=lambda **progress: None):
@@ -26,9 +28,9 @@ def pretrain_once(backbone, token_ids, window, epochs, seed, update=lambda **pro
     Returns:
         The loss, and the seconds that it took when it was done.
     """
-    how = [backbone.architecture, backbone.bidirectional, window, epochs, seed]
-    how += [STEPS, PIECES, CANDIDATES, FREQUENT, LEARNING_RATE, WARMUP]
-    key = hashlib.sha256(json.dumps(how).encode())
+    settings = [backbone.architecture, backbone.bidirectional, window, epochs, seed]
+    settings += [VERSION, STEPS, PIECES, CANDIDATES, FREQUENT, LEARNING_RATE, WARMUP]
+    key = hashlib.sha256(json.dumps(settings).encode())
     for array in (token_ids, *backbone.get_weights()):
         key.update(np.ascontiguousarray(array))
     path = cache.folder("pretrained") / f"{key.hexdigest()}.npz"
@@ -36,8 +38,8 @@ def pretrain_once(backbone, token_ids, window, epochs, seed, update=lambda **pro
         start = time.perf_counter()
         loss = pretrain(backbone, token_ids, window, epochs, seed, update)
         of_this_run = path.with_suffix(f".{os.getpid()}.npz")
-        told = {"loss": loss, "seconds": time.perf_counter() - start}
-        np.savez(of_this_run, *backbone.get_weights(), **told)
+        results = {"loss": loss, "seconds": time.perf_counter() - start}
+        np.savez(of_this_run, *backbone.get_weights(), **results)
         of_this_run.replace(path)
     with np.load(path) as kept:
         backbone.set_weights([kept[f"arr_{index}"] for index in range(len(kept.files) - 2)])
@@ -57,22 +59,23 @@ def pretrain(backbone, token_ids, window, epochs, seed, update=lambda **progress
 
     Args:
         backbone: a `TextBackbone` of one layer; of more, states of both directions would have seen
-            what they are to foretell.
+            what they are to predict.
         token_ids: int array `[subwords]`, all texts behind one another.
         window: int, how far ahead the farthest subword may be.
         epochs: int.
-        seed: int.
+        seed: int, of the examples. What starts at random is of Keras' own seed.
         update: called with `total` and `completed` batches.
 
     Returns:
-        The mean loss of the last tenth of the batches, a direction: a float.
+        The loss per direction, the mean over the last tenth of the batches: a float. It is that of
+        telling the right subword from the candidates, not from the whole vocabulary.
     """
     import tensorflow as tf
 
     generator = np.random.default_rng(seed)
     frequency = np.bincount(token_ids, minlength=backbone.vocabulary_size) / len(token_ids)
-    smoothed = frequency**0.75 / (frequency**0.75).sum()
-    counts_for = np.minimum(1, np.sqrt(FREQUENT / np.maximum(frequency, 1e-12)))
+    sampling = frequency**0.75 / (frequency**0.75).sum()
+    target_weights = np.minimum(1, np.sqrt(FREQUENT / np.maximum(frequency, 1e-12)))
     pieces = min(PIECES, max(1, len(token_ids) // STEPS - 1))
     batches = epochs * max(1, (len(token_ids) // STEPS - 1) // pieces)
 
@@ -87,20 +90,9 @@ def pretrain(backbone, token_ids, window, epochs, seed, update=lambda **progress
         targets = keras.Input((None,), dtype="int32")
         weights = keras.Input((None,))
         inputs += [targets, weights]
-        outputs.append(_SampledSoftmax(smoothed)(state, targets, weights, candidates))
+        outputs.append(_SampledSoftmax(sampling)(state, targets, weights, candidates))
     network = keras.Model(inputs, outputs)
-    network.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(
-                LEARNING_RATE / 10,
-                decay_steps=max(1, batches - WARMUP),
-                warmup_target=LEARNING_RATE,
-                warmup_steps=WARMUP,
-            ),
-            global_clipnorm=1.0,
-        ),
-        jit_compile=False,
-    )
+    network.compile(adam(LEARNING_RATE, batches, WARMUP), jit_compile=False)
 
     def examples():
         for _ in range(epochs):
@@ -111,11 +103,11 @@ def pretrain(backbone, token_ids, window, epochs, seed, update=lambda **progress
             order = generator.permutation(count)
             for batch in range(batches // epochs):
                 piece = every[order[batch * pieces : (batch + 1) * pieces]]
-                drawn = generator.choice(len(smoothed), CANDIDATES, p=smoothed)
+                drawn = generator.choice(len(sampling), CANDIDATES, p=sampling)
                 columns = [piece, drawn.astype("int32")]
                 for direction in (1, -1)[: len(states)]:
                     target, is_inside = _ahead(piece, direction, window, generator)
-                    weight = np.where(is_inside, counts_for[target], 0)
+                    weight = np.where(is_inside, target_weights[target], 0)
                     columns += [target, weight.astype("float32")]
                 yield (tuple(columns),)
 

@@ -53,6 +53,7 @@ class Task(abc.ABC):
         metric: name of the test metric.
         input_name: what a raw input is called where models are served.
         feature: what it is called in the dataset.
+        has_ensembles: whether several models can answer together, with `models.ensemble`.
 
     Args:
         read: callable from a split's name to a dict of lists, one a feature.
@@ -63,6 +64,7 @@ class Task(abc.ABC):
     metric: str
     input_name: str
     feature: str
+    has_ensembles = True
     Model: type
 
     def __init__(self, read, features, licence):

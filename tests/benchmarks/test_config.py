@@ -119,6 +119,14 @@ def test_choices_narrow_the_suite():
             lambda c: c["tasks"]["speech"].update(splits={"unlabelled": "more"}),
             "`unlabelled` needs `embedding_window` or",
         ),
+        (
+            lambda c: c["tasks"]["sentiment"]["model"].update(pretraining_epochs=1, num_layers=2),
+            "`pretraining_epochs` needs a model of one layer",
+        ),
+        (
+            lambda c: c["tasks"]["translation"]["training"].update(members=2),
+            "translation: `members` works for classifiers alone",
+        ),
     ],
 )
 def test_a_wrong_suite_says_what_is_wrong(tmp_path, change, message):
@@ -158,6 +166,16 @@ def test_a_new_option_at_its_default_leaves_the_digest():
     assert later.digest == run.digest
     chosen = later.model.model_copy(update={"option": 0.1})
     assert later.model_copy(update={"model": chosen}).digest != run.digest
+
+
+def test_members_have_seeds_of_their_own():
+    runs = config.load("quick", tasks=["speech"], chosen=["lstm"], seeds=2)
+    assert [run.of_members for run in runs] == [[run] for run in runs]
+    seeds = []
+    for run in runs:
+        training = run.training.model_copy(update={"members": 3})
+        seeds += [one.seed for one in run.model_copy(update={"training": training}).of_members]
+    assert seeds == list(range(6))
 
 
 def test_overrides_are_of_one_architecture(tmp_path):

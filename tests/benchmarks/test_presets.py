@@ -47,6 +47,33 @@ def test_the_readme_has_a_row_a_preset(measured, tmp_path):
     assert cells[6] == f"{card.parameters:,}"
 
 
+def test_a_preset_of_other_data_is_not_replaced(measured, capsys):
+    card = zoo.card("tones_gru")
+    path = pretrained.PRESETS / "tones_gru" / "card.json"
+    path.write_text(path.read_text().replace('"dataset": "tones"', '"dataset": "bells"'))
+    before = path.read_text()
+    assert command_line.main(["presets", "--suite", "small"]) == 2
+    assert "'tones_gru' already, of the dataset bells" in " ".join(capsys.readouterr().out.split())
+    assert path.read_text() == before
+    assert card.sha256 == pretrained.digests(path.parent)
+
+
+def test_no_preset_is_measured_on_data_that_changed_since(measured, capsys, monkeypatch):
+    before = zoo.card("tones_gru")
+    monkeypatch.setattr(presets.runner.datasets, "digest", lambda builder: "1" * 64)
+    runner.load_task.cache_clear()
+    assert command_line.main(["presets", "--suite", "small"]) == 2
+    assert "has changed since the run of gru" in capsys.readouterr().out
+    assert zoo.card("tones_gru") == before
+
+
+def test_a_preset_is_named_by_what_the_suite_says_now(measured, tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(path.read_text().replace("dataset: tones", "dataset: tones\n    preset: bells"))
+    assert command_line.main(["presets", "--suite", "small"]) == 0
+    assert zoo.list_presets() == ["bells_gru", "tones_gru"]
+
+
 def test_no_presets_without_finished_runs(suite, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pretrained, "PRESETS", tmp_path / "presets")
     monkeypatch.setattr(config, "SUITES", tmp_path)

@@ -33,8 +33,8 @@ def chance(length=16 * 400):
 
 
 @pytest.mark.parametrize("architecture", ["gru", "bigru"])
-def test_what_follows_is_foretold_and_chance_is_not(architecture):
-    """Where a direction saw what it is to foretell, chance would be foretold as well."""
+def test_what_follows_is_predicted_and_chance_is_not(architecture):
+    """Where a direction saw what it is to predict, chance would be predicted as well."""
     assert pretrain(backbone(architecture), circle(), 1, epochs=4, seed=0) < 0.2
     assert pretrain(backbone(architecture), chance(), 1, epochs=4, seed=0) > 1.5
 
@@ -84,7 +84,15 @@ def test_what_was_pretrained_is_kept(monkeypatch, tmp_path):
     assert pretrain_once(again, circle(), 1, 1, seed=0) == (loss, seconds)
     for one, other in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    for different in ((circle(), 2, 1, 0), (circle(), 1, 2, 0), (chance(), 1, 1, 0)):
+    otherwise = [(circle(), 2, 1, 0), (circle(), 1, 2, 0), (chance(), 1, 1, 0), (circle(), 1, 1, 7)]
+    for settings in otherwise:
         with pytest.raises(TypeError):
-            pretrain_once(backbone(), *different)
+            pretrain_once(backbone(), *settings)
+    again.token_embedding.embeddings.assign_add(np.ones((20, 8)))
+    for different in (backbone("lstm"), again):  # another architecture, another start
+        with pytest.raises(TypeError):
+            pretrain_once(different, circle(), 1, 1, seed=0)
+    monkeypatch.setattr(pretraining, "VERSION", 0)
+    with pytest.raises(TypeError):
+        pretrain_once(backbone(), circle(), 1, 1, seed=0)
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".npz"]

@@ -95,6 +95,26 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
         assert isinstance(answer["output"], str)
 
 
+def test_a_model_is_pretrained_before_it_is_trained(load, monkeypatch):
+    (config,) = load(tasks=["speech"], chosen=["gru"])
+    task, _ = runner.load_task("speech", "tones", config.splits)
+    order, fit = [], runner.fit
+
+    def pretrain(model, config, update):
+        order.append("pretrain")
+        return {"pretraining/loss": 1.5, "pretraining/seconds": 1000.0}
+
+    monkeypatch.setattr(task, "pretrain", pretrain)
+    monkeypatch.setattr(runner, "fit", lambda *all: (order.append("fit"), fit(*all))[1])
+    run([config])
+    assert order == ["pretrain", "fit"]
+    (logged,) = runs("speech/tones")
+    metrics = logged.data.metrics
+    assert metrics["pretraining/loss"] == 1.5
+    assert metrics["train_seconds"] > 1000
+    assert metrics["seconds_to_quality"] > 1000
+
+
 def test_members_of_an_ensemble_are_trained_in_one_run(load, monkeypatch):
     (config,) = load(tasks=["speech"], chosen=["gru"])
     task, _ = runner.load_task("speech", "tones", config.splits)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import config
-from benchmarks.tasks import TASKS
+from benchmarks.tasks import TASKS, sentiment
 
 LABEL = types.SimpleNamespace(names=["bad", "good"])
 
@@ -36,6 +36,27 @@ def test_an_embedding_starts_from_the_texts_unlabelled_ones_included(reviews):
     assert first.std() == pytest.approx(0.1, rel=1e-4)
     data["unlabelled"] = {"text": ["a film what a day"] * 20}
     assert not np.allclose(embedding(task()), first)
+
+
+def test_a_model_is_pretrained_on_the_texts_unlabelled_ones_included(reviews, monkeypatch):
+    data, task = reviews
+    data["unlabelled"] = {"text": ["a film what a day"] * 20}
+    seen = []
+
+    def pretrain_once(backbone, token_ids, *settings):
+        seen.append((len(token_ids), *settings))
+        return 1.5, 20.0
+
+    monkeypatch.setattr(sentiment, "pretrain_once", pretrain_once)
+    options = {"vocabulary_size": 50, "embedding_dim": 4, "embedding_window": 0}
+    run = of_suite("sentiment", **options)
+    task = task()
+    model = task.build(run)
+    assert task.pretrain(model, run, None) == {}
+    run = of_suite("sentiment", **options, pretraining_epochs=3, pretraining_window=7)
+    assert task.pretrain(model, run, None) == {"pretraining/loss": 1.5, "pretraining/seconds": 20.0}
+    texts = data["train"]["text"] + data["unlabelled"]["text"]
+    assert seen == [(model.preprocessor(texts)["padding_mask"].sum(), 7, 3, run.seed, None)]
 
 
 def test_clips_are_played_at_other_speeds_while_training_alone():

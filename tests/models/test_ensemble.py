@@ -58,6 +58,17 @@ def test_an_ensemble_says_the_mean_and_comes_back_the_same(kind, tokenizer, tmp_
     again = zoo.load(str(tmp_path))
     assert type(again) is type(model)
     np.testing.assert_array_equal(again.predict(inputs), answers)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(again.predict(inputs), answers)
+
+
+def test_an_ensemble_stays_as_it_is_when_its_members_learn(tokenizer):
+    members = text_members(tokenizer)
+    model = models.ensemble(members)
+    before = model.predict(TEXTS)
+    members[0].fit(TEXTS, np.array([1, 1, 0, 0]), epochs=3, verbose=0)
+    np.testing.assert_array_equal(model.predict(TEXTS), before)
 
 
 def test_keras_hub_loads_an_ensemble_of_texts(tokenizer, tmp_path):
@@ -76,6 +87,7 @@ def test_gates_of_an_ensemble_are_those_of_each_member(tokenizer):
         "encoder_0 backward of member 0",
         "encoder_0 of member 1",
     ]
+    assert [gates.architecture for gates in found] == ["bigru", "bigru", "rnn"]
     alone = zoo.gates(members[1], "a fine film")
     np.testing.assert_allclose(found[2]["h"], alone[0]["h"], rtol=1e-6)
 
@@ -84,7 +96,7 @@ def test_an_ensemble_is_asked_for_what_its_members_have():
     model = models.ensemble(audio_members())
     assert model.backbone.sampling_rate == 8000
     assert model.backbone.features == "mfcc"
-    assert not hasattr(model.backbone, "colour")
+    assert not hasattr(model.backbone, "normalization")
 
 
 def test_one_alone_is_no_ensemble(tokenizer):
@@ -99,5 +111,13 @@ def test_members_that_do_not_fit_are_named(tokenizer):
     other.labels = ["good", "bad"]
     with pytest.raises(ValueError, match=r"\['bad', 'good'\] and \['good', 'bad'\]"):
         models.ensemble([text, other])
+    other.labels = text.labels
+    smaller = models.SubwordTokenizer.train(TEXTS[:2] * 5, 40)
+    for vocabulary, length in ((smaller, 512), (tokenizer, 100)):
+        other.preprocessor = models.TextClassifierPreprocessor(vocabulary, length)
+        with pytest.raises(ValueError, match="read alike"):
+            models.ensemble([text, other])
+    with pytest.raises(ValueError, match=r"Received: \[\]"):
+        models.ensemble([])
     with pytest.raises(ValueError, match="two or more members"):
         models.EnsembleBackbone([text])

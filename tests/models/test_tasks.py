@@ -150,6 +150,14 @@ def test_bad_clips_are_named(tokenizer, clip, message):
         build("audio", tokenizer).predict([np.ones((2, 3)), clip])
 
 
+def test_samples_that_are_integers_are_refused():
+    backbone = models.AudioBackbone("gru", features="mfcc", feature_dim=13, units=6)
+    model = models.AudioClassifier(backbone, list("abc"), models.AudioClassifierPreprocessor())
+    with pytest.raises(ValueError, match=r"16 bits by 32768\. Received: dtype=int16"):
+        model.predict([np.ones(400, "int16")])
+    model.predict([[0, 0, 0]])  # silence is that in any type
+
+
 @pytest.mark.parametrize("features", ["log_mel", "mfcc"])
 def test_waveforms_are_classified_whatever_their_padding(features):
     keras.utils.set_random_seed(0)

@@ -7,6 +7,8 @@ import json
 
 import numpy as np
 
+from zoo.datasets.registry import DatasetError
+
 # Examples decoded, or hashed, at once.
 _BATCH_SIZE = 1024
 
@@ -138,7 +140,7 @@ def _check_split(split, builder):
     for name in (part.split("[")[0].strip() for part in split.split("+")):
         if name not in {*known, "all"}:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0)
-            raise ValueError(
+            raise DatasetError(
                 f"{builder.info.full_name} has no split {name!r}. Did you mean "
                 f"{', '.join(map(repr, near))}? Its splits: {', '.join(known)}."
             )

@@ -9,17 +9,18 @@ from zoo.models.sequence_classifier import Classifier
 from zoo.models.text_classifier.text_classifier import TextClassifier
 from zoo.models.text_classifier.text_classifier_preprocessor import TextClassifierPreprocessor
 
+# What is asked of a backbone about its input; all members of an ensemble agree on it.
+OF_THE_INPUT = ("features", "feature_dim", "sampling_rate")
+
 
 @keras.saving.register_keras_serializable(package="zoo")
 class EnsembleBackbone(keras_hub.models.Backbone):
     """The mean of the probabilities of several classifiers of one input (L. K. Hansen and
     P. Salamon, "Neural Network Ensembles", 1990).
 
-    What is asked of a backbone besides, such as its `sampling_rate`, it has of the first of them.
-
     Args:
-        members: list of two or more classifiers of the same input and labels. Their own
-            preprocessors are left aside.
+        members: list of two or more classifiers of the same input and labels, without
+            preprocessors.
 
     Returns:
         A float32 tensor `[batch, classes]`.
@@ -38,27 +39,13 @@ class EnsembleBackbone(keras_hub.models.Backbone):
         )
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
         self.members = list(members)
-
-    def __getattr__(self, name):
-        if "members" not in self.__dict__:  # not built yet
-            raise AttributeError(name)
-        return getattr(self.members[0].backbone, name)
-
-    def save_weights(self, filepath, **kwargs):
-        """As `keras.Model.save_weights`, without the optimizers that trained the members."""
-        keras.saving.save_weights(self, filepath, objects_to_skip=self._optimizers(), **kwargs)
-
-    def load_weights(self, filepath, **kwargs):
-        """Loads what `save_weights` saved."""
-        keras.saving.load_weights(self, filepath, objects_to_skip=self._optimizers(), **kwargs)
-
-    def _optimizers(self):
-        return [member.optimizer for member in self.members if member.optimizer]
+        for name in OF_THE_INPUT:
+            if hasattr(members[0].backbone, name):
+                setattr(self, name, getattr(members[0].backbone, name))
 
     def get_config(self):
         members = [keras.saving.serialize_keras_object(member) for member in self.members]
         for member in members:
-            member["config"]["preprocessor"] = None
             member.pop("compile_config", None)
         return {**super().get_config(), "members": members}
 
@@ -99,29 +86,58 @@ class AudioEnsemble(Ensemble, keras_hub.models.Task):
     preprocessor_cls = AudioClassifierPreprocessor
 
 
+KINDS = {AudioClassifier: AudioEnsemble, TextClassifier: TextEnsemble}
+
+
 def ensemble(members):
     """One model of several trained classifiers, which answers with the mean of what they say.
+
+    It has copies of their weights, so that it stays as it is when they are trained on.
 
     Args:
         members: list of `TextClassifier`, or of `AudioClassifier`, of the same labels and
             preprocessing; one alone is returned as it is. Architectures may differ.
 
     Raises:
-        ValueError: if members are of different kinds or labels, or can't be put together.
+        ValueError: if members are none, or of different kinds, labels or preprocessing.
     """
+    kinds = {type(member) for member in members}
+    if len(kinds) != 1 or not kinds <= KINDS.keys():
+        raise ValueError(
+            "Members of an ensemble are text classifiers, or audio classifiers. Received: "
+            f"{[type(member).__name__ for member in members]}"
+        )
     first = members[0]
-    if len(members) == 1:
-        return first
-    kinds = {AudioClassifier: AudioEnsemble, TextClassifier: TextEnsemble}
-    for member in members:
-        if type(member) is not type(first) or type(member) not in kinds:
-            raise ValueError(
-                "Members of an ensemble are text classifiers, or audio classifiers. Received: "
-                f"{[type(member).__name__ for member in members]}"
-            )
+    for member in members[1:]:
         if member.labels != first.labels:
             raise ValueError(
                 "Members of an ensemble have the same labels. Received: "
                 f"{first.labels} and {member.labels}"
             )
-    return kinds[type(first)](EnsembleBackbone(members), first.labels, first.preprocessor)
+        if _reading(member) != _reading(first):
+            raise ValueError(
+                "Members of an ensemble read alike, and these don't: texts need the same tokenizer "
+                "and length, sound the same rate and features."
+            )
+    if len(members) == 1:
+        return first
+    backbone = EnsembleBackbone([_without_preprocessor(member) for member in members])
+    return KINDS[type(first)](backbone, first.labels, first.preprocessor)
+
+
+def _reading(member):
+    """What decides how a raw input reaches the network; equal where that is."""
+    tokenizer = getattr(member.preprocessor, "tokenizer", None)
+    return (
+        tokenizer and tokenizer.proto,
+        getattr(member.preprocessor, "sequence_length", None),
+        getattr(member.preprocessor, "feature_dim", None),
+        getattr(member.backbone, "sampling_rate", None),
+    )
+
+
+def _without_preprocessor(member):
+    """A copy that isn't compiled and takes what the preprocessor gives."""
+    copy = type(member).from_config({**member.get_config(), "preprocessor": None})
+    copy.set_weights(member.get_weights())
+    return copy

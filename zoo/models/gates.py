@@ -14,12 +14,14 @@ class Gates:
     """What one recurrent layer did with one input.
 
     Attributes:
+        architecture: of the model that the layer is in, as `zoo.layers.architectures` names it.
         layer: name of the layer, with `forward` or `backward` where it reads both directions.
         steps: the subword of each step, or the number of the frame.
         values: dict from a name of the equations, such as `"i"`, `"f"`, `"o"` and `"c"`, to a
             float32 array `[time, units]`; see `gates` of the layers.
     """
 
+    architecture: str
     layer: str
     steps: list[str]
     values: dict[str, np.ndarray]
@@ -63,7 +65,8 @@ def gates(model, input):
                     key: ops.convert_to_numpy(ops.cast(value[0], "float32"))[: len(steps)]
                     for key, value in series.items()
                 }
-                found.append(Gates(f"{layer.name}{name}{of_member}", steps, arrays))
+                title = f"{layer.name}{name}{of_member}"
+                found.append(Gates(backbone.architecture, title, steps, arrays))
     return found
 
 
@@ -117,7 +120,7 @@ def plot_gates(model, input, layer=0):
     every_nth = -(-len(chosen.steps) // 60)
     ticks = range(0, len(chosen.steps), every_nth)
     rows[-1].set_xticks(ticks, [chosen.steps[t] for t in ticks], rotation=60, ha="right")
-    figure.suptitle(f"{model.backbone.architecture}, {chosen.layer}")
+    figure.suptitle(f"{chosen.architecture}, {chosen.layer}")
     return figure
 
 

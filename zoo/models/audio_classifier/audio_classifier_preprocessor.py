@@ -49,7 +49,13 @@ class AudioClassifierPreprocessor(keras_hub.models.Preprocessor):
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
     def _check(self, clip):
-        clip = np.asarray(clip, "float32")
+        clip = np.asarray(clip)
+        if self.feature_dim is None and np.issubdtype(clip.dtype, np.integer) and clip.any():
+            raise ValueError(
+                "Samples must be floats in -1 to 1; divide those of 16 bits by 32768. Received: "
+                f"dtype={clip.dtype}"
+            )
+        clip = clip.astype("float32")
         frame = () if self.feature_dim is None else (self.feature_dim,)
         expected = "[samples]" if self.feature_dim is None else f"[frames, {self.feature_dim}]"
         if clip.shape[1:] != frame or clip.ndim != 1 + len(frame):

@@ -1,0 +1,22 @@
+"""The optimizer of every training."""
+
+import keras
+
+
+def adam(learning_rate, batches, warmup, clip_norm=1.0):
+    """Adam with a warm-up from a tenth of the learning rate, then a cosine decay to zero.
+
+    Args:
+        learning_rate: float, the greatest.
+        batches: int, of the whole training.
+        warmup: int, batches until the greatest is reached; half of all at most.
+        clip_norm: float, the norm that all gradients together are cut to.
+    """
+    warmup = min(warmup, batches // 2)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        learning_rate / 10 if warmup else learning_rate,
+        decay_steps=batches - warmup,
+        warmup_target=learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    return keras.optimizers.Adam(schedule, global_clipnorm=clip_norm)
