@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 import yaml
@@ -191,9 +191,9 @@ class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     `architectures` may be `all`: those of the registry that read in one direction.
     """
 
-    architectures: list[str] | Literal["all"]
-    seeds: pydantic.PositiveInt
-    tasks: dict[str, TaskConfig]
+    architectures: Annotated[list[str], pydantic.Field(min_length=1)] | Literal["all"]
+    seeds: int = pydantic.Field(ge=1, le=MOST_SEEDS)
+    tasks: dict[str, TaskConfig] = pydantic.Field(min_length=1)
     equal_parameters: str | None = None
     based_on: str | None = None
 

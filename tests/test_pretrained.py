@@ -169,6 +169,15 @@ def digits(presets):
     return str(presets / "digits_gru")
 
 
+def test_what_stands_before_a_bad_input_is_answered(digits, tmp_path, capsys):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.ones(800) / 2, 8000)
+    assert cli.main(["predict", digits, str(path), str(tmp_path / "no.wav"), str(path)]) == 2
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 1
+    assert "No such file" in told.err
+
+
 @pytest.mark.parametrize("rate", [8000, 22050, 44100])
 @pytest.mark.parametrize("width", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT"])
 def test_sound_of_any_rate_width_and_channels_is_read(tmp_path, rate, width):

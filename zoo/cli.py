@@ -121,8 +121,14 @@ def _batches(inputs):
 def _answer(model, inputs, as_json):
     from zoo.models.answers import answers
 
-    found = answers(model, [_read(model, one) for one in inputs])
-    for one, answer in zip(inputs, found, strict=True):
+    read, wrong = [], None
+    for one in inputs:
+        try:
+            read.append(_read(model, one))
+        except (OSError, ValueError) as error:  # those before it are answered
+            wrong = error
+            break
+    for one, answer in zip(inputs, answers(model, read), strict=False):
         if as_json:
             print(json.dumps({"input": one, **answer}, ensure_ascii=False), flush=True)
         elif "output" in answer:
@@ -130,6 +136,8 @@ def _answer(model, inputs, as_json):
         else:
             part = answer["probabilities"][answer["label"]]
             print(f"{answer['label']} ({part:.3f})", flush=True)
+    if wrong:
+        raise wrong
 
 
 def _read(model, one):

@@ -107,6 +107,9 @@ def test_choices_narrow_the_suite():
             "`deltas` is of a waveform, not of frames",
         ),
         (lambda c: c.update(seeds="many"), "seeds: Input should be a valid integer"),
+        (lambda c: c.update(seeds=21), "seeds: Input should be less than or equal to 20"),
+        (lambda c: c.update(tasks={}), "tasks: Dictionary should have at least 1 item"),
+        (lambda c: c.update(architectures=[]), "List should have at least 1 item"),
         (
             lambda c: c["tasks"]["speech"].update(splits={"folds": ["ann", "ann"]}),
             "folds must be two or more different words",

@@ -118,8 +118,8 @@ def _unknown(name, dataset):
     near = near or [dataset]
     return DatasetError(
         f"There is no dataset {name!r}. Did you mean {' or '.join(map(repr, near))}? The zoo has "
-        f"{', '.join(names())}; every dataset of TensorFlow Datasets and every folder of data "
-        "that it prepared can be named as well."
+        f"{', '.join(names())}. Every dataset of TensorFlow Datasets can be named as well, and the "
+        "path of a folder of your own files, such as train.csv, or of data that it prepared."
     )
 
 
