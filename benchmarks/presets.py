@@ -149,7 +149,12 @@ def measure(config, console):
     kept = True
     for name in pretrained.list_presets(config.presets):
         card = pretrained.card(name)
-        task, trained, digest = _load(card.suite, card.entry, card.architecture)
+        try:
+            task, trained, digest = _load(card.suite, card.entry, card.architecture)
+        except ConfigError as error:  # such as of a suite that isn't there any more
+            console.print(f"[red]{name}: not measured. {error}[/red]", highlight=False)
+            kept = False
+            continue
         task.read("test")  # once for all presets of the data, and no part of the time
         start = time.perf_counter()
         model = pretrained.load(name)

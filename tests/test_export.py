@@ -102,3 +102,8 @@ def test_what_exists_is_kept(model, tmp_path):
     with pytest.raises(ExportError, match=r"exists\. Remove it"):
         export(model, tmp_path / "model", "savedmodel")
     assert (tmp_path / "model").read_text() == "precious"
+
+
+def test_a_folder_that_is_not_there_is_named(model, tmp_path):
+    with pytest.raises(ExportError, match=r"no folder .*nowhere to write model\.tflite"):
+        export(model, tmp_path / "nowhere" / "model.tflite", "tflite")

@@ -169,6 +169,11 @@ def digits(presets):
     return str(presets / "digits_gru")
 
 
+def test_an_empty_line_is_no_sound(digits, capsys):
+    assert cli.main(["predict", digits, ""]) == 2
+    assert "Received an empty line" in capsys.readouterr().err
+
+
 def test_what_stands_before_a_bad_input_is_answered(digits, tmp_path, capsys):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.ones(800) / 2, 8000)

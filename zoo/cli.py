@@ -148,6 +148,8 @@ def _read(model, one):
         except UnicodeEncodeError as error:
             raise ValueError(f"Text must be UTF-8. Received: {one!r}") from error
         return one
+    if not one:
+        raise ValueError("This model takes files: give a path. Received an empty line.")
     if model.backbone.features != "frames":
         from zoo.models.audio_classifier.sound_files import read_sound
 

@@ -29,8 +29,8 @@ def export(model, path, format, length=None):
 
     Raises:
         ExportError: for a translator, whose search isn't one network; an unknown format; a path
-            that exists; `onnx` without tf2onnx, or of a model that takes waveforms; a length that
-            isn't positive, or of another format.
+            that exists, or whose folder doesn't; `onnx` without tf2onnx, or of a model that takes
+            waveforms; a length that isn't positive, or of another format.
     """
     import keras
 
@@ -44,6 +44,8 @@ def export(model, path, format, length=None):
         )
     if path.exists():
         raise ExportError(f"{path} exists. Remove it, or give another path.")
+    if not path.absolute().parent.is_dir():
+        raise ExportError(f"There is no folder {path.parent} to write {path.name} into. Make it.")
     takes_waveforms = getattr(model.backbone, "features", "frames") != "frames"
     if format == "onnx" and takes_waveforms:
         raise ExportError(

@@ -72,48 +72,32 @@ def pretrain(backbone, token_ids, window, epochs, seed, update=lambda **progress
     """
     import tensorflow as tf
 
-    generator = np.random.default_rng(seed)
     frequency = np.bincount(token_ids, minlength=backbone.vocabulary_size) / len(token_ids)
-    sampling = frequency**0.75 / (frequency**0.75).sum()
-    target_weights = np.minimum(1, np.sqrt(FREQUENT / np.maximum(frequency, 1e-12)))
-    pieces = min(PIECES, max(1, len(token_ids) // STEPS - 1))
-    batches = epochs * max(1, (len(token_ids) // STEPS - 1) // pieces)
-
-    # There is text enough to do without the backbone's dropout.
-    text = keras.Input((None,), dtype="int32")
-    sequence = backbone.get_layer("encoder_0")(backbone.token_embedding(text))
-    both = architectures.get(backbone.architecture).bidirectional or backbone.bidirectional
-    states = ops.split(sequence, 2, axis=-1) if both else [sequence]
-    candidates = keras.Input(batch_shape=(CANDIDATES,), dtype="int32")
-    inputs, outputs = [text, candidates], []
-    for state in states:
-        targets = keras.Input((None,), dtype="int32")
-        weights = keras.Input((None,))
-        inputs += [targets, weights]
-        outputs.append(_SampledSoftmax(sampling)(state, targets, weights, candidates))
-    network = keras.Model(inputs, outputs)
+    chance = frequency**0.75 / (frequency**0.75).sum()
+    network = _network(backbone, chance)
+    directions = (1, -1)[: len(network.outputs)]
+    # Pieces may begin later than the text, so the last may be missing.
+    pieces = max(1, len(token_ids) // STEPS - 1)
+    size = min(PIECES, pieces)
+    batches = epochs * (pieces // size)
     network.compile(adam(LEARNING_RATE, batches, WARMUP), jit_compile=False)
 
     def examples():
+        generator = np.random.default_rng(seed)
+        target_weights = np.minimum(1, np.sqrt(FREQUENT / np.maximum(frequency, 1e-12)))
         for _ in range(epochs):
-            # Pieces begin elsewhere in each epoch.
-            start = generator.integers(STEPS)
-            count = (len(token_ids) - start) // STEPS
-            every = token_ids[start : start + count * STEPS].reshape(count, STEPS).astype("int32")
-            order = generator.permutation(count)
-            for batch in range(batches // epochs):
-                piece = every[order[batch * pieces : (batch + 1) * pieces]]
-                drawn = generator.choice(len(sampling), CANDIDATES, p=sampling)
+            for piece in _pieces(token_ids, size, batches // epochs, generator):
+                drawn = generator.choice(len(chance), CANDIDATES, p=chance)
                 columns = [piece, drawn.astype("int32")]
-                for direction in (1, -1)[: len(states)]:
+                for direction in directions:
                     target, is_inside = _ahead(piece, direction, window, generator)
                     weight = np.where(is_inside, target_weights[target], 0)
                     columns += [target, weight.astype("float32")]
                 yield (tuple(columns),)
 
-    of_steps = [tf.TensorSpec((None, STEPS), kind) for kind in ("int32", "int32", "float32")]
-    drawn = tf.TensorSpec((CANDIDATES,), "int32")
-    signature = ((of_steps[0], drawn, *of_steps[1:] * len(states)),)
+    step, drawn = tf.TensorSpec((None, STEPS), "int32"), tf.TensorSpec((CANDIDATES,), "int32")
+    column = [step, tf.TensorSpec((None, STEPS), "float32")]
+    signature = ((step, drawn, *column * len(directions)),)
     log = _LossLog(update)
     network.fit(
         tf.data.Dataset.from_generator(examples, output_signature=signature).prefetch(4),
@@ -122,7 +106,35 @@ def pretrain(backbone, token_ids, window, epochs, seed, update=lambda **progress
         verbose=0,
         callbacks=[log],
     )
-    return log.last(max(1, batches // 10)) / len(states)
+    return log.last(max(1, batches // 10)) / len(directions)
+
+
+def _network(backbone, chance):
+    """A model that adds the loss of each direction; its inputs are the subwords, the candidates,
+    and for each direction targets and their weights.
+
+    The backbone's dropout is left out: there is text enough to do without.
+    """
+    text = keras.Input((None,), dtype="int32")
+    sequence = backbone.get_layer("encoder_0")(backbone.token_embedding(text))
+    both = architectures.get(backbone.architecture).bidirectional or backbone.bidirectional
+    candidates = keras.Input(batch_shape=(CANDIDATES,), dtype="int32")
+    inputs, outputs = [text, candidates], []
+    for states in ops.split(sequence, 2, axis=-1) if both else [sequence]:
+        targets, weights = keras.Input((None,), dtype="int32"), keras.Input((None,))
+        inputs += [targets, weights]
+        outputs.append(_SampledSoftmax(chance)(states, targets, weights, candidates))
+    return keras.Model(inputs, outputs)
+
+
+def _pieces(token_ids, size, count, generator):
+    """So many batches of pieces in a new order, that begin elsewhere each time."""
+    start = generator.integers(STEPS)
+    pieces = (len(token_ids) - start) // STEPS
+    text = token_ids[start : start + pieces * STEPS].reshape(pieces, STEPS).astype("int32")
+    order = generator.permutation(pieces)
+    for batch in range(count):
+        yield text[order[batch * size : (batch + 1) * size]]
 
 
 def _ahead(piece, direction, window, generator):

@@ -1,5 +1,7 @@
 """Presets: made from runs, half as large, and measured anew."""
 
+import shutil
+
 import h5py
 import numpy as np
 import pytest
@@ -93,6 +95,16 @@ def test_a_preset_that_drifts_is_an_error(measured, capsys, monkeypatch):
     monkeypatch.setattr(task, "evaluate", evaluate)
     assert command_line.main(["run", "--suite", measured]) == 1
     assert f"the card says {accuracy:.4g}" in capsys.readouterr().out
+
+
+def test_a_preset_of_a_suite_that_is_gone_does_not_stop_the_others(measured, tmp_path, capsys):
+    shutil.copytree(pretrained.PRESETS / "tones_gru", pretrained.PRESETS / "tones_a")
+    path = pretrained.PRESETS / "tones_a" / "card.json"
+    path.write_text(path.read_text().replace('"suite": "small"', '"suite": "gone"'))
+    assert command_line.main(["run", "--suite", measured]) == 1
+    told = capsys.readouterr().out
+    assert "tones_a: not measured. Unknown suite 'gone'" in told
+    assert "tones_gru: accuracy" in told
 
 
 def test_halving_keeps_integers_groups_and_attributes(tmp_path):
