@@ -102,6 +102,11 @@ def test_an_ensemble_is_asked_for_what_its_members_have():
 def test_one_alone_is_no_ensemble(tokenizer):
     (member, _) = text_members(tokenizer)
     assert models.ensemble([member]) is member
+    backbone = models.TranslatorBackbone(tokenizer.vocabulary_size(), "gru", 8, 6)
+    translator = models.Translator(backbone, models.TranslatorPreprocessor(tokenizer))
+    assert models.ensemble([translator]) is translator
+    with pytest.raises(ValueError, match=r"Received: \['Translator', 'Translator'\]"):
+        models.ensemble([translator, translator])
 
 
 def test_members_that_do_not_fit_are_named(tokenizer):

@@ -96,11 +96,14 @@ def ensemble(members):
 
     Args:
         members: list of `TextClassifier`, or of `AudioClassifier`, of the same labels and
-            preprocessing; one alone is returned as it is. Architectures may differ.
+            preprocessing; architectures may differ. One model alone, of any kind, is returned as it
+            is.
 
     Raises:
         ValueError: if members are none, or of different kinds, labels or preprocessing.
     """
+    if len(members) == 1:
+        return members[0]
     kinds = {type(member) for member in members}
     if len(kinds) != 1 or not kinds <= KINDS.keys():
         raise ValueError(
@@ -119,8 +122,6 @@ def ensemble(members):
                 "Members of an ensemble read alike, and these don't: texts need the same tokenizer "
                 "and length, sound the same rate and features."
             )
-    if len(members) == 1:
-        return first
     backbone = EnsembleBackbone([_without_preprocessor(member) for member in members])
     return KINDS[type(first)](backbone, first.labels, first.preprocessor)
 
