@@ -129,7 +129,7 @@ def test_a_feature_divides_the_only_split(loads):
     names = [f"{speaker}_{number}.wav" for speaker in speakers for number in range(50)]
     data = {"audio/filename": names, "label": list(range(len(names)))}
     (known, *_) = config.load("standard", tasks=["speech"])
-    builder = a_builder(**{"audio/filename": None, "label": None})
+    builder = a_builder(**{"audio": None, "audio/filename": None, "label": None})
     task = loads(builder, data, "speech", "digits", known.splits)
     parts = [set(task.read(split)["audio/filename"]) for split in ("train", "validation", "test")]
     assert [len(part) for part in parts] == [160, 20, 20]

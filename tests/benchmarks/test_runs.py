@@ -97,7 +97,7 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
 
 def test_a_model_is_pretrained_before_it_is_trained(load, monkeypatch):
     (config,) = load(tasks=["speech"], chosen=["gru"])
-    task, _ = runner.load_task("speech", "tones", config.splits)
+    task, _ = runner.load_task("speech", "tones", config.splits, config.features)
     order, fit = [], runner.fit
 
     def pretrain(model, config, update):
@@ -117,7 +117,7 @@ def test_a_model_is_pretrained_before_it_is_trained(load, monkeypatch):
 
 def test_members_of_an_ensemble_are_trained_in_one_run(load, monkeypatch):
     (config,) = load(tasks=["speech"], chosen=["gru"])
-    task, _ = runner.load_task("speech", "tones", config.splits)
+    task, _ = runner.load_task("speech", "tones", config.splits, config.features)
     first, fit = [], runner.fit
     monkeypatch.setattr(
         runner, "fit", lambda model, *rest: (first.append(model), fit(model, *rest))[1]
@@ -169,7 +169,7 @@ def test_equal_parameters_choose_the_units(load, architecture):
             "model": config.model.model_copy(update={"units": 40}),
         }
     )
-    task, _ = runner.load_task("speech", "tones", config.splits)
+    task, _ = runner.load_task("speech", "tones", config.splits, config.features)
     resolved = runner.resolve(config, task)
     reference = task.build(config.model_copy(update={"architecture": "lstm"})).count_params()
     counts = {}

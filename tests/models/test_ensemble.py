@@ -35,6 +35,7 @@ def audio_members():
     members = []
     for _ in range(3):
         backbone = models.AudioBackbone("gru", features="mfcc", feature_dim=5, units=6)
+        backbone.adapt(WAVES)
         preprocessor = models.AudioClassifierPreprocessor()
         members.append(models.AudioClassifier(backbone, ["low", "high"], preprocessor))
     return members

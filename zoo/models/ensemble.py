@@ -1,5 +1,8 @@
 """Ensembles: several classifiers that answer together."""
 
+import tempfile
+from pathlib import Path
+
 import keras
 import keras_hub
 
@@ -140,5 +143,10 @@ def _reading(member):
 def _without_preprocessor(member):
     """A copy that isn't compiled and takes what the preprocessor gives."""
     copy = type(member).from_config({**member.get_config(), "preprocessor": None})
-    copy.set_weights(member.get_weights())
+    without_optimizer = lambda model: {"objects_to_skip": list(filter(None, [model.optimizer]))}
+    with tempfile.TemporaryDirectory() as folder:
+        # As files, since `set_weights` doesn't tell a `Normalization`.
+        path = Path(folder, "member.weights.h5")
+        keras.saving.save_weights(member, path, **without_optimizer(member))
+        keras.saving.load_weights(copy, path, **without_optimizer(copy))
     return copy
