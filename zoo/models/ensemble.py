@@ -12,7 +12,7 @@ from zoo.models.sequence_classifier import Classifier
 from zoo.models.text_classifier.text_classifier import TextClassifier
 from zoo.models.text_classifier.text_classifier_preprocessor import TextClassifierPreprocessor
 
-# What is asked of a backbone about its input; all members of an ensemble agree on it.
+# What the command and the export ask a backbone about its input.
 OF_THE_INPUT = ("features", "feature_dim", "sampling_rate")
 
 
@@ -141,7 +141,7 @@ def _reading(member):
 
 
 def _without_preprocessor(member):
-    """A copy that isn't compiled and takes what the preprocessor gives."""
+    """A copy that takes what the preprocessor gives."""
     copy = type(member).from_config({**member.get_config(), "preprocessor": None})
     without_optimizer = lambda model: {"objects_to_skip": list(filter(None, [model.optimizer]))}
     with tempfile.TemporaryDirectory() as folder:
