@@ -31,7 +31,9 @@ class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     The weights kept are those of the epoch that is best on the validation split, by `monitor`.
     With more `members` than one, so many models are trained with seeds of their own, and the mean
-    of what they say is the answer.
+    of what they say is the answer. `self_training` is how often that answer then labels the
+    unlabelled examples, in probabilities, and all is trained anew from them and the labelled ones
+    (D.-H. Lee, "Pseudo-Label", 2013; Q. Xie et al., "Self-Training with Noisy Student", 2020).
     """
 
     epochs: pydantic.PositiveInt
@@ -41,6 +43,7 @@ class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     clip_norm: pydantic.PositiveFloat = 1.0
     monitor: Literal["loss", "accuracy"] = "loss"
     members: pydantic.PositiveInt = 1
+    self_training: pydantic.NonNegativeInt = 0
 
 
 class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -263,11 +266,14 @@ def _runs_of_task(config, path, entry, task, names, seeds, shorter):
     if name not in TASKS:
         raise ConfigError(_unknown("task", name, list(TASKS)))
     if task.splits.unlabelled and not (
-        task.model.get("embedding_window") or task.model.get("pretraining_epochs")
+        task.model.get("embedding_window")
+        or task.model.get("pretraining_epochs")
+        or task.training.self_training
     ):
         raise ConfigError(
             f"{path.name}, {entry}: `unlabelled` needs `embedding_window` or `pretraining_epochs` "
-            "in the model of a sentiment task; nothing else reads it."
+            "in the model of a sentiment task, or `self_training` in its training; nothing else "
+            "reads it."
         )
     model = _validate(TASKS[name].Model, task.model, f"{path.name}, {entry}, model")
     for architecture in names:
@@ -295,6 +301,13 @@ def _runs_of_task(config, path, entry, task, names, seeds, shorter):
         raise ConfigError(
             f"{path.name}, {entry}: `members` works for classifiers alone, since translations have "
             "no mean."
+        )
+    if any(of_one.self_training for of_one in training.values()) and not (
+        TASKS[name].has_self_training and task.splits.unlabelled
+    ):
+        raise ConfigError(
+            f"{path.name}, {entry}: `self_training` works for a sentiment task whose splits name "
+            "`unlabelled` texts."
         )
     trained = [architecture for architecture in names if architecture != BASELINE]
     baselines = [

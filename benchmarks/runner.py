@@ -171,30 +171,16 @@ def train(task, config, update):
         `train/*` and `val/*` to a list of values by epoch; the epochs of members follow each other.
     """
     log = _EpochLog(config.quality, config.training, update)
-    members = []
-    for member in config.of_members:
-        keras.utils.set_random_seed(member.seed)
-        model = task.build(member)
-        pretraining = task.pretrain(model, member, update)
-        log.pretraining_seconds += pretraining.get("pretraining/seconds", 0.0)
-        tracking.log_metrics(pretraining)
-        best_epoch = fit(model, task, member, log)
-        members.append(model)
-    model = models.ensemble(members)
-    if len(members) == 1:
-        best = {"epoch": best_epoch + 1}
-        best |= {name: log.history[name][best_epoch] for name in log.history}
-    else:
-        model.compile(loss=task.loss(config), jit_compile=False)
-        validation = task.batches(model, "validation", config, shuffle=False)
-        with _without_preprocessor(model):
-            values = model.evaluate(validation, verbose=0, return_dict=True)
-        best = {f"val/{name}": value for name, value in values.items()}
-    examples = len(task.read("train")[task.feature])
+    model, best = _train_members(task, config, log)
+    for _ in range(config.training.self_training):
+        start = time.perf_counter()
+        labels = model.predict(task.read("unlabelled")[task.feature])
+        log.other_seconds += time.perf_counter() - start
+        model, best = _train_members(task, config, log, labels)
     tracking.log_metrics(
         {
-            "train_seconds": log.pretraining_seconds + sum(log.train_seconds),
-            "examples_per_second": examples / statistics.median(log.train_seconds),
+            "train_seconds": log.other_seconds + sum(log.train_seconds),
+            "examples_per_second": statistics.median(log.examples_per_second),
             **{f"best/{name}": value for name, value in best.items()},
             **({"seconds_to_quality": log.seconds_to_quality} if log.seconds_to_quality else {}),
         }
@@ -202,14 +188,56 @@ def train(task, config, update):
     return model, log.history
 
 
-def fit(model, task, config, log):
+def _train_members(task, config, log, labels=None):
+    """Trains anew, from the labelled examples and, where there are `labels` of them, from the
+    unlabelled ones.
+
+    Returns:
+        The model, and what it is on validation, by the names of its history.
+    """
+    members = []
+    for member in config.of_members:
+        keras.utils.set_random_seed(member.seed)
+        model = task.build(member)
+        pretraining = task.pretrain(model, member, log.update)
+        if labels is None:  # else that was the same
+            log.other_seconds += pretraining.get("pretraining/seconds", 0.0)
+            tracking.log_metrics(pretraining)
+        best_epoch = fit(model, task, member, log, labels)
+        members.append(model)
+    start = time.perf_counter()
+    members += task.companions(members[0], config)
+    log.other_seconds += time.perf_counter() - start
+    if len(members) == 1:
+        first = log.epoch - config.training.epochs
+        best = {"epoch": first + best_epoch + 1}
+        best |= {name: values[first + best_epoch] for name, values in log.history.items()}
+        return model, best
+    model = models.ensemble(members)
+    model.compile(loss=task.loss(config), jit_compile=False)
+    validation = task.batches(model, "validation", config, shuffle=False)
+    with _without_preprocessor(model):
+        values = model.evaluate(validation, verbose=0, return_dict=True)
+    return model, {f"val/{name}": value for name, value in values.items()}
+
+
+def fit(model, task, config, log, labels=None):
     """Fits a model and keeps the weights that are best on validation.
+
+    Args:
+        labels: float array `[examples, classes]` or None, probabilities for the unlabelled
+            examples, which the model then learns from too.
 
     Returns:
         The best epoch, from 0 on.
     """
     training = config.training
-    batches = task.batches(model, "train", config, shuffle=True)
+    log.examples = len(task.read("train")[task.feature])
+    if labels is None:
+        batches = task.batches(model, "train", config, shuffle=True)
+    else:
+        batches = task.self_training_batches(model, config, labels)
+        log.examples += len(labels)
     validation = task.batches(model, "validation", config, shuffle=False)
     steps = len(batches)
     model.compile(
@@ -259,33 +287,39 @@ class _EpochLog(keras.callbacks.Callback):
     def __init__(self, quality, training, update):
         super().__init__()
         self.quality = quality
-        self.epochs = training.epochs * training.members
+        self.epochs = training.epochs * training.members * (1 + training.self_training)
         self.update = update
         self.history = {}
-        self.pretraining_seconds = 0.0
+        self.examples = 0
+        self.examples_per_second = []
+        self.other_seconds = 0.0
         self.train_seconds = []
         self.seconds_to_quality = None
+
+    @property
+    def epoch(self):
+        """How many epochs are over, of all members."""
+        return len(self.train_seconds)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         self._end = time.perf_counter()
-        steps = self.params["steps"]
-        done = len(self.train_seconds) * steps + batch + 1
-        self.update(total=self.epochs * steps, completed=done)
+        self.update(total=self.epochs, completed=self.epoch + (batch + 1) / self.params["steps"])
 
     def on_epoch_end(self, epoch, logs=None):
         self.train_seconds.append(self._end - self._start)
+        self.examples_per_second.append(self.examples / self.train_seconds[-1])
         metrics = {
             (f"val/{name[4:]}" if name.startswith("val_") else f"train/{name}"): value
             for name, value in logs.items()
         }
         for name, value in metrics.items():
             self.history.setdefault(name, []).append(float(value))
-        tracking.log_epoch(metrics, len(self.train_seconds))
+        tracking.log_epoch(metrics, self.epoch)
         if self.seconds_to_quality is None and metrics["val/accuracy"] >= self.quality:
-            self.seconds_to_quality = self.pretraining_seconds + sum(self.train_seconds)
+            self.seconds_to_quality = self.other_seconds + sum(self.train_seconds)
 
 
 def kernels_of(model):

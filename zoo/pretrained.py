@@ -16,7 +16,14 @@ from zoo import models
 PRESETS = Path(__file__).parent / "presets"
 CARD = "card.json"
 FORMAT = 1
-TASKS = ("AudioClassifier", "AudioEnsemble", "TextClassifier", "TextEnsemble", "Translator")
+TASKS = (
+    "AudioClassifier",
+    "AudioEnsemble",
+    "NgramClassifier",
+    "TextClassifier",
+    "TextEnsemble",
+    "Translator",
+)
 
 
 class PresetError(ValueError):

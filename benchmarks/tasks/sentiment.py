@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pydantic
 
-from benchmarks.tasks import cooccurrence
+from benchmarks.tasks import cooccurrence, ngrams
 from benchmarks.tasks.pretraining import pretrain_once
 from benchmarks.tasks.task import Task, accuracy, bucketed_batches, logistic_baseline
 from zoo import models
@@ -19,6 +19,7 @@ class Sentiment(Task):
     metric = "accuracy"
     input_name = "text"
     feature = "text"
+    has_self_training = True
 
     class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
         vocabulary_size: pydantic.PositiveInt
@@ -33,6 +34,8 @@ class Sentiment(Task):
         embedding_window: pydantic.NonNegativeInt = 0
         pretraining_epochs: pydantic.NonNegativeInt = 0
         pretraining_window: pydantic.PositiveInt = 10
+        ngram_order: pydantic.NonNegativeInt = 0
+        ngram_count: pydantic.PositiveInt = 200_000
 
         @pydantic.model_validator(mode="after")
         def _one_layer_is_pretrained(self):
@@ -82,15 +85,40 @@ class Sentiment(Task):
         )
         return {"pretraining/loss": loss, "pretraining/seconds": seconds}
 
+    def companions(self, model, config):
+        settings = config.model
+        if not settings.ngram_order:
+            return []
+        order, count = settings.ngram_order, settings.ngram_count
+        return [self._ngrams(settings.vocabulary_size, settings.max_length, order, count)]
+
+    def loss(self, config):
+        return "categorical_crossentropy" if config.training.self_training else "auto"
+
     def batches(self, model, split, config, shuffle):
+        texts, targets = self._examples(split, config)
+        return self._batches(model, texts, targets, config, shuffle)
+
+    def self_training_batches(self, model, config, labels):
+        texts, targets = self._examples("train", config)
+        texts = texts + self.read("unlabelled")["text"]
+        return self._batches(model, texts, np.concatenate([targets, labels]), config, shuffle=True)
+
+    def _examples(self, split, config):
+        """Texts and labels of a split, as probabilities where others will be of that kind."""
         data = self.read(split)
-        inputs = model.preprocessor(data["text"])
         labels = np.asarray(data["label"])
+        if config.training.self_training:
+            labels = np.eye(len(self.features["label"].names), dtype="float32")[labels]
+        return data["text"], labels
+
+    def _batches(self, model, texts, targets, config, shuffle):
+        inputs = model.preprocessor(texts)
         lengths = inputs["padding_mask"].sum(axis=1)
 
         def columns(chosen):
             width = lengths[chosen].max()
-            return {name: array[chosen, :width] for name, array in inputs.items()}, labels[chosen]
+            return {name: array[chosen, :width] for name, array in inputs.items()}, targets[chosen]
 
         seed = config.seed if shuffle else None
         return bucketed_batches(columns, lengths, config.training.batch_size, seed)
@@ -123,6 +151,20 @@ class Sentiment(Task):
         """Of the texts to train on, and of those without labels, if the suite names some."""
         texts = self.read("train")["text"] + (self.read("unlabelled") or {"text": []})["text"]
         return self._tokenizer(vocabulary_size).pack(texts, end=True, max_length=max_length)
+
+    @functools.cache  # noqa: B019
+    def _ngrams(self, vocabulary_size, max_length, order, count):
+        data = self.read("train")
+        tokenizer = self._tokenizer(vocabulary_size)
+        preprocessor = models.TextClassifierPreprocessor(tokenizer, max_length)
+        return ngrams.fit(
+            preprocessor(data["text"]),
+            np.asarray(data["label"]),
+            self.features["label"].names,
+            preprocessor,
+            order,
+            count,
+        )
 
     @functools.cache  # noqa: B019
     def _embeddings(self, vocabulary_size, dimensions, window, max_length):

@@ -54,6 +54,7 @@ class Task(abc.ABC):
         input_name: what a raw input is called where models are served.
         feature: what it is called in the dataset.
         has_ensembles: whether several models can answer together, with `models.ensemble`.
+        has_self_training: whether `self_training_batches` are there.
 
     Args:
         read: callable from a split's name to a dict of lists, one a feature.
@@ -65,6 +66,7 @@ class Task(abc.ABC):
     input_name: str
     feature: str
     has_ensembles = True
+    has_self_training = False
     Model: type
 
     def __init__(self, read, features, licence):
@@ -85,10 +87,23 @@ class Task(abc.ABC):
         """
         return {}
 
+    def companions(self, model, config):
+        """Classifiers of another kind that are to answer together with the recurrent ones, fitted,
+        where the config asks for some.
+
+        `model` is a recurrent one, for its preprocessor and labels.
+        """
+        return []
+
     @abc.abstractmethod
     def batches(self, model, split, config, shuffle):
         """`tf.data` batches of a split, preprocessed; shuffled anew each epoch, from the
         config's seed, where `shuffle`."""
+
+    def self_training_batches(self, model, config, labels):
+        """As `batches` to train on, with the unlabelled examples among them; `labels` is what a
+        model said of those, probabilities `[examples, classes]`."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def evaluate(self, model, config):

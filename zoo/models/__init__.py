@@ -4,6 +4,8 @@ from zoo.models.audio_classifier.audio_backbone import AudioBackbone
 from zoo.models.audio_classifier.audio_classifier import AudioClassifier
 from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
 from zoo.models.ensemble import AudioEnsemble, EnsembleBackbone, TextEnsemble, ensemble
+from zoo.models.ngram_classifier.ngram_backbone import NgramBackbone
+from zoo.models.ngram_classifier.ngram_classifier import NgramClassifier
 from zoo.models.text_classifier.text_backbone import TextBackbone
 from zoo.models.text_classifier.text_classifier import TextClassifier
 from zoo.models.text_classifier.text_classifier_preprocessor import TextClassifierPreprocessor
@@ -21,6 +23,8 @@ __all__ = [
     "AudioEnsemble",
     "BeamSearchSampler",
     "EnsembleBackbone",
+    "NgramBackbone",
+    "NgramClassifier",
     "SequenceCrossEntropy",
     "SubwordTokenizer",
     "TextBackbone",

@@ -8,6 +8,7 @@ import keras_hub
 
 from zoo.models.audio_classifier.audio_classifier import AudioClassifier
 from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
+from zoo.models.ngram_classifier.ngram_classifier import NgramClassifier
 from zoo.models.sequence_classifier import Classifier
 from zoo.models.text_classifier.text_classifier import TextClassifier
 from zoo.models.text_classifier.text_classifier_preprocessor import TextClassifierPreprocessor
@@ -75,7 +76,8 @@ class Ensemble(Classifier):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class TextEnsemble(Ensemble, keras_hub.models.TextClassifier):
-    """Several `TextClassifier` as one; see `Ensemble` and `TextClassifier.predict`."""
+    """Several `TextClassifier` and `NgramClassifier` as one; see `Ensemble` and
+    `TextClassifier.predict`."""
 
     backbone_cls = EnsembleBackbone
     preprocessor_cls = TextClassifierPreprocessor
@@ -89,7 +91,11 @@ class AudioEnsemble(Ensemble, keras_hub.models.Task):
     preprocessor_cls = AudioClassifierPreprocessor
 
 
-KINDS = {AudioClassifier: AudioEnsemble, TextClassifier: TextEnsemble}
+KINDS = {
+    AudioClassifier: AudioEnsemble,
+    NgramClassifier: TextEnsemble,
+    TextClassifier: TextEnsemble,
+}
 
 
 def ensemble(members):
@@ -98,17 +104,17 @@ def ensemble(members):
     It has copies of their weights, so that it stays as it is when they are trained on.
 
     Args:
-        members: list of `TextClassifier`, or of `AudioClassifier`, of the same labels and
-            preprocessing; architectures may differ. One model alone, of any kind, is returned as it
-            is.
+        members: list of `TextClassifier` and `NgramClassifier`, or of `AudioClassifier`, of the
+            same labels and preprocessing; architectures may differ. One model alone, of any kind,
+            is returned as it is.
 
     Raises:
         ValueError: if members are none, or of different kinds, labels or preprocessing.
     """
     if len(members) == 1:
         return members[0]
-    kinds = {type(member) for member in members}
-    if len(kinds) != 1 or not kinds <= KINDS.keys():
+    kinds = {KINDS.get(type(member)) for member in members}
+    if len(kinds) != 1 or None in kinds:
         raise ValueError(
             "Members of an ensemble are text classifiers, or audio classifiers. Received: "
             f"{[type(member).__name__ for member in members]}"
@@ -126,7 +132,7 @@ def ensemble(members):
                 "and length, sound the same rate and features."
             )
     backbone = EnsembleBackbone([_without_preprocessor(member) for member in members])
-    return KINDS[type(first)](backbone, first.labels, first.preprocessor)
+    return kinds.pop()(backbone, first.labels, first.preprocessor)
 
 
 def _reading(member):

@@ -29,7 +29,7 @@ class Classifier:
         if loss == "auto":
             loss = keras.losses.SparseCategoricalCrossentropy()
         if metrics == "auto":
-            metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+            metrics = ["accuracy"]
         keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def predict(self, x, batch_size=32, **kwargs):

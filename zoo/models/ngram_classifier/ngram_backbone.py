@@ -1,0 +1,123 @@
+"""Backbone that weighs the n-grams of a text, whatever their order."""
+
+import keras
+import keras_hub
+from keras import ops
+
+BASE = -1640531535  # 2**32 divided by the golden ratio, as int32
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class NgramBackbone(keras_hub.models.Backbone):
+    """Adds up what each different n-gram of subwords says for each class.
+
+    Args:
+        count: int, number of n-grams that are known; others say nothing.
+        classes: int.
+        order: int, the longest n-gram.
+        dtype: dtype or dtype policy of the layers.
+
+    Call arguments:
+        inputs: dict with `"token_ids"`, int32 `[batch, time]`, and `"padding_mask"`, bool
+            `[batch, time]`, False at padding.
+
+    Returns:
+        A float tensor `[batch, classes]`, the logits.
+    """
+
+    def __init__(self, count, classes, order=3, dtype=None, **kwargs):
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
+        scores = NgramScores(count, classes, order, dtype=dtype, name="scores")
+        super().__init__(
+            inputs={"token_ids": token_ids, "padding_mask": padding_mask},
+            outputs=scores(token_ids, padding_mask),
+            dtype=dtype,
+            **kwargs,
+        )
+        self.scores = scores
+        self.count = count
+        self.classes = classes
+        self.order = order
+
+    def get_config(self):
+        sizes = {"count": self.count, "classes": self.classes, "order": self.order}
+        return {**super().get_config(), **sizes}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class NgramScores(keras.layers.Layer):
+    """The sum of the scores of a text's different n-grams, and a bias.
+
+    An n-gram counts once, however often it occurs, as in S. Wang and C. D. Manning, "Baselines and
+    Bigrams", 2012. `keys` are the hashes of those that are known, in ascending order, `scores`
+    theirs, and `bias` that of any text. A model is fitted elsewhere; nothing here is trained.
+
+    Args:
+        count: int, number of n-grams that are known.
+        classes: int.
+        order: int, the longest n-gram.
+
+    Call arguments:
+        token_ids: int32 `[batch, time]`.
+        padding_mask: bool `[batch, time]`, False at padding, which is at the end.
+
+    Returns:
+        A float tensor `[batch, classes]`.
+    """
+
+    def __init__(self, count, classes, order, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.count = count
+        self.classes = classes
+        self.order = order
+
+    def build(self, *_):
+        self.keys = self.add_weight((self.count,), "zeros", dtype="int32", name="keys")
+        self.scores = self.add_weight((self.count, self.classes), "zeros", name="scores")
+        self.bias = self.add_weight((self.classes,), "zeros", name="bias")
+
+    def call(self, token_ids, padding_mask):
+        found = ops.sort(hashes(token_ids, padding_mask, self.order), axis=-1)
+        before = ops.pad(found, [[0, 0], [1, 0]])[:, :-1]
+        places = self._last_not_above(found)
+        counts = ops.logical_and(found != before, ops.take(self.keys, places) == found)
+        scores = ops.take(self.scores, places, axis=0)
+        return ops.sum(scores * ops.cast(counts, scores.dtype)[..., None], axis=1) + self.bias
+
+    def _last_not_above(self, found):
+        """The places of the last keys that aren't above; of the first where all are.
+
+        Halved again and again by hand, since `ops.searchsorted` is in no exported format.
+        """
+        places = ops.zeros_like(found)
+        for bit in reversed(range((self.count - 1).bit_length())):
+            ahead = ops.minimum(places + 2**bit, self.count - 1)
+            places = ops.where(ops.take(self.keys, ahead) <= found, ahead, places)
+        return places
+
+    def compute_output_shape(self, token_ids_shape, padding_mask_shape=None):
+        return (token_ids_shape[0], self.classes)
+
+    def get_config(self):
+        sizes = {"count": self.count, "classes": self.classes, "order": self.order}
+        return {**super().get_config(), **sizes}
+
+
+def hashes(token_ids, padding_mask, order):
+    """A number for each n-gram up to a length, equal where the n-grams are.
+
+    Args:
+        token_ids: int32 tensor `[batch, time]`; ids are above 0.
+        padding_mask: bool tensor `[batch, time]`.
+        order: int, the longest n-gram.
+
+    Returns:
+        An int32 tensor `[batch, order * time]`: polynomials of the ids, modulo 2**32. It is 0 at
+        padding.
+    """
+    of_order = [token_ids]
+    for _ in range(order - 1):
+        before = ops.pad(of_order[-1], [[0, 0], [1, 0]])[:, :-1]
+        of_order.append(before * BASE + token_ids)
+    return ops.concatenate([ops.where(padding_mask, hash, 0) for hash in of_order], axis=1)
