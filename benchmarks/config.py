@@ -124,9 +124,9 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     def of_members(self):
         """The configs that the members of an ensemble are trained by; of one alone its own."""
         count = self.training.members
-        return [
-            self.model_copy(update={"seed": self.seed * count + number}) for number in range(count)
-        ]
+        alone = self.training.model_copy(update={"members": 1})
+        seeds = [self.seed * count + number for number in range(count)]
+        return [self.model_copy(update={"seed": seed, "training": alone}) for seed in seeds]
 
     def flat(self):
         """The config as one level of `key: value`, nested keys joined with a dot."""
@@ -297,11 +297,6 @@ def _runs_of_task(config, path, entry, task, names, seeds, shorter):
         )
         for architecture in names
     }
-    if not TASKS[name].has_ensembles and any(of_one.members > 1 for of_one in training.values()):
-        raise ConfigError(
-            f"{path.name}, {entry}: `members` works for classifiers alone, since translations have "
-            "no mean."
-        )
     if any(of_one.self_training for of_one in training.values()) and not (
         TASKS[name].has_self_training and task.splits.unlabelled
     ):

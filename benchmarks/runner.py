@@ -56,7 +56,7 @@ def run_suite(configs, console, rerun=False):
             *columns, console=console, transient=True, disable=not console.is_terminal
         ) as progress:
             bar = progress.add_task(name, total=None)
-            value = run_one(config, task, digest, functools.partial(progress.update, bar))
+            value = run_one(config, task, digest, functools.partial(progress.update, bar), rerun)
         console.print(f"{name}: {task.metric} {value:.4g}", highlight=False)
     for experiment, folds in {config.experiment: config.splits.folds for config in configs}.items():
         if not folds:  # models of different folds are not to be chosen between
@@ -143,14 +143,18 @@ def _units_of_equal_size(task, config):
     return min((low, high), key=lambda units: abs(count(units) - wanted))
 
 
-def run_one(config, task, dataset_digest, update):
-    """Trains and evaluates one configuration and logs it; gives the test metric."""
+def run_one(config, task, dataset_digest, update, rerun=False):
+    """Trains and evaluates one configuration and logs it; gives the test metric.
+
+    Members of an ensemble that were run alone before are taken from there, unless `rerun`.
+    """
     digest, config = config.digest, resolve(config, task)
     with tracking.run(config, task, dataset_digest, digest):
         if config.architecture == BASELINE:
             return _log_baseline(task)
         keras.utils.clear_session()
-        model, history = train(task, config, update)
+        find = functools.partial(tracking.find_trained, dataset_digest=dataset_digest)
+        model, history = train(task, config, update, None if rerun else find)
         tracking.log_tag("kernel", kernels_of(model))
         tracking.log_figures({"learning_curve": plots.learning_curve(history)})
         evaluation = task.evaluate(model, config)
@@ -163,15 +167,21 @@ def run_one(config, task, dataset_digest, update):
         return evaluation.value
 
 
-def train(task, config, update):
+def train(task, config, update, find=None):
     """Trains a model, or the members of an ensemble one after the other, and logs each epoch.
+
+    Args:
+        find: function from the `RunConfig` of a member to what `tracking.find_trained` gives, or
+            None to train all members here.
 
     Returns:
         The model with the weights that are best on validation, and its history, a dict from
         `train/*` and `val/*` to a list of values by epoch; the epochs of members follow each other.
     """
     log = _EpochLog(config.quality, config.training, update)
-    model, best = _train_members(task, config, log)
+    if config.training.members == 1 or config.training.self_training:
+        find = None  # no run alone is like that of a member
+    model, best = _train_members(task, config, log, find=find)
     for _ in range(config.training.self_training):
         start = time.perf_counter()
         labels = model.predict(task.read("unlabelled")[task.feature])
@@ -188,7 +198,7 @@ def train(task, config, update):
     return model, log.history
 
 
-def _train_members(task, config, log, labels=None):
+def _train_members(task, config, log, labels=None, find=None):
     """Trains anew, from the labelled examples and, where there are `labels` of them, from the
     unlabelled ones.
 
@@ -197,6 +207,12 @@ def _train_members(task, config, log, labels=None):
     """
     members = []
     for member in config.of_members:
+        earlier = find and find(member)
+        if earlier:
+            record, epochs, model = earlier
+            log.repeat(record, epochs)
+            members.append(model)
+            continue
         keras.utils.set_random_seed(member.seed)
         model = task.build(member)
         pretraining = task.pretrain(model, member, log.update)
@@ -301,6 +317,14 @@ class _EpochLog(keras.callbacks.Callback):
         """How many epochs are over, of all members."""
         return len(self.train_seconds)
 
+    def repeat(self, record, epochs):
+        """Logs the epochs of a member that was trained before, its seconds divided among them."""
+        seconds = record.metrics["train_seconds"] / len(epochs)
+        for metrics in epochs:
+            self.train_seconds.append(seconds)
+            self.examples_per_second.append(record.metrics["examples_per_second"])
+            self._keep(metrics)
+
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.perf_counter()
 
@@ -315,6 +339,9 @@ class _EpochLog(keras.callbacks.Callback):
             (f"val/{name[4:]}" if name.startswith("val_") else f"train/{name}"): value
             for name, value in logs.items()
         }
+        self._keep(metrics)
+
+    def _keep(self, metrics):
         for name, value in metrics.items():
             self.history.setdefault(name, []).append(float(value))
         tracking.log_epoch(metrics, self.epoch)

@@ -29,6 +29,7 @@ from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
 from benchmarks.config import BASELINE
 from benchmarks.layers.contenders import CONTENDERS
+from zoo import pretrained
 from zoo.layers import architectures
 
 ROOT = Path(__file__).parent.parent
@@ -86,12 +87,32 @@ def find_finished(config, dataset_digest):
     experiment = mlflow.get_experiment_by_name(config.experiment)
     if experiment is None:
         return None
-    found = _search(
-        [experiment.experiment_id],
-        f"attributes.status = 'FINISHED' and tags.config_digest = '{config.digest}' "
-        f"and tags.dataset_digest = '{dataset_digest}'",
-    )
+    found = _finished(config, dataset_digest, [experiment.experiment_id])
     return found[0] if found else None
+
+
+def find_trained(config, dataset_digest):
+    """A finished run of the same configuration and data, of whatever entry of a suite, with what it
+    left; or None, also where its files are gone.
+
+    Returns:
+        The `Record`, a list of the metrics of each epoch, and the model.
+    """
+    experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    client = mlflow.MlflowClient()
+    for record in _finished(config, dataset_digest, experiments):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                model = pretrained.load(str(download_preset(record, Path(folder))))
+            except mlflow.exceptions.MlflowException:
+                continue
+        epochs = {}
+        for name in record.metrics:
+            if name.startswith(("train/", "val/")):
+                for metric in client.get_metric_history(record.run_id, name):
+                    epochs.setdefault(metric.step, {})[name] = metric.value
+        return record, [epochs[step] for step in sorted(epochs)], model
+    return None
 
 
 def finished(configs):
@@ -401,6 +422,15 @@ def _experiment(name):
         name,
         artifact_location=(LOCAL_STORE / "artifacts").as_uri() if _is_local() else None,
         tags={"mlflow.experimentKind": "custom_model_development"},
+    )
+
+
+def _finished(config, dataset_digest, experiment_ids):
+    """The finished runs of a configuration on this data, the newest first."""
+    return _search(
+        experiment_ids,
+        f"attributes.status = 'FINISHED' and tags.config_digest = '{config.digest}' "
+        f"and tags.dataset_digest = '{dataset_digest}'",
     )
 
 

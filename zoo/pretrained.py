@@ -23,6 +23,7 @@ TASKS = (
     "TextClassifier",
     "TextEnsemble",
     "Translator",
+    "TranslatorEnsemble",
 )
 
 
@@ -131,7 +132,7 @@ def load(preset):
 
     Returns:
         A `zoo.models.TextClassifier`, `AudioClassifier` or `Translator` with weights, or an
-        ensemble of classifiers, `TextEnsemble` or `AudioEnsemble`.
+        ensemble of such, `TextEnsemble`, `AudioEnsemble` or `TranslatorEnsemble`.
 
     Raises:
         PresetError: there is no such preset, or a file is missing or not what its card says.

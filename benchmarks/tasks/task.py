@@ -53,7 +53,6 @@ class Task(abc.ABC):
         metric: name of the test metric.
         input_name: what a raw input is called where models are served.
         feature: what it is called in the dataset.
-        has_ensembles: whether several models can answer together, with `models.ensemble`.
         has_self_training: whether `self_training_batches` are there.
 
     Args:
@@ -65,7 +64,6 @@ class Task(abc.ABC):
     metric: str
     input_name: str
     feature: str
-    has_ensembles = True
     has_self_training = False
     Model: type
 

@@ -22,7 +22,6 @@ class Translation(Task):
     metric = "bleu"
     input_name = "text"
     feature = "source"
-    has_ensembles = False
 
     class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
         vocabulary_size: pydantic.PositiveInt

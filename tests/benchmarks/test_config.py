@@ -127,8 +127,12 @@ def test_choices_narrow_the_suite():
             "`pretraining_epochs` needs a model of one layer",
         ),
         (
-            lambda c: c["tasks"]["translation"]["training"].update(members=2),
-            "translation: `members` works for classifiers alone",
+            lambda c: c["tasks"]["translation"]["training"].update(self_training=1),
+            "translation: `self_training` works for a sentiment task",
+        ),
+        (
+            lambda c: c["tasks"]["sentiment"]["training"].update(self_training=1),
+            "whose splits name `unlabelled` texts",
         ),
     ],
 )

@@ -139,6 +139,30 @@ def test_members_of_an_ensemble_are_trained_in_one_run(load, monkeypatch):
     np.testing.assert_allclose(champion.predict(data["frames"]), mean, rtol=1e-5)
 
 
+def test_members_that_were_run_alone_are_not_trained_again(load, monkeypatch):
+    alone = load(tasks=["speech"], chosen=["gru"], seeds=2)
+    run(alone)
+    trained, fit = [], runner.fit
+    monkeypatch.setattr(runner, "fit", lambda *all: (trained.append(all[2].seed), fit(*all))[1])
+    training = alone[0].training.model_copy(update={"members": 3})
+    together = alone[0].model_copy(update={"training": training, "entry": "together"})
+    run([together])
+    assert trained == [2]
+    (logged,) = runs("speech/tones/together")
+    values = dict(history(logged.info.run_id, "val/loss"))
+    assert sorted(values) == list(range(1, 10))
+    for number, one in enumerate(sorted(runs("speech/tones"), key=lambda r: r.data.tags["seed"])):
+        of_member = dict(history(one.info.run_id, "val/loss"))
+        assert of_member == {epoch: values[3 * number + epoch] for epoch in (1, 2, 3)}
+    spent = sum(one.data.metrics["train_seconds"] for one in runs("speech/tones"))
+    assert logged.data.metrics["train_seconds"] > spent
+    trained.clear()
+    run([together], rerun=True)
+    assert trained == [0, 1, 2]
+    again, first = runs("speech/tones/together")
+    assert again.data.metrics["best/val/loss"] == pytest.approx(first.data.metrics["best/val/loss"])
+
+
 def test_models_of_different_folds_have_no_champion(load):
     (config,) = load(tasks=["speech"], chosen=["rnn"], epochs=1)
     splits = config.splits.model_copy(update={"folds": ("one", "other")})

@@ -41,6 +41,21 @@ def audio_members():
     return members
 
 
+def translators(tokenizer):
+    keras.utils.set_random_seed(0)
+    members = []
+    for architecture, attention in (("lstm", "luong"), ("gru", "bahdanau")):
+        backbone = models.TranslatorBackbone(
+            tokenizer.vocabulary_size(), architecture, 8, 6, attention=attention
+        )
+        preprocessor = models.TranslatorPreprocessor(tokenizer)
+        member = models.Translator(backbone, preprocessor, beam_width=3)
+        # As large as those of trained ones, so that they differ in what they say.
+        backbone.token_embedding.embeddings.assign(10 * backbone.token_embedding.embeddings)
+        members.append(member)
+    return members
+
+
 WAVES = [np.sin(np.arange(n) / 3).astype("float32") for n in (1, 800, 3001)]
 
 
@@ -93,6 +108,41 @@ def test_gates_of_an_ensemble_are_those_of_each_member(tokenizer):
     np.testing.assert_allclose(found[2]["h"], alone[0]["h"], rtol=1e-6)
 
 
+def test_translators_choose_each_subword_together(tokenizer, tmp_path):
+    members = translators(tokenizer)
+    model = models.ensemble(members)
+    assert model.beam_width == 3
+    x, _, _ = model.preprocessor({"encoder_text": TEXTS, "decoder_text": TEXTS[::-1]})
+    said = [keras.ops.softmax(member(x)) for member in members]
+    np.testing.assert_allclose(np.exp(model(x)), (said[0] + said[1]) / 2, rtol=1e-4, atol=1e-7)
+    answers = model.generate(TEXTS, max_length=9)
+    assert answers != members[0].generate(TEXTS, max_length=9)
+    weights, source, target = model.attention(TEXTS[0], answers[0])
+    assert weights.shape == (len(target), len(source))
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+    model.save_to_preset(str(tmp_path))
+    again = zoo.load(str(tmp_path))
+    assert type(again) is models.TranslatorEnsemble
+    assert again.generate(TEXTS, max_length=9) == answers
+    found = zoo.gates(model, TEXTS[0])
+    assert {gates.architecture for gates in found} == {"lstm", "gru"}
+
+
+def test_step_by_step_translators_say_what_they_say_at_once(tokenizer):
+    model = models.ensemble(translators(tokenizer))
+    inputs = model.preprocessor.generate_preprocess(TEXTS, 9)
+    model.compile(sampler=models.BeamSearchSampler(1))
+    answers = keras.ops.convert_to_numpy(
+        model.generate_step(inputs, [tokenizer.end_token_id])["decoder_token_ids"]
+    )
+    source = {name: inputs[name] for name in ("encoder_token_ids", "encoder_padding_mask")}
+    read = {"decoder_token_ids": answers, "decoder_padding_mask": np.ones_like(answers, bool)}
+    expected = np.asarray(model({**source, **read})).argmax(axis=-1)
+    for answer, says in zip(answers[:, 1:].tolist(), expected.tolist(), strict=True):
+        length = answer.index(tokenizer.end_token_id) + 1 if tokenizer.end_token_id in answer else 8
+        assert answer[: min(length, 8)] == says[: min(length, 8)]
+
+
 def test_an_ensemble_is_asked_for_what_its_members_have():
     model = models.ensemble(audio_members())
     assert model.backbone.sampling_rate == 8000
@@ -103,15 +153,14 @@ def test_an_ensemble_is_asked_for_what_its_members_have():
 def test_one_alone_is_no_ensemble(tokenizer):
     (member, _) = text_members(tokenizer)
     assert models.ensemble([member]) is member
-    backbone = models.TranslatorBackbone(tokenizer.vocabulary_size(), "gru", 8, 6)
-    translator = models.Translator(backbone, models.TranslatorPreprocessor(tokenizer))
+    (translator, _) = translators(tokenizer)
     assert models.ensemble([translator]) is translator
-    with pytest.raises(ValueError, match=r"Received: \['Translator', 'Translator'\]"):
-        models.ensemble([translator, translator])
 
 
 def test_members_that_do_not_fit_are_named(tokenizer):
     text, other = text_members(tokenizer)
+    with pytest.raises(ValueError, match=r"Received: \['TextClassifier', 'Translator'\]"):
+        models.ensemble([text, translators(tokenizer)[0]])
     with pytest.raises(ValueError, match=r"Received: \['TextClassifier', 'AudioClassifier'\]"):
         models.ensemble([text, audio_members()[0]])
     other.labels = ["good", "bad"]

@@ -3,7 +3,13 @@
 from zoo.models.audio_classifier.audio_backbone import AudioBackbone
 from zoo.models.audio_classifier.audio_classifier import AudioClassifier
 from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
-from zoo.models.ensemble import AudioEnsemble, EnsembleBackbone, TextEnsemble, ensemble
+from zoo.models.ensemble import (
+    AudioEnsemble,
+    EnsembleBackbone,
+    TextEnsemble,
+    TranslatorEnsemble,
+    ensemble,
+)
 from zoo.models.ngram_classifier.ngram_backbone import NgramBackbone
 from zoo.models.ngram_classifier.ngram_classifier import NgramClassifier
 from zoo.models.text_classifier.text_backbone import TextBackbone
@@ -33,6 +39,7 @@ __all__ = [
     "TextEnsemble",
     "Translator",
     "TranslatorBackbone",
+    "TranslatorEnsemble",
     "TranslatorPreprocessor",
     "ensemble",
 ]

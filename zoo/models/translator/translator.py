@@ -36,12 +36,14 @@ class Translator(keras_hub.models.Seq2SeqLM):
     preprocessor_cls = TranslatorPreprocessor
 
     def __init__(self, backbone, preprocessor=None, beam_width=5, **kwargs):
-        inputs = backbone.input
-        outputs = backbone.token_embedding(backbone(inputs), reverse=True)
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.beam_width = beam_width
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        super().__init__(inputs=backbone.input, outputs=self._logits(backbone), **kwargs)
+
+    @staticmethod
+    def _logits(backbone):
+        return backbone.token_embedding(backbone(backbone.input), reverse=True)
 
     def compile(
         self, optimizer="adam", loss="auto", *, weighted_metrics="auto", sampler="auto", **kwargs
@@ -96,25 +98,17 @@ class Translator(keras_hub.models.Seq2SeqLM):
 
     def generate_step(self, inputs, stop_token_ids=None):
         """Token ids of the answers of one batch of `generate_preprocess`."""
-        encoded = self.backbone.encoder(
-            {key: inputs[key] for key in ("encoder_token_ids", "encoder_padding_mask")}
-        )
-        source = {
-            **encoded,
-            "padding_mask": inputs["encoder_padding_mask"],
-            "length_limits": inputs["length_limits"],
-        }
-        cache = {"states": source.pop("states"), "source": source}
+        cache = self._start(inputs)
+        cache["source"]["length_limits"] = inputs["length_limits"]
         prompt = inputs["decoder_token_ids"]
 
         # An answer that has reached its limit can only end.
         end = self.preprocessor.tokenizer.end_token_id
-        last_logits = ops.where(ops.arange(self.backbone.vocabulary_size) == end, 0.0, -1e9)
+        last_logits = ops.where(ops.arange(self.output.shape[-1]) == end, 0.0, -1e9)
 
         def next(prompt, cache, index):
             tokens = ops.take(prompt, index - 1, axis=1)
-            hidden, cache = self.backbone.decode_step(tokens, cache)
-            logits = self.backbone.token_embedding(hidden, reverse=True)
+            logits, hidden, cache = self._step(tokens, cache)
             full = index >= cache["source"]["length_limits"]
             return ops.where(full[:, None], last_logits, logits), hidden, cache
 
@@ -128,6 +122,19 @@ class Translator(keras_hub.models.Seq2SeqLM):
                 model=self,
             )
         }
+
+    def _start(self, inputs):
+        """The cache of the first step: what the encoder says of a batch's sources."""
+        encoded = self.backbone.encoder(
+            {key: inputs[key] for key in ("encoder_token_ids", "encoder_padding_mask")}
+        )
+        source = {**encoded, "padding_mask": inputs["encoder_padding_mask"]}
+        return {"states": source.pop("states"), "source": source}
+
+    def _step(self, token_ids, cache):
+        """Logits and hidden states of the next subwords, and their cache."""
+        hidden, cache = self.backbone.decode_step(token_ids, cache)
+        return self.backbone.token_embedding(hidden, reverse=True), hidden, cache
 
     def get_config(self):
         return {**super().get_config(), "beam_width": self.beam_width}
@@ -144,7 +151,10 @@ class Translator(keras_hub.models.Seq2SeqLM):
             one; the subwords of both, each closed with `</s>`.
         """
         x, y, _ = self.preprocessor({"encoder_text": [source], "decoder_text": [target]})
-        weights = ops.convert_to_numpy(self.backbone.attention_scores(x))[0]
+        weights = ops.convert_to_numpy(self._attention_scores(x))[0]
         piece = self.preprocessor.tokenizer.id_to_token
         source_tokens = [piece(int(index)) for index in x["encoder_token_ids"][0]]
         return weights, source_tokens, [piece(int(index)) for index in y[0]]
+
+    def _attention_scores(self, inputs):
+        return self.backbone.attention_scores(inputs)
