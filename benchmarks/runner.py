@@ -256,7 +256,8 @@ def fit(model, task, config, log, labels=None):
         log.examples += len(labels)
     validation = task.batches(model, "validation", config, shuffle=False)
     steps = len(batches)
-    model.compile(
+    trainer = task.trainer(model, config)
+    trainer.compile(
         optimizer=adam(
             training.learning_rate,
             training.epochs * steps,
@@ -273,7 +274,7 @@ def fit(model, task, config, log, labels=None):
         restore_best_weights=True,
     )
     with _without_preprocessor(model):
-        model.fit(
+        trainer.fit(
             batches,
             validation_data=validation,
             epochs=training.epochs,

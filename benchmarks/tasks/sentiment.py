@@ -7,6 +7,7 @@ import numpy as np
 import pydantic
 
 from benchmarks.tasks import cooccurrence, ngrams
+from benchmarks.tasks.adversarial import AdversarialTraining
 from benchmarks.tasks.pretraining import pretrain_once
 from benchmarks.tasks.task import Task, accuracy, bucketed_batches, logistic_baseline
 from zoo import models
@@ -34,6 +35,7 @@ class Sentiment(Task):
         embedding_window: pydantic.NonNegativeInt = 0
         pretraining_epochs: pydantic.NonNegativeInt = 0
         pretraining_window: pydantic.PositiveInt = 10
+        adversarial_norm: pydantic.NonNegativeFloat = 0.0
         ngram_order: pydantic.NonNegativeInt = 0
         ngram_count: pydantic.PositiveInt = 200_000
 
@@ -84,6 +86,10 @@ class Sentiment(Task):
             update,
         )
         return {"pretraining/loss": loss, "pretraining/seconds": seconds}
+
+    def trainer(self, model, config):
+        norm = config.model.adversarial_norm
+        return AdversarialTraining(model, norm) if norm else model
 
     def companions(self, model, config):
         settings = config.model

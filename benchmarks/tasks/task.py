@@ -85,6 +85,10 @@ class Task(abc.ABC):
         """
         return {}
 
+    def trainer(self, model, config):
+        """What is fitted in the place of a model, to train it in another way."""
+        return model
+
     def companions(self, model, config):
         """Classifiers of another kind that are to answer together with the recurrent ones, fitted,
         where the config asks for some.

@@ -1,0 +1,76 @@
+"""Adversarial training: where texts are moved to, and that both places are learned."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks.tasks.adversarial import AdversarialTraining
+from zoo import models
+
+TEXTS = ["a fine film", "a dull film, really", "what a fine day", "what a very dull day"]
+LABELS = np.array([1, 0, 1, 0])
+
+
+@pytest.fixture
+def classifier():
+    keras.utils.set_random_seed(0)
+    tokenizer = models.SubwordTokenizer.train(TEXTS * 5, 60)
+    backbone = models.TextBackbone(tokenizer.vocabulary_size(), "bilstm", 8, 6)
+    preprocessor = models.TextClassifierPreprocessor(tokenizer)
+    return models.TextClassifier(backbone, ["bad", "good"], preprocessor)
+
+
+def test_each_text_is_moved_by_the_same_distance_to_where_the_loss_is_greater(classifier):
+    trainer = AdversarialTraining(classifier, 2.0)
+    inputs = classifier.preprocessor(TEXTS)
+    mask = tf.constant(inputs["padding_mask"])
+    losses = keras.losses.SparseCategoricalCrossentropy(reduction=None)
+    with tf.GradientTape() as tape:
+        embedded = trainer._embed(inputs)
+        said = trainer.network([embedded, mask])
+        before = losses(LABELS, said)
+    np.testing.assert_allclose(said, classifier.predict(TEXTS), rtol=1e-5)
+    change = trainer._change(embedded, tape.gradient(before, embedded), mask).numpy()
+    assert (change[~mask.numpy()] == 0).all()
+    distances = np.sqrt((change**2).sum(axis=(1, 2)))
+    np.testing.assert_allclose(
+        distances, 2.0 * np.sqrt((embedded.numpy()[mask.numpy()] ** 2).mean()), 1e-4
+    )
+    moved = trainer.network([embedded + change, mask])
+    assert (losses(LABELS, moved).numpy() > before.numpy()).all()
+    back = trainer.network([embedded - change, mask])
+    assert (losses(LABELS, back).numpy() < before.numpy()).all()
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_every_weight_of_the_classifier_learns(classifier, soft):
+    trainer = AdversarialTraining(classifier, 1.0)
+    loss = "categorical_crossentropy" if soft else "auto"
+    trainer.compile(keras.optimizers.Adam(0.02), loss=loss, jit_compile=False)
+    inputs = classifier.preprocessor(TEXTS)
+    labels = np.eye(2, dtype="float32")[LABELS] if soft else LABELS
+    before = classifier.get_weights()
+    history = trainer.fit(
+        inputs, labels, validation_data=(inputs, labels), epochs=30, verbose=0
+    ).history
+    for old, new in zip(before, classifier.get_weights(), strict=True):
+        assert np.abs(new - old).max() > 1e-3
+    assert history["val_accuracy"][-1] == history["accuracy"][-1] == 1
+    assert history["loss"][-1] < history["loss"][0]
+    assert (classifier.predict(TEXTS).argmax(axis=1) == LABELS).all()
+
+
+def test_without_a_distance_it_is_what_training_is(classifier):
+    """Both losses are the same then, and so is their mean."""
+    trainer = AdversarialTraining(classifier, 0.0)
+    trainer.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    inputs = classifier.preprocessor(TEXTS)
+    twin = models.TextClassifier.from_config(classifier.get_config())
+    twin.preprocessor = None
+    twin.set_weights(classifier.get_weights())
+    twin.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    trainer.fit(inputs, LABELS, epochs=3, verbose=0)
+    twin.fit(inputs, LABELS, epochs=3, verbose=0)
+    for one, other in zip(classifier.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
