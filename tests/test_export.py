@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from benchmarks.tasks import ngrams
 from zoo import models
 from zoo.export import ExportError, export
 
@@ -27,7 +28,16 @@ def audio_classifier():
     return models.AudioClassifier(backbone, ["zero", "one"], preprocessor), clips
 
 
-@pytest.fixture(scope="module", params=[text_classifier, audio_classifier])
+def with_ngrams():
+    recurrent, texts = text_classifier()
+    inputs = recurrent.preprocessor(texts)
+    fitted = ngrams.fit(
+        inputs, np.array([1, 0, 0, 1]), recurrent.labels, recurrent.preprocessor, 3, 1000
+    )
+    return models.ensemble([recurrent, fitted]), texts
+
+
+@pytest.fixture(scope="module", params=[text_classifier, audio_classifier, with_ngrams])
 def exported(request):
     """A model, raw inputs, what its network takes of them and what it answers."""
     model, raw = request.param()

@@ -36,6 +36,19 @@ def test_texts_are_divided_by_their_hash(folder):
     assert again == splits["test"]
 
 
+def test_texts_without_labels_are_a_split_of_their_own(folder):
+    write_texts(folder)
+    of_labelled = datasets.read(datasets.builder(str(folder)), "train")
+    (folder / "unlabelled.csv").write_text("text\nwhat a day\na night\n")
+    builder = datasets.builder(str(folder))
+    assert builder.info.features["label"].names == ["bad", "good"]
+    assert sorted(builder.info.splits) == ["test", "train", "unlabelled", "validation"]
+    data = datasets.read(builder, "unlabelled")
+    assert sorted(data["text"]) == ["a night", "what a day"]
+    assert list(data["label"]) == [-1, -1]
+    assert datasets.read(builder, "train") == of_labelled
+
+
 def test_a_changed_file_is_another_dataset(folder):
     write_texts(folder)
     before = datasets.digest(datasets.builder(str(folder)))
@@ -76,12 +89,16 @@ def test_sounds_lie_in_folders_of_their_label(folder):
         ("notes.txt", "hello", "holds no data that can be told: expected train.csv"),
         ("train.csv", "review,label\na,b\n", "needs the columns text and label.*review, label"),
         ("train.csv", "", "an empty file"),
+        ("unlabelled.csv", "texts\nfine\n", "needs the column text in its first line"),
+        ("unlabelled.csv", "number,text\n3\n", "line 2: a text is missing"),
         ("train.csv", "text,label\nfine\n", "line 2: a text or a label is missing"),
         ("train.csv", "text,label\nfine,good\n", "too few examples"),
         ("train.source", "one\n", "train.target is missing"),
     ],
 )
 def test_a_broken_folder_says_what_to_change(folder, name, content, message):
+    if name == "unlabelled.csv":
+        write_texts(folder)
     (folder / name).write_text(content)
     with pytest.raises(module.FolderError, match=message):
         datasets.builder(str(folder))

@@ -7,7 +7,8 @@ The files tell the task:
 - `train/<label>/*.wav`, or another sound file: classes of sounds.
 
 `validation` and `test` lie beside `train` in the same form. Where one is missing, a tenth of the
-training examples is taken for it, chosen by the hash of the example.
+training examples is taken for it, chosen by the hash of the example. Texts without labels may lie
+in `unlabelled.csv`, with the column `text`; their label is -1, as everywhere in TFDS.
 """
 
 import csv
@@ -19,6 +20,7 @@ import numpy as np
 import tensorflow_datasets.public_api as tfds
 
 SPLITS = ("train", "validation", "test")
+UNLABELLED = "unlabelled"
 SOUNDS = (".wav", ".flac", ".ogg")
 SAMPLING_RATE = 8000
 
@@ -49,7 +51,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _info(self):
         config = self.builder_config
-        labels = sorted({row["label"] for _, row in config.examples if "label" in row})
+        labels = sorted(
+            {row["label"] for split, row in config.examples if "label" in row and split in SPLITS}
+        )
         label = tfds.features.ClassLabel(names=labels)
         features = {
             "texts": {"text": tfds.features.Text(), "label": label},
@@ -66,8 +70,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        splits = divided(self.builder_config.examples)
-        return {name: self._generate_examples(splits[name]) for name in SPLITS}
+        examples = self.builder_config.examples
+        splits = divided(examples)
+        unlabelled = [example for split, example in examples if split == UNLABELLED]
+        if unlabelled:
+            splits[UNLABELLED] = unlabelled
+        return {name: self._generate_examples(examples) for name, examples in splits.items()}
 
     def _generate_examples(self, examples):
         for number, example in enumerate(examples):
@@ -105,7 +113,8 @@ def files(folder):
 def read(folder):
     """The kind of a folder's data, and a list of pairs of a split and an example."""
     if (folder / "train.csv").is_file():
-        return "texts", [pair for split in SPLITS for pair in _texts(folder, split)]
+        splits = (*SPLITS, UNLABELLED)
+        return "texts", [pair for split in splits for pair in _texts(folder, split)]
     if (folder / "train.source").is_file():
         return "translations", [pair for split in SPLITS for pair in _translations(folder, split)]
     places = [(path, path.relative_to(folder).parts) for path in files(folder)]
@@ -161,15 +170,19 @@ def _texts(folder, split):
         return
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
-        if not {"text", "label"} <= set(rows.fieldnames or ()):
+        columns = ("text",) if split == UNLABELLED else ("text", "label")
+        if not set(columns) <= set(rows.fieldnames or ()):
             raise FolderError(
-                f"{path} needs the columns text and label in its first line. "
+                f"{path} needs the column{'s' * (len(columns) > 1)} {' and '.join(columns)} in its "
+                "first line. "
                 f"Received: {', '.join(rows.fieldnames or ['an empty file'])}."
             )
         for row in rows:
-            if row["text"] is None or not row["label"]:
-                raise FolderError(f"{path}, line {rows.line_num}: a text or a label is missing.")
-            yield split, {"text": row["text"], "label": row["label"]}
+            if row["text"] is None or ("label" in columns and not row["label"]):
+                raise FolderError(
+                    f"{path}, line {rows.line_num}: a {' or a '.join(columns)} is missing."
+                )
+            yield split, {"label": -1, **{name: row[name] for name in columns}}
 
 
 def _translations(folder, split):
