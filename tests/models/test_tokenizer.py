@@ -61,3 +61,9 @@ def test_lowercase_folds_case():
     np.testing.assert_array_equal(
         tokenizer.pack(["The LIGHT"])[0], tokenizer.pack(["the light"])[0]
     )
+
+
+@pytest.mark.parametrize(("texts", "size"), [(["a fine film"], 4), ([], 100)])
+def test_a_vocabulary_that_cannot_be_is_refused(texts, size):
+    with pytest.raises(ValueError, match=f"vocabulary_size={size}"):
+        models.SubwordTokenizer.train(texts, size)

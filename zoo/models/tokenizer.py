@@ -51,23 +51,33 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
                 otherwise text is taken as it is.
             byte_fallback: bool, spell unknown characters in UTF-8 bytes, so that any text
                 survives a round trip; costs 256 pieces.
+
+        Raises:
+            ValueError: there is no text, or no room for each of its characters.
         """
         model = io.BytesIO()
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(texts),
-            model_writer=model,
-            vocab_size=vocabulary_size,
-            hard_vocab_limit=False,
-            normalization_rule_name="nmt_nfkc_cf" if lowercase else "identity",
-            byte_fallback=byte_fallback,
-            character_coverage=1.0 if byte_fallback else 0.9995,
-            pad_id=0,
-            unk_id=1,
-            bos_id=2,
-            eos_id=3,
-            num_threads=1,
-            minloglevel=2,
-        )
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                vocab_size=vocabulary_size,
+                hard_vocab_limit=False,
+                normalization_rule_name="nmt_nfkc_cf" if lowercase else "identity",
+                byte_fallback=byte_fallback,
+                character_coverage=1.0 if byte_fallback else 0.9995,
+                pad_id=0,
+                unk_id=1,
+                bos_id=2,
+                eos_id=3,
+                num_threads=1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                "No vocabulary can be learned: there must be text, and room for each of its "
+                f"characters, {260 if byte_fallback else 4} pieces beside them. Received: "
+                f"vocabulary_size={vocabulary_size}. SentencePiece says: {error}"
+            ) from error
         return cls(proto=model.getvalue())
 
     def _set_proto_tf(self, proto):
