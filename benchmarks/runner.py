@@ -189,7 +189,7 @@ def train(task, config, update, find=None):
         model, best = _train_members(task, config, log, labels)
     tracking.log_metrics(
         {
-            "train_seconds": log.other_seconds + sum(log.train_seconds),
+            "train_seconds": log.seconds,
             "examples_per_second": statistics.median(log.examples_per_second),
             **{f"best/{name}": value for name, value in best.items()},
             **({"seconds_to_quality": log.seconds_to_quality} if log.seconds_to_quality else {}),
@@ -208,7 +208,7 @@ def _train_members(task, config, log, labels=None, find=None):
     members = []
     for member in config.of_members:
         earlier = find and find(member)
-        if earlier:
+        if earlier and not hasattr(earlier[-1].backbone, "members"):
             record, epochs, model = earlier
             log.repeat(record, epochs)
             members.append(model)
@@ -318,8 +318,16 @@ class _EpochLog(keras.callbacks.Callback):
         """How many epochs are over, of all members."""
         return len(self.train_seconds)
 
+    @property
+    def seconds(self):
+        """How long all has taken so far, validation left out."""
+        return self.other_seconds + sum(self.train_seconds)
+
     def repeat(self, record, epochs):
         """Logs the epochs of a member that was trained before, its seconds divided among them."""
+        to_quality = record.metrics.get("seconds_to_quality")
+        if self.seconds_to_quality is None and to_quality:
+            self.seconds_to_quality = self.seconds + to_quality
         seconds = record.metrics["train_seconds"] / len(epochs)
         for metrics in epochs:
             self.train_seconds.append(seconds)
@@ -347,7 +355,7 @@ class _EpochLog(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(float(value))
         tracking.log_epoch(metrics, self.epoch)
         if self.seconds_to_quality is None and metrics["val/accuracy"] >= self.quality:
-            self.seconds_to_quality = self.other_seconds + sum(self.train_seconds)
+            self.seconds_to_quality = self.seconds
 
 
 def kernels_of(model):

@@ -154,6 +154,8 @@ def test_members_that_were_run_alone_are_not_trained_again(load, monkeypatch):
     for number, one in enumerate(sorted(runs("speech/tones"), key=lambda r: r.data.tags["seed"])):
         of_member = dict(history(one.info.run_id, "val/loss"))
         assert of_member == {epoch: values[3 * number + epoch] for epoch in (1, 2, 3)}
+    first = min(runs("speech/tones"), key=lambda one: one.data.tags["seed"]).data.metrics
+    assert logged.data.metrics["seconds_to_quality"] == first["seconds_to_quality"]
     spent = sum(one.data.metrics["train_seconds"] for one in runs("speech/tones"))
     assert logged.data.metrics["train_seconds"] > spent
     trained.clear()

@@ -66,4 +66,4 @@ def test_lowercase_folds_case():
 @pytest.mark.parametrize(("texts", "size"), [(["a fine film"], 4), ([], 100)])
 def test_a_vocabulary_that_cannot_be_is_refused(texts, size):
     with pytest.raises(ValueError, match=f"vocabulary_size={size}"):
-        models.SubwordTokenizer.train(texts, size)
+        SubwordTokenizer.train(texts, size)
