@@ -12,6 +12,7 @@ def main(arguments=None):
     from zoo.datasets.folder import FolderError
     from zoo.datasets.registry import DatasetError
     from zoo.datasets.wheels import WheelError
+    from zoo.models.tokenizer import VocabularyError
 
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
@@ -19,7 +20,7 @@ def main(arguments=None):
         console.width = 160  # a log file, where tables need not fold
     try:
         return COMMANDS[options.command](options, console)
-    except (ConfigError, DatasetError, FolderError, WheelError) as error:
+    except (ConfigError, DatasetError, FolderError, WheelError, VocabularyError) as error:
         console.print(str(error), style="red", markup=False)
         return 2
     except KeyboardInterrupt:

@@ -32,7 +32,7 @@ class TrainingConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     The weights kept are those of the epoch that is best on the validation split, by `monitor`.
     With more `members` than one, so many models are trained with seeds of their own, and the mean
     of what they say is the answer. `self_training` is how often that answer then labels the
-    unlabelled examples, in probabilities, and all is trained anew from them and the labelled ones
+    unlabelled examples, in probabilities, and the models are trained anew from all examples
     (D.-H. Lee, "Pseudo-Label", 2013; Q. Xie et al., "Self-Training with Noisy Student", 2020).
     """
 
@@ -53,7 +53,7 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
     `feature`, the name of a text feature, the dataset's `train` is divided instead, and each is a
     regular expression that is searched for in that feature. With `folds`, a list of words, each
     seed has the next word in the place of `FOLD`, so that each is held out once. `unlabelled` is
-    more text to learn an embedding from, or to pretrain on.
+    more text to learn an embedding from, to pretrain on or for self-training.
     """
 
     train: str = "train"
@@ -265,16 +265,6 @@ def _runs_of_task(config, path, entry, task, names, seeds, shorter):
     name = task.task or entry
     if name not in TASKS:
         raise ConfigError(_unknown("task", name, list(TASKS)))
-    if task.splits.unlabelled and not (
-        task.model.get("embedding_window")
-        or task.model.get("pretraining_epochs")
-        or task.training.self_training
-    ):
-        raise ConfigError(
-            f"{path.name}, {entry}: `unlabelled` needs `embedding_window` or `pretraining_epochs` "
-            "in the model of a sentiment task, or `self_training` in its training; nothing else "
-            "reads it."
-        )
     model = _validate(TASKS[name].Model, task.model, f"{path.name}, {entry}, model")
     for architecture in names:
         _check(architecture, path.name)
@@ -297,9 +287,16 @@ def _runs_of_task(config, path, entry, task, names, seeds, shorter):
         )
         for architecture in names
     }
-    if any(of_one.self_training for of_one in training.values()) and not (
-        TASKS[name].has_self_training and task.splits.unlabelled
+    trains_itself = any(of_one.self_training for of_one in training.values())
+    if task.splits.unlabelled and not (
+        task.model.get("embedding_window") or task.model.get("pretraining_epochs") or trains_itself
     ):
+        raise ConfigError(
+            f"{path.name}, {entry}: `unlabelled` needs `embedding_window` or `pretraining_epochs` "
+            "in the model of a sentiment task, or `self_training` in its training; nothing else "
+            "reads it."
+        )
+    if trains_itself and not (TASKS[name].has_self_training and task.splits.unlabelled):
         raise ConfigError(
             f"{path.name}, {entry}: `self_training` works for a sentiment task whose splits name "
             "`unlabelled` texts."

@@ -148,12 +148,16 @@ def run_one(config, task, dataset_digest, update, rerun=False):
 
     Members of an ensemble that were run alone before are taken from there, unless `rerun`.
     """
-    digest, config = config.digest, resolve(config, task)
-    with tracking.run(config, task, dataset_digest, digest):
+
+    def find(member):
+        (alone,) = (one for one in asked_for.of_members if one.seed == member.seed)
+        return tracking.find_trained(alone, dataset_digest)
+
+    asked_for, config = config, resolve(config, task)
+    with tracking.run(config, task, dataset_digest, asked_for.digest):
         if config.architecture == BASELINE:
             return _log_baseline(task)
         keras.utils.clear_session()
-        find = functools.partial(tracking.find_trained, dataset_digest=dataset_digest)
         model, history = train(task, config, update, None if rerun else find)
         tracking.log_tag("kernel", kernels_of(model))
         tracking.log_figures({"learning_curve": plots.learning_curve(history)})
@@ -179,14 +183,16 @@ def train(task, config, update, find=None):
         `train/*` and `val/*` to a list of values by epoch; the epochs of members follow each other.
     """
     log = _EpochLog(config.quality, config.training, update)
-    if config.training.members == 1 or config.training.self_training:
+    companions, log.other_seconds = task.companions(config)
+    unlabelled = task.read("unlabelled")[task.feature] if config.training.self_training else []
+    if config.training.members == 1 or companions or config.training.self_training:
         find = None  # no run alone is like that of a member
-    model, best = _train_members(task, config, log, find=find)
+    model, best = _train_members(task, config, log, companions, find=find)
     for _ in range(config.training.self_training):
         start = time.perf_counter()
-        labels = model.predict(task.read("unlabelled")[task.feature])
+        labels = model.predict(unlabelled)
         log.other_seconds += time.perf_counter() - start
-        model, best = _train_members(task, config, log, labels)
+        model, best = _train_members(task, config, log, companions, labels)
     tracking.log_metrics(
         {
             "train_seconds": log.seconds,
@@ -198,9 +204,9 @@ def train(task, config, update, find=None):
     return model, log.history
 
 
-def _train_members(task, config, log, labels=None, find=None):
-    """Trains anew, from the labelled examples and, where there are `labels` of them, from the
-    unlabelled ones.
+def _train_members(task, config, log, companions, labels=None, find=None):
+    """Trains members anew, from the labelled examples and, where there are `labels` of them, from
+    the unlabelled ones; with their companions they are the model.
 
     Returns:
         The model, and what it is on validation, by the names of its history.
@@ -208,9 +214,11 @@ def _train_members(task, config, log, labels=None, find=None):
     members = []
     for member in config.of_members:
         earlier = find and find(member)
-        if earlier and not hasattr(earlier[-1].backbone, "members"):
+        if earlier:
             record, epochs, model = earlier
             log.repeat(record, epochs)
+            commit = record.tags["git_commit"]
+            tracking.log_tag(f"member_{len(members)}", f"run {record.run_id}, commit {commit}")
             members.append(model)
             continue
         keras.utils.set_random_seed(member.seed)
@@ -221,9 +229,7 @@ def _train_members(task, config, log, labels=None, find=None):
             tracking.log_metrics(pretraining)
         best_epoch = fit(model, task, member, log, labels)
         members.append(model)
-    start = time.perf_counter()
-    members += task.companions(members[0], config)
-    log.other_seconds += time.perf_counter() - start
+    members += companions
     if len(members) == 1:
         first = log.epoch - config.training.epochs
         best = {"epoch": first + best_epoch + 1}
@@ -326,7 +332,8 @@ class _EpochLog(keras.callbacks.Callback):
     def repeat(self, record, epochs):
         """Logs the epochs of a member that was trained before, its seconds divided among them."""
         to_quality = record.metrics.get("seconds_to_quality")
-        if self.seconds_to_quality is None and to_quality:
+        same_quality = float(record.params["quality"]) == self.quality
+        if self.seconds_to_quality is None and to_quality and same_quality:
             self.seconds_to_quality = self.seconds + to_quality
         seconds = record.metrics["train_seconds"] / len(epochs)
         for metrics in epochs:

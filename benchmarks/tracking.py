@@ -104,7 +104,7 @@ def find_trained(config, dataset_digest):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 model = pretrained.load(str(download_preset(record, Path(folder))))
-            except mlflow.exceptions.MlflowException:
+            except (mlflow.exceptions.MlflowException, pretrained.PresetError):
                 continue
         epochs = {}
         for name in record.metrics:

@@ -51,7 +51,8 @@ class Card:
         parameters: number of weights.
         train_seconds: time of the training.
         command: what trains and measures it anew.
-        git_commit: the commit that trained it.
+        git_commit: the commit of the run that made it; members that it took from runs before it may
+            be of others.
         paper: of the architecture.
         licence: of the weights.
         bytes: size of the files.
@@ -131,8 +132,8 @@ def load(preset):
             store that `MLFLOW_TRACKING_URI` names.
 
     Returns:
-        A `zoo.models.TextClassifier`, `AudioClassifier` or `Translator` with weights, or an
-        ensemble of such, `TextEnsemble`, `AudioEnsemble` or `TranslatorEnsemble`.
+        A `zoo.models.TextClassifier`, `NgramClassifier`, `AudioClassifier` or `Translator` with
+        weights, or an ensemble of such, `TextEnsemble`, `AudioEnsemble` or `TranslatorEnsemble`.
 
     Raises:
         PresetError: there is no such preset, or a file is missing or not what its card says.

@@ -9,9 +9,10 @@ from zoo.models.sequence_classifier import Classifier
 class AdversarialTraining(keras.Model):
     """Trains a `TextClassifier` on each batch as it is, and moved to where its loss grows fastest.
 
-    All embedded subwords of a text move together, by a distance of `norm` standard deviations of
-    what is embedded, in the direction of the gradient of the loss; the loss is the mean of both (T.
-    Miyato, A. M. Dai and I. Goodfellow, "Adversarial Training Methods for Semi-Supervised Text
+    All embedded subwords of a text move together, by a distance of `norm` times the root mean
+    square of what is embedded, in the direction of the gradient of the loss. What is made smaller
+    is the mean of the losses at both places; the loss that is logged is that of the batch as it is
+    (T. Miyato, A. M. Dai and I. Goodfellow, "Adversarial Training Methods for Semi-Supervised Text
     Classification", 2017). Weights are those of the classifier, which is to be used afterwards.
 
     Args:
@@ -60,10 +61,10 @@ class AdversarialTraining(keras.Model):
         """What is added to the embedded subwords of each text; its norm is the same for all."""
         is_text = tf.cast(padding_mask, embedded.dtype)[..., None]
         count = tf.reduce_sum(is_text) * embedded.shape[-1]
-        deviation = tf.sqrt(tf.reduce_sum(embedded**2 * is_text) / count)
+        size = tf.sqrt(tf.reduce_sum(embedded**2 * is_text) / count)
         ascent *= is_text
         length = tf.sqrt(tf.reduce_sum(ascent**2, axis=[1, 2], keepdims=True))
-        return self.norm * deviation * ascent / (length + 1e-12)
+        return self.norm * size * ascent / (length + 1e-12)
 
 
 def _behind_the_embedding(classifier):

@@ -9,6 +9,7 @@ from zoo.models.ngram_classifier.ngram_backbone import hashes
 
 LEAST_TEXTS = 2  # that an n-gram stands in, to be known
 INVERSE_STRENGTH = 1.0  # of the regularisation
+CERTAIN = 10.0  # the log-odds of a class that all texts have, or none has
 
 
 def fit(inputs, labels, names, preprocessor, order, count):
@@ -19,7 +20,8 @@ def fit(inputs, labels, names, preprocessor, order, count):
         inputs: dict of `"token_ids"`, int32 array `[texts, time]`, and `"padding_mask"`, bool
             `[texts, time]`.
         labels: int array `[texts]`.
-        names: list of str, the classes; of more than two each is told from all others.
+        names: list of str, the classes. Of more than two each is told from all others, and the
+            softmax of these log-odds is surer than it should be.
         preprocessor: what makes such inputs of text, for the classifier.
         order: int, the longest n-gram.
         count: int, the most n-grams to know: those that tell most.
@@ -40,6 +42,9 @@ def fit(inputs, labels, names, preprocessor, order, count):
     keys, has, ratios = keys[kept], has[:, kept], ratios[:, kept]
     scores, bias = np.zeros((len(keys), len(names))), np.zeros(len(names))
     for number, (mine, ratio) in enumerate(zip(is_of.T, ratios, strict=True)):
+        if mine.min() == mine.max():
+            bias[number] = CERTAIN if mine[0] else -CERTAIN
+            continue
         regression = LogisticRegression(
             C=INVERSE_STRENGTH, solver="liblinear", dual=True, max_iter=1000, random_state=0
         )

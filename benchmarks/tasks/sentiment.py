@@ -1,6 +1,7 @@
 """Sentiment: the class of a text, by a recurrent text classifier."""
 
 import functools
+import time
 from typing import Literal
 
 import numpy as np
@@ -91,12 +92,14 @@ class Sentiment(Task):
         norm = config.model.adversarial_norm
         return AdversarialTraining(model, norm) if norm else model
 
-    def companions(self, model, config):
-        settings = config.model
-        if not settings.ngram_order:
-            return []
-        order, count = settings.ngram_order, settings.ngram_count
-        return [self._ngrams(settings.vocabulary_size, settings.max_length, order, count)]
+    def companions(self, config):
+        model = config.model
+        if not model.ngram_order:
+            return super().companions(config)
+        classifier, seconds = self._ngrams(
+            model.vocabulary_size, model.max_length, model.ngram_order, model.ngram_count
+        )
+        return [classifier], seconds
 
     def loss(self, config):
         return "categorical_crossentropy" if config.training.self_training else "auto"
@@ -163,14 +166,11 @@ class Sentiment(Task):
         data = self.read("train")
         tokenizer = self._tokenizer(vocabulary_size)
         preprocessor = models.TextClassifierPreprocessor(tokenizer, max_length)
-        return ngrams.fit(
-            preprocessor(data["text"]),
-            np.asarray(data["label"]),
-            self.features["label"].names,
-            preprocessor,
-            order,
-            count,
-        )
+        names = self.features["label"].names
+        start = time.perf_counter()
+        inputs, labels = preprocessor(data["text"]), np.asarray(data["label"])
+        classifier = ngrams.fit(inputs, labels, names, preprocessor, order, count)
+        return classifier, time.perf_counter() - start
 
     @functools.cache  # noqa: B019
     def _embeddings(self, vocabulary_size, dimensions, window, max_length):

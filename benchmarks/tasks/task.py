@@ -89,13 +89,10 @@ class Task(abc.ABC):
         """What is fitted in the place of a model, to train it in another way."""
         return model
 
-    def companions(self, model, config):
-        """Classifiers of another kind that are to answer together with the recurrent ones, fitted,
-        where the config asks for some.
-
-        `model` is a recurrent one, for its preprocessor and labels.
-        """
-        return []
+    def companions(self, config):
+        """Classifiers of another kind that are to answer together with the recurrent ones, where
+        the config asks for some: a list of them, fitted, and the seconds that it took."""
+        return [], 0.0
 
     @abc.abstractmethod
     def batches(self, model, split, config, shuffle):

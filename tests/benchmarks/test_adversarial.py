@@ -61,6 +61,27 @@ def test_every_weight_of_the_classifier_learns(classifier, soft):
     assert (classifier.predict(TEXTS).argmax(axis=1) == LABELS).all()
 
 
+def test_a_step_is_along_the_mean_of_the_gradients_at_both_places(classifier):
+    trainer = AdversarialTraining(classifier, 3.0)
+    trainer.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    inputs = {name: tf.constant(values) for name, values in classifier.preprocessor(TEXTS).items()}
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    weights = classifier.trainable_weights
+    change, gradients = 0.0, []
+    for _ in range(2):
+        with tf.GradientTape() as tape:
+            embedded = trainer._embed(inputs)
+            value = loss(LABELS, trainer.network([embedded + change, inputs["padding_mask"]]))
+        *of_weights, ascent = tape.gradient(value, [*weights, embedded])
+        gradients.append([tf.convert_to_tensor(gradient).numpy() for gradient in of_weights])
+        change = trainer._change(embedded, ascent, inputs["padding_mask"])
+    before = [weight.numpy() for weight in weights]
+    trainer.train_on_batch(inputs, LABELS)
+    for weight, old, one, other in zip(weights, before, *gradients, strict=True):
+        np.testing.assert_allclose(weight.numpy() - old, -0.1 * (one + other) / 2, atol=1e-6)
+    assert max(np.abs(one - other).max() for one, other in zip(*gradients, strict=True)) > 1e-3
+
+
 def test_without_a_distance_it_is_what_training_is(classifier):
     """Both losses are the same then, and so is their mean."""
     trainer = AdversarialTraining(classifier, 0.0)

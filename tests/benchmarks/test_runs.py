@@ -158,6 +158,7 @@ def test_members_that_were_run_alone_are_not_trained_again(load, monkeypatch):
     assert logged.data.metrics["seconds_to_quality"] == first["seconds_to_quality"]
     spent = sum(one.data.metrics["train_seconds"] for one in runs("speech/tones"))
     assert logged.data.metrics["train_seconds"] > spent
+    assert [f"member_{number}" in logged.data.tags for number in range(3)] == [True, True, False]
     trained.clear()
     run([together], rerun=True)
     assert trained == [0, 1, 2]

@@ -51,8 +51,9 @@ def test_a_model_learns_from_what_it_says_of_unlabelled_texts(task, logged, monk
     given, fit = [], runner.fit
 
     def watched(model, task, config, log, labels):
+        best_epoch = fit(model, task, config, log, labels)
         given.append((labels, log.examples))
-        return fit(model, task, config, log, labels)
+        return best_epoch
 
     monkeypatch.setattr(runner, "fit", watched)
     done = []
@@ -60,8 +61,9 @@ def test_a_model_learns_from_what_it_says_of_unlabelled_texts(task, logged, monk
         task, of_suite(self_training=2), lambda **progress: done.append(progress)
     )
     metrics, epochs = logged
-    (none, _), (first, _), (second, _) = given
+    (none, first, second), counts = zip(*given, strict=True)
     assert none is None
+    assert counts == (len(TEXTS), len(TEXTS) + len(MORE), len(TEXTS) + len(MORE))
     assert first.shape == second.shape == (len(MORE), 2)
     np.testing.assert_allclose(first.sum(axis=1), 1, rtol=1e-5)
     assert not np.array_equal(first, second)
@@ -96,16 +98,18 @@ def test_members_and_n_grams_teach_together(task, logged, monkeypatch):
     kinds = [type(member) for member in model.backbone.members]
     assert kinds == [models.TextClassifier, models.TextClassifier, models.NgramClassifier]
     (one, _), (other, _), (_, labels), _ = given
-    phrases = task.companions(one, run)[0]
+    (phrases,), seconds = task.companions(run)
     mean = np.mean([member.predict(MORE) for member in (one, other, phrases)], axis=0)
     np.testing.assert_allclose(labels, mean, rtol=1e-4)
     assert logged[0]["best/val/accuracy"] == 1
+    assert 0 < seconds < logged[0]["train_seconds"]
 
 
 def test_without_it_nothing_is_asked_of_unlabelled_texts(task, logged):
+    read = task.read
+    task.read = lambda split: {"train": read, "validation": read}[split](split)
     model, _ = runner.train(task, of_suite(), lambda **progress: None)
     assert isinstance(model, models.TextClassifier)
-    assert task.companions(model, of_suite()) == []
     assert logged[0]["examples_per_second"] > 0
 
 
@@ -126,6 +130,16 @@ def test_pairs_of_words_are_told_where_single_ones_are_not(preprocessor):
         order[longest] = (model.predict(texts).argmax(axis=1) == labels).mean()
     assert order[1] < 0.7
     assert order[4] == 1
+
+
+def test_a_class_without_texts_is_never_named(preprocessor):
+    names = ["bad", "good", "neither"]
+    model = ngrams.fit(preprocessor(TEXTS), np.array([1, 0] * 20), names, preprocessor, 2, 999)
+    answers = model.predict(TEXTS)
+    assert (answers.argmax(axis=1) == [1, 0] * 20).all()
+    assert answers[:, 2].max() < 0.01
+    model = ngrams.fit(preprocessor(TEXTS), np.zeros(40, int), ["bad", "good"], preprocessor, 2, 9)
+    assert model.predict(TEXTS)[:, 0].min() > 0.99
 
 
 def test_those_are_kept_that_tell_most(preprocessor):

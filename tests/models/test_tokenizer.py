@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from zoo.models import SubwordTokenizer
+from zoo.models.tokenizer import VocabularyError
 
 TEXTS = ["turn on the light", "turn off the heating", "the light is on"] * 5
 
@@ -65,5 +66,5 @@ def test_lowercase_folds_case():
 
 @pytest.mark.parametrize(("texts", "size"), [(["a fine film"], 4), ([], 100)])
 def test_a_vocabulary_that_cannot_be_is_refused(texts, size):
-    with pytest.raises(ValueError, match=f"vocabulary_size={size}"):
+    with pytest.raises(VocabularyError, match=f"vocabulary_size={size}"):
         SubwordTokenizer.train(texts, size)

@@ -135,6 +135,7 @@ def read(folder):
 def divided(examples):
     """The examples of each split, with tenths of `train` for those that are missing."""
     splits = {name: [example for split, example in examples if split == name] for name in SPLITS}
+    count = sum(map(len, splits.values()))
     missing = [name for name in SPLITS[1:] if not splits[name]]
     kept = []
     for example in splits["train"]:
@@ -146,7 +147,7 @@ def divided(examples):
     for name, found in splits.items():
         if not found:
             raise FolderError(
-                f"The data has too few examples to take any for {name}: {len(examples)} in all. "
+                f"The data has too few examples to take any for {name}: {count} in all. "
                 f"Add examples, or {name} in files of its own."
             )
     return splits

@@ -14,6 +14,10 @@ from zoo._quiet_start import held_back
 sentencepiece.set_min_log_level(2)
 
 
+class VocabularyError(ValueError):
+    """A vocabulary can't be learned; the message says why."""
+
+
 @keras.saving.register_keras_serializable(package="zoo")
 class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
     """Turns text into subword ids and back.
@@ -53,7 +57,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
                 survives a round trip; costs 256 pieces.
 
         Raises:
-            ValueError: there is no text, or no room for each of its characters.
+            VocabularyError: there is no text, or no room for its characters.
         """
         model = io.BytesIO()
         try:
@@ -73,9 +77,9 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
                 minloglevel=2,
             )
         except RuntimeError as error:
-            raise ValueError(
-                "No vocabulary can be learned: there must be text, and room for each of its "
-                f"characters, {260 if byte_fallback else 4} pieces beside them. Received: "
+            raise VocabularyError(
+                "No vocabulary can be learned: there must be text, and room for its characters and "
+                f"{260 if byte_fallback else 4} pieces beside them. Received: "
                 f"vocabulary_size={vocabulary_size}. SentencePiece says: {error}"
             ) from error
         return cls(proto=model.getvalue())
