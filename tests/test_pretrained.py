@@ -53,8 +53,9 @@ def test_a_card_tells_the_truth(name):
     assert min(abs(card.value - value) for value in card.seeds) < 0.1
     model = zoo.load(name)
     assert model.count_params() == card.parameters
-    for member in getattr(model.backbone, "members", [model]):
-        assert member.backbone.architecture == card.architecture
+    members = getattr(model.backbone, "members", [model])
+    recurrent = [member for member in members if not isinstance(member, models.NgramClassifier)]
+    assert {member.backbone.architecture for member in recurrent} == {card.architecture}
 
 
 def test_a_preset_is_loaded_by_name_or_folder(presets):
