@@ -140,7 +140,7 @@ def load(preset):
 
     Example:
     ```python
-    model = zoo.load("rotten_tomatoes_gru")
+    model = zoo.load("imdb_gru")
     model.predict(["a wonderful film"])
     ```
     """

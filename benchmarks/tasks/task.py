@@ -7,6 +7,8 @@ import time
 import numpy as np
 import scipy.stats
 
+from zoo.datasets.registry import DatasetError
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -123,6 +125,10 @@ class Task(abc.ABC):
     def labelled(self):
         """Raw inputs and labels of each split, of a dataset with labels."""
         splits = {name: self.read(name) for name in ("train", "validation", "test")}
+        if len(set(splits["train"]["label"])) < 2:
+            raise DatasetError(
+                "All training examples have one label; there is nothing to tell apart."
+            )
         return {name: (data[self.feature], data["label"]) for name, data in splits.items()}
 
     def shown(self):
@@ -198,7 +204,9 @@ def logistic_baseline(name, features, data, labels, candidates):
     best = max(fitted, key=lambda model: model.score(validation, data["validation"][1]))
     seconds = time.perf_counter() - start
     test_inputs, test_labels = data["test"]
-    probabilities = best.predict_proba(features.transform(test_inputs))
+    # A class that no training example has is no column of the regression's.
+    probabilities = np.zeros((len(test_labels), len(labels)))
+    probabilities[:, best.classes_] = best.predict_proba(features.transform(test_inputs))
     return Baseline(
         name=f"{name}, logistic regression",
         seconds=seconds,

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import config
 from benchmarks.tasks import TASKS, sentiment
+from zoo.datasets.registry import DatasetError
 
 LABEL = types.SimpleNamespace(names=["bad", "good"])
 
@@ -57,6 +58,19 @@ def test_a_model_is_pretrained_on_the_texts_unlabelled_ones_included(reviews, mo
     assert task.pretrain(model, run, None) == {"pretraining/loss": 1.5, "pretraining/seconds": 20.0}
     texts = data["train"]["text"] + data["unlabelled"]["text"]
     assert seen == [(model.preprocessor(texts)["padding_mask"].sum(), 7, 3, run.seed, None)]
+
+
+def test_a_baseline_knows_labels_that_no_training_text_has():
+    names = ["none", "bad", "rare", "good"]
+    texts, labels = ["a fine film", "a dull film"] * 10, [3, 1] * 10
+    data = {split: {"text": texts, "label": labels} for split in ("train", "validation")}
+    data["test"] = {"text": [*texts, "rare"], "label": [*labels, 2]}
+    features = {"label": types.SimpleNamespace(names=names)}
+    task = TASKS["sentiment"](data.get, features, "none")
+    assert task.baseline().evaluation.value == pytest.approx(20 / 21)
+    data["train"] = {"text": texts, "label": [1] * 20}
+    with pytest.raises(DatasetError, match="All training examples have one label"):
+        TASKS["sentiment"](data.get, features, "none").baseline()
 
 
 def test_clips_are_played_at_other_speeds_while_training_alone():

@@ -170,7 +170,8 @@ def ensemble(members):
     if len(kinds) != 1 or None in kinds:
         raise ValueError(
             "Members of an ensemble are text classifiers, audio classifiers or translators, all of "
-            f"one task. Received: {[type(member).__name__ for member in members]}"
+            "one task and none an ensemble itself. Received: "
+            f"{[type(member).__name__ for member in members]}"
         )
     first = members[0]
     for member in members[1:]:

@@ -26,6 +26,11 @@ class NgramBackbone(keras_hub.models.Backbone):
     """
 
     def __init__(self, count, classes, order=3, dtype=None, **kwargs):
+        if min(count, classes, order) < 1:
+            raise ValueError(
+                "`count`, `classes` and `order` must be at least 1. Received: "
+                f"count={count}, classes={classes}, order={order}"
+            )
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         scores = NgramScores(count, classes, order, dtype=dtype, name="scores")

@@ -16,6 +16,9 @@ class NgramClassifier(Classifier, keras_hub.models.TextClassifier):
     `ensemble` the two mend each other's mistakes (G. Mesnil et al., "Ensemble of Generative and
     Discriminative Techniques for Sentiment Analysis of Movie Reviews", 2015).
 
+    It isn't trained by `fit`: `benchmarks.tasks.ngrams.fit` makes one of labelled texts, and a
+    suite does with `ngram_order`.
+
     `predict` takes a list of str and gives float32 probabilities `[batch, classes]`, in the
     order of `labels`.
 
