@@ -69,12 +69,16 @@ def cache_folder():
 
 
 def _native(compiler):
-    """The flag for this machine's own instructions, as this compiler calls it."""
-    for flag in ("-march=native", "-mcpu=native"):
-        probe = [*compiler, flag, "-E", "-x", "c++", os.devnull]
+    """The flags for this machine's own instructions, as this compiler calls them.
+
+    Half precision in AVX-512 is left out: TensorFlow's copy of Eigen doesn't compile with it, and
+    the kernels have no use for it.
+    """
+    for flags in (["-march=native", "-mno-avx512fp16"], ["-march=native"], ["-mcpu=native"]):
+        probe = [*compiler, *flags, "-E", "-x", "c++", os.devnull]
         try:
             if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
-                return [flag]
+                return flags
         except OSError as error:
             raise BuildError(f"the C++ compiler cannot be run: {error}") from error
     return []
