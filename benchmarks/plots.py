@@ -37,21 +37,21 @@ def confusion_matrix(counts, names):
     return figure
 
 
-def speeds(timings, contenders):
-    """Times faster than Keras, by shape and contender, inference and training.
+def speeds(timings, implementations):
+    """Times faster than Keras, by shape and implementation, inference and training.
 
     Args:
-        timings: dict from a shape's name to a dict from `(mode, contender)` to `Timing`.
-        contenders: list of str, in the order of the bars.
+        timings: dict from a shape's name to a dict from `(mode, implementation)` to `Timing`.
+        implementations: list of str, in the order of the bars.
     """
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     for axes, mode in zip(figure.subplots(2, 1), ("inference", "training"), strict=True):
-        width = 0.85 / len(contenders)
-        for index, contender in enumerate(contenders):
+        width = 0.85 / len(implementations)
+        for index, implementation in enumerate(implementations):
             bars = [
-                (place + (index - (len(contenders) - 1) / 2) * width, *found.quartiles())
+                (place + (index - (len(implementations) - 1) / 2) * width, *found.quartiles())
                 for place, of_shape in enumerate(timings.values())
-                if (found := of_shape.get((mode, contender)))
+                if (found := of_shape.get((mode, implementation)))
             ]
             if bars:
                 x, middle, low, high = np.array(bars).T
@@ -60,7 +60,7 @@ def speeds(timings, contenders):
                     middle,
                     width,
                     yerr=(middle - low, high - middle),
-                    label=contender,
+                    label=implementation,
                     color=f"C{index}",
                 )
         axes.axhline(1, color="black", linewidth=0.8)

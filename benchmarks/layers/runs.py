@@ -1,4 +1,4 @@
-"""Runs a suite of layers: times them, and logs one run a contender to MLflow."""
+"""Runs a suite of layers: times them, and logs one run an implementation to MLflow."""
 
 import os
 import platform
@@ -7,8 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 import tensorflow as tf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import plots, tracking
+from benchmarks import plots
 from benchmarks.layers import timing
+from benchmarks.tracking import store
 
 
 def run_suite(config, console):
@@ -34,7 +35,7 @@ def run_suite(config, console):
                 timings[_name(shape)], missing, ran = timing.measure(
                     family,
                     shape,
-                    config.contenders,
+                    config.implementations,
                     rounds=config.rounds,
                     least_ms=config.least_ms,
                 )
@@ -45,42 +46,42 @@ def run_suite(config, console):
 
 
 def _log(config, family, timings, missing, ran):
-    figure = plots.speeds(timings, [name for name in config.contenders if name not in missing])
+    figure = plots.speeds(timings, [name for name in config.implementations if name not in missing])
     note = "; ".join(f"{name} is left out: {reason}" for name, reason in missing.items())
-    for contender in config.contenders:
-        if contender in missing:
+    for implementation in config.implementations:
+        if implementation in missing:
             continue
         tags = {
             "suite": config.suite,
             "task": "layers",
             "dataset": "random numbers",
             "architecture": family,
-            "contender": contender,
-            "kernel": ran[contender],
+            "implementation": implementation,
+            "kernel": ran[implementation],
             "versions": ", ".join(_versions()),
         }
         params = {
             "shapes": ", ".join(timings),
-            "contenders": ", ".join(config.contenders),
+            "implementations": ", ".join(config.implementations),
             "rounds": config.rounds,
             "least_ms": config.least_ms,
             "threads": os.cpu_count(),
             "processor": platform.processor() or platform.machine(),
         }
-        with tracking.open_run(f"layers/{family}", contender, tags, params):
+        with store.open_run(f"layers/{family}", implementation, tags, params):
             metrics = {}
             for shape, of_shape in timings.items():
                 for (mode, name), found in of_shape.items():
-                    if name == contender:
+                    if name == implementation:
                         faster, low, high = found.quartiles()
                         values = {"speedup": faster, "low": low, "high": high}
                         values["ms"] = found.median_ms
                         if mode == "padded":
                             values["part"] = found.part
                         metrics |= {f"{mode}_{k}/{shape}": v for k, v in values.items()}
-            tracking.describe(note)
-            tracking.log_metrics(metrics)
-            tracking.log_figures({"speed": figure})
+            store.describe(note)
+            store.log_metrics(metrics)
+            store.log_figures({"speed": figure})
 
 
 def _name(shape):

@@ -1,4 +1,4 @@
-"""Times contenders against each other: in one process, in turn, as ratios to Keras."""
+"""Times implementations against each other: in one process, in turn, as ratios to Keras."""
 
 import dataclasses
 import statistics
@@ -6,16 +6,16 @@ import time
 
 import numpy as np
 
-from benchmarks.layers.contenders import CONTENDERS, Problem
+from benchmarks.layers.implementations import IMPLEMENTATIONS, Problem
 
 MODES = ("inference", "training", "padded")
 REFERENCE = "keras"
-REST = 0.06  # seconds before a contender's turn, in which the threads of the one before fall asleep
+REST = 0.06  # seconds before a turn, in which the threads of the implementation before fall asleep
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Times of one contender at one shape in one mode.
+    """Times of one implementation at one shape in one mode.
 
     Attributes:
         milliseconds: a list, the mean time of a call in each round.
@@ -38,30 +38,30 @@ class Timing:
 
 
 def measure(family, shape, names, *, rounds, least_ms):
-    """Times all contenders at one shape.
+    """Times all implementations at one shape.
 
-    Every contender is first compared with Keras: outputs, and the gradient of the input.
+    Every implementation is first compared with Keras: outputs, and the gradient of the input.
 
     Args:
         family: `"lstm"`, `"gru"` or `"rnn"`.
         shape: batch, time, input and units.
-        names: list of names in `CONTENDERS`; Keras is always timed.
+        names: list of names in `IMPLEMENTATIONS`; Keras is always timed.
         rounds: int, how often each is timed, in turns.
         least_ms: float, calls are repeated in a round until so many milliseconds are over.
 
     Returns:
         `(timings, missing, kernels)`: a dict from `(mode, name)` to `Timing`, a dict from the name
-        of a contender that isn't installed to the reason, and one from the names of the others to
-        what ran them.
+        of an implementation that isn't installed to the reason, and one from the names of the
+        others to their kernels.
 
     Raises:
-        AssertionError: if a contender's numbers are not Keras'.
+        AssertionError: if an implementation's numbers are not Keras'.
     """
     problem = Problem(family, *shape)
     functions, missing = {}, {}
     for name in dict.fromkeys([REFERENCE, *names]):
         try:
-            functions[name] = CONTENDERS[name](problem)
+            functions[name] = IMPLEMENTATIONS[name](problem)
         except ImportError as error:
             missing[name] = str(error)
     for mode in MODES:

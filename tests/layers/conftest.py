@@ -1,4 +1,4 @@
-"""Settings of the tests of layers."""
+"""Shared fixtures of the layer tests."""
 
 import os
 
@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _keras_kernel(monkeypatch):
-    """Unless the environment chooses a kernel, layers are tested with the one in Keras."""
+    """Tests layers without the native kernels, unless `ZOO_KERNEL` is set."""
     monkeypatch.setenv("ZOO_KERNEL", os.environ.get("ZOO_KERNEL", "keras"))

@@ -1,4 +1,4 @@
-"""The registry names every architecture once, and makes its layer."""
+"""The registry of architectures, and properties that every registered layer has."""
 
 import dataclasses
 import json
@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+import zoo.layers
 from zoo.layers import LSTM, architectures
 
 every_architecture = pytest.mark.parametrize("name", architectures.names())
@@ -20,14 +21,17 @@ def randomize(weights, seed=0):
         weight.assign(rng.normal(size=weight.shape) * 0.5)
 
 
-def an_input(seed=0):
+def random_input(seed=0):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(3, 5, 2)).astype("float32")
     return x, np.arange(5)[None] < np.array([[5], [2], [3]])
 
 
-def test_the_first_architectures():
+def test_names_are_in_the_order_of_registration():
     assert architectures.names()[:5] == ["rnn", "lstm", "gru", "bilstm", "bigru"]
+
+
+def test_architectures_are_frozen():
     lstm = architectures.get("lstm")
     assert lstm.layer is LSTM
     assert not lstm.bidirectional
@@ -37,18 +41,26 @@ def test_the_first_architectures():
 
 
 @pytest.mark.parametrize(("wrong", "right"), [("ltsm", "lstm"), ("bigruu", "bigru")])
-def test_an_unknown_name_raises_and_names_the_nearest(wrong, right):
+def test_an_unknown_name_raises_and_suggests_the_nearest(wrong, right):
     with pytest.raises(ValueError, match=f"'{wrong}'.*mean '{right}'"):
         architectures.make(wrong, 4)
 
 
-def test_a_name_is_taken_once():
-    with pytest.raises(ValueError, match="'lstm' is registered already"):
+def test_a_duplicate_name_raises():
+    with pytest.raises(ValueError, match="'lstm' is already registered"):
         architectures.register("lstm", LSTM, "LSTM", "paper")
 
 
 @every_architecture
-def test_titles_and_papers(name):
+def test_the_layer_and_its_cell_are_exported_by_name(name):
+    layer = architectures.get(name).layer
+    for cls in (layer, layer.cell_class):
+        assert getattr(zoo.layers, cls.__name__) is cls
+        assert cls.__name__ in zoo.layers.__all__
+
+
+@every_architecture
+def test_titles_are_unique_and_papers_are_given(name):
     architecture = architectures.get(name)
     assert architecture.name == name
     assert architecture.title
@@ -59,7 +71,7 @@ def test_titles_and_papers(name):
 
 @every_architecture
 def test_output_and_state_shapes(name):
-    x, mask = an_input()
+    x, mask = random_input()
     directions = 2 if architectures.get(name).bidirectional else 1
     layer = architectures.make(name, 4, name="encoder")
     assert layer.name == "encoder"
@@ -75,18 +87,17 @@ def test_output_and_state_shapes(name):
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
-def test_any_architecture_reads_both_directions_if_told_to(name):
+def test_make_can_wrap_any_architecture_in_both_directions(name):
     layer = architectures.make(name, 4, bidirectional=True, return_state=True)
-    output, states = architectures.split_states(layer, layer(an_input()[0]))
+    output, states = architectures.split_states(layer, layer(random_input()[0]))
     assert [tuple(tensor.shape) for tensor in (output, *states)] == [(3, 8)] * (1 + len(states))
 
 
 @every_architecture
-def test_states_begin_the_next_part(name):
-    """The states after the first half, given to the second, give the states after the whole."""
+def test_a_sequence_can_be_continued_from_its_states(name):
     if architectures.get(name).bidirectional:
-        pytest.skip("the backward direction begins at the end")
-    x, _ = an_input()
+        pytest.skip("the backward direction starts at the end")
+    x, _ = random_input()
     layer = architectures.make(name, 4, return_state=True)
     layer.build(x.shape)
     randomize(layer.weights)
@@ -96,8 +107,8 @@ def test_states_begin_the_next_part(name):
 
 
 @every_architecture
-def test_padding_changes_nothing(name):
-    x, mask = an_input()
+def test_padding_has_no_effect(name):
+    x, mask = random_input()
     layer = architectures.make(name, 4, return_sequences=True)
     layer.build(x.shape)
     randomize(layer.weights)
@@ -109,7 +120,7 @@ def test_padding_changes_nothing(name):
 
 @every_architecture
 def test_a_gradient_reaches_every_parameter(name):
-    x, mask = an_input()
+    x, mask = random_input()
     layer = architectures.make(name, 4, return_sequences=True)
     layer.build(x.shape)
     randomize(layer.weights)
@@ -124,8 +135,8 @@ def test_a_gradient_reaches_every_parameter(name):
 
 
 @every_architecture
-def test_a_graph_of_unknown_batch_and_time_gives_the_same(name):
-    x, mask = an_input()
+def test_a_graph_accepts_any_batch_size_and_length(name):
+    x, mask = random_input()
     layer = architectures.make(name, 4, return_sequences=True)
     specs = [tf.TensorSpec([None, None, 2], tf.float32), tf.TensorSpec([None, None], tf.bool)]
     call = tf.function(lambda x, mask: layer(x, mask=mask), input_signature=specs)
@@ -133,10 +144,10 @@ def test_a_graph_of_unknown_batch_and_time_gives_the_same(name):
 
 
 @every_architecture
-# NumPy's complaint about how TensorFlow's variables become arrays when Keras saves them.
+# NumPy warns about how Keras converts TensorFlow variables to arrays when it saves them.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_a_saved_model_is_the_same_when_loaded(name, tmp_path):
-    x, _ = an_input()
+def test_a_saved_model_loads_unchanged(name, tmp_path):
+    x, _ = random_input()
     inputs = keras.Input((None, 2))
     model = keras.Model(inputs, architectures.make(name, 4, dropout=0.2, seed=3)(inputs))
     randomize(model.weights)
@@ -148,7 +159,7 @@ def test_a_saved_model_is_the_same_when_loaded(name, tmp_path):
 
 @every_architecture
 def test_mixed_precision_keeps_weights_in_float32(name):
-    x, mask = an_input()
+    x, mask = random_input()
     layer = architectures.make(name, 4, return_sequences=True, dtype="mixed_bfloat16")
     output = layer(x, mask=mask)
     assert keras.backend.standardize_dtype(output.dtype) == "bfloat16"

@@ -1,4 +1,4 @@
-"""SimpleRNN, LSTM and GRU do what the Keras layers of the same name do, gradients included."""
+"""SimpleRNN, LSTM and GRU match the Keras layers of the same name, including gradients."""
 
 import doctest
 import importlib
@@ -26,19 +26,18 @@ VARIATIONS = [
     ("GRU", {"reset_after": False}),
     ("GRU", {"activation": "softsign", "recurrent_activation": "hard_sigmoid"}),
 ]
-
+# Arguments that the Keras layers do not have.
+ZOO_ONLY = ("recurrent_weight_dropout",)
+EPSILON = {"mixed_float16": 2.0**-10, "mixed_bfloat16": 2.0**-7}
 
 families = pytest.mark.parametrize("family", FAMILIES)
-# NumPy's complaint about how TensorFlow's variables become arrays when Keras saves them.
+# NumPy warns about how Keras converts TensorFlow variables to arrays when it saves them.
 saves = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 variations = pytest.mark.parametrize(
     ("family", "arguments"),
     VARIATIONS,
     ids=["-".join([name, *(f"{k}={v}" for k, v in a.items())]) for name, a in VARIATIONS],
 )
-
-
-OURS_ALONE = ("recurrent_weight_dropout",)
 
 
 def randomize(weights, seed=0):
@@ -48,7 +47,7 @@ def randomize(weights, seed=0):
 
 
 def twins(family, *args, features, weights_seed=0, wrap=lambda layer: layer, **kwargs):
-    """The layer of this package and that of Keras, with the same random weights."""
+    """Returns the layers of this package and of Keras, with the same random weights."""
     pair = []
     for module in (zoo.layers, keras.layers):
         layer = wrap(getattr(module, family)(*args, **kwargs))
@@ -64,7 +63,7 @@ def random_states(family, batch, units, rng):
 
 
 def outputs_and_gradients(layer, x, states=None, **kwargs):
-    """All outputs of a call, and the gradient of a random function of them for all inputs."""
+    """Returns all outputs, and the gradients of a random sum of them for inputs and weights."""
     x = tf.convert_to_tensor(x)
     states = None if states is None else [tf.convert_to_tensor(s) for s in states]
     weights = [w.value for w in layer.trainable_weights]
@@ -83,7 +82,7 @@ def outputs_and_gradients(layer, x, states=None, **kwargs):
 
 
 def assert_close(actual, expected, tolerance=1e-5):
-    """Equality up to `tolerance`, relative to the largest value of each tensor."""
+    """Asserts equality up to `tolerance`, relative to the largest value of each tensor."""
     assert len(actual) == len(expected)
     for a, e in zip(actual, expected, strict=True):
         a, e = (ops.convert_to_numpy(ops.cast(t, "float64")) for t in (a, e))
@@ -124,7 +123,7 @@ def make_mask(kind, batch, time, rng):
     ),
     seed=st.integers(0, 1000),
 )
-def test_outputs_and_all_gradients_are_those_of_keras(
+def test_outputs_and_gradients_match_keras(
     family, arguments, shape, kind, has_states, training, options, seed
 ):
     batch, time, features, units = shape
@@ -135,7 +134,7 @@ def test_outputs_and_all_gradients_are_those_of_keras(
     ours, theirs = twins(
         family, units, features=features, weights_seed=seed, **arguments, **options
     )
-    # With all of unroll, go_backwards and zero_output_for_mask, Keras reads the mask forwards.
+    # With unroll, go_backwards and zero_output_for_mask together, Keras does not reverse the mask.
     theirs.unroll = False
     actual = outputs_and_gradients(ours, x, states, mask=mask, training=training)
     expected = outputs_and_gradients(theirs, x, states, mask=mask, training=training)
@@ -145,19 +144,19 @@ def test_outputs_and_all_gradients_are_those_of_keras(
 
 @families
 @pytest.mark.parametrize("suffix", ["", "Cell"])
-def test_signatures_are_those_of_keras(family, suffix):
+def test_signatures_match_keras(family, suffix):
     ours, theirs = (getattr(m, family + suffix) for m in (zoo.layers, keras.layers))
     signature = inspect.signature(ours)
-    parameters = [p for p in signature.parameters.values() if p.name not in OURS_ALONE]
+    parameters = [p for p in signature.parameters.values() if p.name not in ZOO_ONLY]
     assert signature.replace(parameters=parameters) == inspect.signature(theirs)
     names = [list(inspect.signature(cls.call).parameters) for cls in (ours, theirs)]
-    if suffix:  # The first argument of Keras' cells is named in two ways, and is positional.
+    if suffix:  # Keras' cells name their first, positional argument inconsistently.
         names = [parameters[2:] for parameters in names]
     assert names[0] == names[1]
 
 
 @families
-def test_unknown_arguments_raise(family):
+def test_invalid_arguments_raise(family):
     with pytest.raises(ValueError, match="Unrecognized keyword"):
         getattr(zoo.layers, family)(3, forget=True)
     with pytest.raises(ValueError, match="positive integer"):
@@ -165,7 +164,7 @@ def test_unknown_arguments_raise(family):
 
 
 @variations
-def test_fresh_weights_are_those_of_keras(family, arguments):
+def test_initial_weights_match_keras(family, arguments):
     built = []
     for module in (zoo.layers, keras.layers):
         initializers = {
@@ -182,7 +181,7 @@ def test_fresh_weights_are_those_of_keras(family, arguments):
 
 
 @variations
-def test_config_is_that_of_keras(family, arguments):
+def test_configs_match_keras(family, arguments):
     options = {
         "name": "layer",
         "units": 4,
@@ -200,7 +199,7 @@ def test_config_is_that_of_keras(family, arguments):
     }
     ours, theirs = (getattr(m, family)(**options) for m in (zoo.layers, keras.layers))
     expected = theirs.get_config()
-    if family == "SimpleRNN":  # Keras drops these two on the way.
+    if family == "SimpleRNN":  # Keras loses these two.
         expected["seed"] = 3
         expected["activity_regularizer"] = ours.get_config()["activity_regularizer"]
         assert expected["activity_regularizer"]["config"]["l1"] == pytest.approx(0.01)
@@ -240,7 +239,7 @@ def outputs_and_gradients_in_graph(layer, x, mask):
 
 
 @families
-def test_xla_gives_the_same_outputs_and_gradients(family):
+def test_xla_outputs_and_gradients_match_keras(family):
     ours, theirs = twins(family, 4, features=3, return_sequences=True, return_state=True)
     rng = np.random.default_rng(0)
     x = tf.constant(rng.normal(size=(3, 5, 3)), tf.float32)
@@ -250,7 +249,7 @@ def test_xla_gives_the_same_outputs_and_gradients(family):
 
 
 @families
-def test_second_derivatives_are_those_of_keras_or_an_error(family, monkeypatch):
+def test_second_derivatives_match_keras_or_raise(family, monkeypatch):
     monkeypatch.setenv("ZOO_KERNEL", "keras")
     ours, theirs = twins(family, 4, features=3)
     x = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 3)), tf.float32)
@@ -274,10 +273,10 @@ def test_second_derivatives_are_those_of_keras_or_an_error(family, monkeypatch):
 
 @families
 @pytest.mark.parametrize("rates", [(0.5, 0.0), (0.4, 0.3), (1.0, 1.0)])
-def test_dropout_with_a_seed_is_that_of_keras(family, rates):
+def test_seeded_dropout_matches_keras(family, rates):
     if family == "SimpleRNN" and rates == (1.0, 1.0):
         pytest.skip(
-            "keras.layers.SimpleRNN drops everything at 1, where the gated layers drop none"
+            "at rate 1, keras.layers.SimpleRNN drops everything and the gated layers nothing"
         )
     ours, theirs = twins(
         family, 4, features=3, dropout=rates[0], recurrent_dropout=rates[1], seed=5
@@ -292,7 +291,7 @@ def test_dropout_with_a_seed_is_that_of_keras(family, rates):
 
 
 @pytest.mark.parametrize("family", ["LSTM", "GRU"])
-def test_implementation_1_drops_other_inputs_for_each_gate(family):
+def test_implementation_1_drops_different_inputs_for_each_gate(family):
     options = {"features": 3, "dropout": 0.5, "seed": 5, "implementation": 1}
     ours, theirs = twins(family, 4, use_cudnn=False, **options)
     x = np.random.default_rng(0).normal(size=(3, 5, 3)).astype("float32")
@@ -300,7 +299,7 @@ def test_implementation_1_drops_other_inputs_for_each_gate(family):
 
 
 @families
-def test_dropout_is_the_same_at_every_step_and_new_in_every_call(family):
+def test_dropout_masks_are_shared_by_steps_and_redrawn_in_every_call(family):
     layer = getattr(zoo.layers, family)(
         8, recurrent_initializer="zeros", dropout=0.5, seed=1, return_sequences=True
     )
@@ -315,7 +314,7 @@ def test_dropout_is_the_same_at_every_step_and_new_in_every_call(family):
 
 
 @pytest.mark.parametrize("wrap", [lambda layer: layer, lambda layer: keras.layers.RNN(layer.cell)])
-def test_recurrent_weight_dropout_is_the_same_at_every_step_and_new_in_every_call(wrap):
+def test_recurrent_weight_masks_are_shared_by_steps_and_redrawn_in_every_call(wrap):
     options = {"activation": None, "recurrent_initializer": "identity", "use_bias": False}
     layer = zoo.layers.SimpleRNN(500, recurrent_weight_dropout=0.2, seed=1, **options)
     wrapped = wrap(layer)
@@ -340,7 +339,7 @@ def test_recurrent_weight_dropout_out_of_range_raises(family, rate):
         getattr(zoo.layers, family)(4, recurrent_weight_dropout=rate)
 
 
-def test_dropout_keeps_the_expected_share_and_mean():
+def test_dropout_drops_the_given_fraction_and_keeps_the_mean():
     layer = zoo.layers.SimpleRNN(
         500, activation=None, kernel_initializer="identity", dropout=0.3, seed=1
     )
@@ -350,7 +349,7 @@ def test_dropout_keeps_the_expected_share_and_mean():
 
 
 @families
-def test_stateful_continues_and_resets(family):
+def test_stateful_layers_keep_and_reset_their_state(family):
     layer, _ = twins(family, 4, features=3, stateful=True)
     whole, _ = twins(family, 4, features=3)
     x = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
@@ -362,7 +361,7 @@ def test_stateful_continues_and_resets(family):
 
 
 @families
-def test_stateful_with_another_or_a_symbolic_batch(family):
+def test_stateful_layers_with_a_symbolic_or_a_different_batch_size(family):
     layer = getattr(zoo.layers, family)(5, stateful=True)
     x = np.ones((2, 4, 3), "float32")
     layer(x)
@@ -384,7 +383,7 @@ def test_unroll_needs_a_known_number_of_steps(family):
 @families
 @pytest.mark.parametrize("return_sequences", [False, True])
 @pytest.mark.parametrize("return_state", [False, True])
-def test_symbolic_shapes_and_dtypes_are_the_real_ones(family, return_sequences, return_state):
+def test_symbolic_shapes_and_dtypes_match_computed_ones(family, return_sequences, return_state):
     layer = getattr(zoo.layers, family)(
         4, return_sequences=return_sequences, return_state=return_state, dtype="mixed_bfloat16"
     )
@@ -405,7 +404,7 @@ def test_symbolic_shapes_and_dtypes_are_the_real_ones(family, return_sequences, 
 @families
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("training", [False, True])
-def test_mixed_precision_is_that_of_keras(family, dtype, training):
+def test_mixed_precision_matches_keras(family, dtype, training):
     ours, theirs = twins(family, 4, features=3, dtype=dtype, return_sequences=True)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 5, 3)).astype("float32")
@@ -413,28 +412,24 @@ def test_mixed_precision_is_that_of_keras(family, dtype, training):
     actual = outputs_and_gradients(ours, x, mask=mask, training=training)
     expected = outputs_and_gradients(theirs, x, mask=mask, training=training)
     assert actual[0][0].dtype == expected[0][0].dtype
-    roundings = 8 * float(ml_epsilon(dtype))
-    assert_close(actual[0], expected[0], roundings)
-    assert_close(actual[1], expected[1], roundings)
-
-
-def ml_epsilon(dtype):
-    return {"mixed_float16": 2.0**-10, "mixed_bfloat16": 2.0**-7}[dtype]
+    tolerance = 8 * EPSILON[dtype]
+    assert_close(actual[0], expected[0], tolerance)
+    assert_close(actual[1], expected[1], tolerance)
 
 
 @families
 @pytest.mark.parametrize("module", [zoo.layers, keras.layers])
-def test_cells_and_layers_agree_in_the_rnn_of_keras(family, module):
-    """A cell alone does everything, dropout included, in `keras.layers.RNN`."""
+def test_cells_in_the_rnn_of_keras_match_the_layer(family, module):
+    """Dropout is drawn by the cell, so it matches too."""
     options = {"dropout": 0.3, "recurrent_dropout": 0.2, "seed": 5}
     layer = getattr(zoo.layers, family)(4, return_sequences=True, **options)
     rnn = keras.layers.RNN(getattr(module, family + "Cell")(4, **options), return_sequences=True)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 5, 3)).astype("float32")
     mask = make_mask("holes", 2, 5, rng)
-    for one in (layer, rnn):
-        one.build(x.shape)
-        randomize(one.weights)
+    for built in (layer, rnn):
+        built.build(x.shape)
+        randomize(built.weights)
     for training in (False, True):
         actual = outputs_and_gradients(layer, x, mask=mask, training=training)
         expected = outputs_and_gradients(rnn, x, mask=mask, training=training)
@@ -443,7 +438,7 @@ def test_cells_and_layers_agree_in_the_rnn_of_keras(family, module):
 
 
 @families
-def test_stacked_cells_are_those_of_keras(family):
+def test_stacked_cells_match_keras(family):
     results = []
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 5, 3)).astype("float32")
@@ -460,9 +455,9 @@ def test_stacked_cells_are_those_of_keras(family):
 
 
 @families
-def test_a_state_outside_a_list_stays_outside(family):
+def test_a_state_passed_without_a_list_is_returned_without_one(family):
     if family == "LSTM":
-        pytest.skip("two states are a list")
+        pytest.skip("its two states are always in a list")
     cell = getattr(zoo.layers, family + "Cell")(4)
     x, h = np.ones((2, 3), "float32"), np.ones((2, 4), "float32")
     output, state = cell(x, h)
@@ -472,7 +467,7 @@ def test_a_state_outside_a_list_stays_outside(family):
 
 @families
 @pytest.mark.parametrize("merge_mode", ["concat", None])
-def test_bidirectional_is_that_of_keras(family, merge_mode):
+def test_bidirectional_matches_keras(family, merge_mode):
     wrap = lambda layer: keras.layers.Bidirectional(layer, merge_mode=merge_mode)
     ours, theirs = twins(family, 4, features=3, wrap=wrap, return_sequences=True, return_state=True)
     rng = np.random.default_rng(0)
@@ -486,7 +481,7 @@ def test_bidirectional_is_that_of_keras(family, merge_mode):
 
 
 @families
-def test_time_distributed_is_that_of_keras(family):
+def test_time_distributed_matches_keras(family):
     layers = [
         keras.layers.TimeDistributed(getattr(m, family)(4)) for m in (zoo.layers, keras.layers)
     ]
@@ -498,7 +493,7 @@ def test_time_distributed_is_that_of_keras(family):
 
 
 @families
-def test_masks_are_used_and_passed_on(family):
+def test_masks_are_used_and_propagated(family):
     tokens = np.array([[4, 2, 7, 0, 0], [5, 0, 3, 1, 0]])
     embedding = keras.layers.Embedding(9, 3, mask_zero=True)
     layers = [
@@ -517,8 +512,8 @@ def test_masks_are_used_and_passed_on(family):
         implicit = layer(implicit)
         symbolic = layer(symbolic)
         explicit = layer(explicit, mask=tokens != 0)
-        passed_on = layer is not layers[-1]
-        assert (getattr(symbolic, "_keras_mask", None) is not None) == passed_on
+        propagates = layer is not layers[-1]
+        assert (getattr(symbolic, "_keras_mask", None) is not None) == propagates
     assert_close([implicit], [explicit])
     for layer in layers:
         unmasked = layer(unmasked)
@@ -526,7 +521,7 @@ def test_masks_are_used_and_passed_on(family):
 
 
 @families
-def test_masked_inputs_have_no_influence(family):
+def test_masked_inputs_have_no_effect(family):
     layer, _ = twins(family, 4, features=3, return_state=True)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 5, 3)).astype("float32")
@@ -538,7 +533,7 @@ def test_masked_inputs_have_no_influence(family):
 
 
 @families
-def test_regularizers_and_constraints_are_those_of_keras(family):
+def test_regularizers_and_constraints_match_keras(family):
     results = []
     for module in (zoo.layers, keras.layers):
         layer = getattr(module, family)(
@@ -580,7 +575,7 @@ def small_model(module, family, dropout=0.0):
 
 @families
 @saves
-def test_a_saved_model_is_the_same_when_loaded(family, tmp_path):
+def test_a_saved_model_loads_unchanged(family, tmp_path):
     model = small_model(zoo.layers, family, dropout=0.1)
     randomize(model.weights)
     tokens = np.random.default_rng(0).integers(0, 9, size=(3, 6))
@@ -592,7 +587,7 @@ def test_a_saved_model_is_the_same_when_loaded(family, tmp_path):
 
 @families
 @saves
-def test_weight_files_of_keras_layers_load_and_the_other_way(family, tmp_path):
+def test_weight_files_are_interchangeable_with_keras(family, tmp_path):
     ours, theirs = (small_model(module, family) for module in (zoo.layers, keras.layers))
     tokens = np.random.default_rng(0).integers(0, 9, size=(3, 6))
     for source, target in ((ours, theirs), (theirs, ours)):
@@ -603,7 +598,7 @@ def test_weight_files_of_keras_layers_load_and_the_other_way(family, tmp_path):
 
 
 @families
-def test_fit_is_that_of_keras(family):
+def test_fit_matches_keras(family):
     x = np.random.default_rng(0).normal(size=(8, 6, 3))
     losses = []
     for module in (zoo.layers, keras.layers):
@@ -619,7 +614,7 @@ def test_fit_is_that_of_keras(family):
 
 
 @pytest.mark.parametrize("family", ["LSTM", "GRU"])
-def test_use_cudnn(family):
+def test_use_cudnn_true_raises(family):
     x = np.ones((2, 5, 3), "float32")
     for value in ("auto", False):
         getattr(zoo.layers, family)(4, use_cudnn=value)(x)
@@ -630,16 +625,16 @@ def test_use_cudnn(family):
 
 
 @families
-def test_cell_arguments_can_be_read_from_the_layer(family):
+def test_layers_expose_the_arguments_of_their_cell(family):
     options = {"use_bias": False, "dropout": 0.1, "kernel_regularizer": "l2"}
     ours, theirs = (getattr(m, family)(4, **options) for m in (zoo.layers, keras.layers))
-    of_cell = inspect.signature(getattr(zoo.layers, family + "Cell")).parameters
-    for name in set(of_cell) - {"kwargs", "seed", *OURS_ALONE}:
+    parameters = inspect.signature(getattr(zoo.layers, family + "Cell")).parameters
+    for name in set(parameters) - {"kwargs", "seed", *ZOO_ONLY}:
         assert type(getattr(ours, name)) is type(getattr(theirs, name)), name
 
 
 @pytest.mark.parametrize("module", ["simple_rnn", "lstm", "gru"])
-def test_examples_of_docstrings_run(module):
+def test_docstring_examples_run(module):
     names = {"zoo": zoo, "np": np}
     result = doctest.testmod(importlib.import_module(f"zoo.layers.{module}"), extraglobs=names)
     assert result.attempted

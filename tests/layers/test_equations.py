@@ -1,4 +1,4 @@
-"""Every architecture computes its equations, written here in NumPy, and their gradients."""
+"""Every architecture matches its equations in NumPy, and its gradients match finite differences."""
 
 import keras
 import numpy as np
@@ -134,7 +134,7 @@ def min_lstm(x, states, w):
 
 
 def slstm(x, states, w):
-    """Without the stabilizer: states are `C exp(m)`, `n exp(m)`, and `m` as the layer has it."""
+    """Computes `C` and `n` without the stabilizer; the states are those divided by `exp(m)`."""
     h, c, n, m = states
     c, n = c * np.exp(m), n * np.exp(m)
     pre = x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"]
@@ -165,12 +165,12 @@ EQUATIONS = {
 one_direction = pytest.mark.parametrize("name", EQUATIONS)
 
 
-def test_every_architecture_has_its_equations_here():
+def test_every_architecture_has_equations_here():
     one_way = [n for n in architectures.names() if not architectures.get(n).bidirectional]
     assert sorted(EQUATIONS) == sorted(one_way)
 
 
-def a_layer(name, seed=0, **kwargs):
+def random_layer(name, seed=0, **kwargs):
     layer = architectures.make(
         name, UNITS, dtype="float64", return_sequences=True, return_state=True, **kwargs
     )
@@ -181,12 +181,12 @@ def a_layer(name, seed=0, **kwargs):
     return layer
 
 
-def an_input(layer, seed=0):
+def random_input(layer, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(2, 6, 4))
     mask = np.array([[1, 1, 0, 1, 0, 0], [0, 1, 1, 1, 1, 1]], bool)
     states = [rng.normal(size=(2, size)) for size in layer.state_size]
-    if len(states) == 4:  # the normalizer of sLSTM
+    if len(states) == 4:  # the normalizer of sLSTM is at least 1
         states[2] = 1 + states[2] ** 2
     return x, mask, states
 
@@ -195,11 +195,11 @@ def an_input(layer, seed=0):
 @pytest.mark.parametrize("unroll", [False, True])
 @pytest.mark.parametrize("from_zero", [False, True])
 @pytest.mark.parametrize("training", [False, True])
-def test_a_layer_computes_its_equations(name, unroll, from_zero, training):
+def test_outputs_match_the_equations(name, unroll, from_zero, training):
     if training and name == "lstm_zoneout":
-        pytest.skip("it is random in training")
-    layer = a_layer(name, unroll=unroll)
-    x, mask, states = an_input(layer)
+        pytest.skip("zoneout is random in training")
+    layer = random_layer(name, unroll=unroll)
+    x, mask, states = random_input(layer)
     if from_zero:
         states = [np.zeros_like(state) for state in states]
     weights = {weight.name: np.asarray(weight.value) for weight in layer.weights}
@@ -217,9 +217,9 @@ def test_a_layer_computes_its_equations(name, unroll, from_zero, training):
 
 
 @one_direction
-def test_a_cell_alone_is_its_layer(name):
-    layer = a_layer(name, seed=1)
-    x, mask, states = an_input(layer)
+def test_a_cell_in_keras_rnn_matches_the_layer(name):
+    layer = random_layer(name, seed=1)
+    x, mask, states = random_input(layer)
     rnn = keras.layers.RNN(layer.cell, return_sequences=True, return_state=True, dtype="float64")
     actual = rnn(x, initial_state=states, mask=mask)
     for a, e in zip(actual, layer(x, initial_state=states, mask=mask), strict=True):
@@ -228,9 +228,9 @@ def test_a_cell_alone_is_its_layer(name):
 
 @one_direction
 @pytest.mark.parametrize("go_backwards", [False, True])
-def test_gates_are_those_of_the_equations(name, go_backwards):
-    layer = a_layer(name, go_backwards=go_backwards)
-    x, mask, states = an_input(layer)
+def test_gates_satisfy_the_equations(name, go_backwards):
+    layer = random_layer(name, go_backwards=go_backwards)
+    x, mask, states = random_input(layer)
     gates = layer.gates(x, states, mask)
     expected = layer(x, initial_state=states, mask=mask)
     order = slice(None, None, -1 if go_backwards else 1)
@@ -256,10 +256,10 @@ def test_gates_are_those_of_the_equations(name, go_backwards):
 
 
 @one_direction
-def test_gradients_are_finite_differences(name):
-    """For each parameter, along random directions."""
-    layer = a_layer(name)
-    x, mask, states = an_input(layer)
+def test_gradients_match_finite_differences(name):
+    """Compares directional derivatives along random directions of each parameter."""
+    layer = random_layer(name)
+    x, mask, states = random_input(layer)
     x, states = tf.Variable(x[:, :4]), [tf.Variable(state) for state in states]
     rng = np.random.default_rng(1)
     weighting = [rng.normal(size=(2, 4, UNITS)), *(rng.normal(size=s.shape) for s in states)]
@@ -269,7 +269,7 @@ def test_gradients_are_finite_differences(name):
             x,
             initial_state=list(states),
             mask=mask[:, :4],
-            # In training, where some gradients are by hand, zoneout is random.
+            # Training tests the vector-Jacobian products too, but zoneout is random in it.
             training=name != "lstm_zoneout",
         )
         return sum(ops.sum(y * w) for y, w in zip(outputs, weighting, strict=True))
@@ -292,7 +292,7 @@ def test_gradients_are_finite_differences(name):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 8])
-def test_the_parallel_scan_is_the_loop(steps):
+def test_the_parallel_scan_matches_the_loop(steps):
     rng = np.random.default_rng(0)
     arguments = [
         tf.constant(rng.normal(size=shape)) for shape in ((steps, 2, 3), (steps, 2, 3), (2, 3))
@@ -310,7 +310,7 @@ def test_the_parallel_scan_is_the_loop(steps):
             np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_the_parallel_scan_in_a_graph_of_unknown_length_and_in_xla():
+def test_the_parallel_scan_runs_in_a_graph_of_unknown_length_and_in_xla():
     rng = np.random.default_rng(0)
     arguments = [rng.normal(size=shape) for shape in ((7, 2, 3), (7, 2, 3), (2, 3))]
     expected = linear_recurrence.step_by_step(*map(tf.constant, arguments))
@@ -333,7 +333,7 @@ def test_large_inputs_do_not_overflow():
         assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_zoneout_keeps_its_share_of_the_state_at_every_step():
+def test_zoneout_keeps_the_given_fraction_of_the_state_at_every_step():
     layer = zoo.layers.ZoneoutLSTM(
         400, zoneout_cell=0.3, zoneout_output=0.6, seed=1, return_sequences=True
     )
@@ -348,7 +348,7 @@ def test_zoneout_keeps_its_share_of_the_state_at_every_step():
     assert np.mean(np.asarray(last) == 7.0) == pytest.approx(0.3, abs=0.02)
 
 
-def test_zoneout_is_drawn_at_every_step_of_a_cell_alone():
+def test_a_zoneout_cell_in_keras_rnn_draws_at_every_step():
     cell = zoo.layers.ZoneoutLSTMCell(400, zoneout_output=0.6, seed=1)
     rnn = keras.layers.RNN(cell, return_sequences=True)
     x = np.random.default_rng(0).normal(size=(20, 8, 3)).astype("float32")
@@ -358,14 +358,14 @@ def test_zoneout_is_drawn_at_every_step_of_a_cell_alone():
     assert not (kept[:, 1:] == kept[:, :-1]).all(axis=(0, 2)).any()
 
 
-def test_zoneout_takes_its_share_in_inference():
+def test_zoneout_interpolates_in_inference():
     layer = zoo.layers.ZoneoutLSTM(4, zoneout_cell=1.0, zoneout_output=0.0, return_state=True)
     x = np.ones((2, 3, 5), "float32")
     c = np.full((2, 4), 0.4, "float32")
     assert np.asarray(layer(x, initial_state=[0 * c, c])[2]) == pytest.approx(c)
 
 
-def test_projection_sizes():
+def test_projection_output_and_states_have_their_sizes():
     layer = zoo.layers.ProjectionLSTM(3, cell_units=7, return_state=True)
     output, h, c = layer(np.ones((2, 4, 5), "float32"))
     assert (output.shape, h.shape, c.shape) == ((2, 3), (2, 3), (2, 7))
@@ -380,9 +380,9 @@ def test_recurrent_dropout_without_a_recurrent_kernel_raises(name, option):
         architectures.make(name, 4, **{option: 0.5})
 
 
-@pytest.mark.parametrize(("name", "gate"), [("lstm", 1), ("lstm_coupled", 0), ("slstm", 1)])
-def test_the_bias_of_the_forget_gate_begins_at_one(name, gate):
+@pytest.mark.parametrize(("name", "block"), [("lstm", 1), ("lstm_coupled", 0), ("slstm", 1)])
+def test_the_bias_of_the_forget_gate_starts_at_one(name, block):
     layer = architectures.make(name, 2)
     layer.build((1, 1, 1))
     bias = np.asarray(layer.cell.bias.value).reshape(-1, 2)
-    np.testing.assert_array_equal(bias, np.eye(len(bias))[gate][:, None].repeat(2, axis=1))
+    np.testing.assert_array_equal(bias, np.eye(len(bias))[block][:, None].repeat(2, axis=1))

@@ -1,4 +1,4 @@
-"""The registry of architectures: the one place where each has its name."""
+"""The registry of architectures: names, layers, titles and papers."""
 
 import dataclasses
 import difflib
@@ -25,13 +25,13 @@ from zoo.layers.slstm import SLSTM
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A recurrent architecture that models, suites and tests know by its name.
+    """A recurrent architecture, registered under a name.
 
     Attributes:
-        name: The name, as in `make(name, units)`.
+        name: The name that `get` and `make` take.
         layer: The layer class of one direction.
         bidirectional: Whether it reads the sequence in both directions.
-        title: What tables and plots call it.
+        title: The name in tables and plots.
         paper: The reference.
     """
 
@@ -46,26 +46,29 @@ _architectures: dict[str, Architecture] = {}
 
 
 def register(name, layer, title, paper, *, bidirectional=False):
-    """Adds an architecture.
+    """Registers an architecture.
 
     Raises:
-        ValueError: If the name is taken.
+        ValueError: If the name is already registered.
     """
     if name in _architectures:
-        raise ValueError(f"Architecture '{name}' is registered already: {_architectures[name]}")
+        raise ValueError(
+            f"Architecture '{name}' is already registered: {_architectures[name]}. "
+            "Choose another name."
+        )
     _architectures[name] = Architecture(name, layer, bidirectional, title, paper)
 
 
 def names():
-    """The names of all architectures, in the order of the registry."""
+    """Returns the names of all architectures, in the order of registration."""
     return list(_architectures)
 
 
 def get(name):
-    """Returns the `Architecture` of that name.
+    """Returns the `Architecture` with this name.
 
     Raises:
-        ValueError: If there is none; it names the nearest one.
+        ValueError: If the name is unknown. The message suggests the nearest one.
     """
     if name not in _architectures:
         nearest = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.0)[0]
@@ -78,18 +81,18 @@ def get(name):
 def make(
     name, units, /, *, bidirectional=False, return_sequences=False, return_state=False, **kwargs
 ):
-    """Makes the layer of an architecture.
+    """Creates the layer of an architecture.
 
-    A bidirectional architecture is a `keras.layers.Bidirectional` that concatenates the outputs of
-    both directions.
+    For a bidirectional architecture this is a `keras.layers.Bidirectional` that concatenates the
+    outputs of both directions.
 
     Args:
         name: Name of the architecture.
-        units: Positive integer, the units of one direction: the output of a bidirectional
+        units: Positive integer, the units of one direction. The output of a bidirectional
             architecture has `2 * units` features.
-        bidirectional: Whether to read both directions even if the architecture doesn't.
-        return_sequences: Whether to return the output of every step, and not of the last alone.
-        return_state: Whether to return the last states too; `split_states` reads them.
+        bidirectional: Whether to read both directions even if the architecture reads one.
+        return_sequences: Whether to return the output of every step instead of the last one.
+        return_state: Whether to return the last states too; see `split_states`.
         **kwargs: Further arguments of the layer.
 
     Returns:
@@ -114,15 +117,15 @@ def make(
 
 
 def split_states(layer, outputs):
-    """Splits what a layer with `return_state=True` returns into its output and its states.
+    """Splits the result of a layer with `return_state=True` into output and states.
 
-    A layer of one direction returns `(output, state, ...)`, with as many states as its cell has; a
-    bidirectional one `(output, forward state, ..., backward state, ...)`. Here each state of the
-    cell comes once, with the forward and the backward one concatenated.
+    A layer of one direction returns `(output, state, ...)` with the states of its cell. A
+    bidirectional layer returns `(output, forward state, ..., backward state, ...)`, and this
+    function concatenates the forward and the backward part of each state.
 
     Args:
-        layer: A layer that `make` returned.
-        outputs: What it returned when called.
+        layer: A layer from `make`.
+        outputs: The result of calling it.
 
     Returns:
         A tuple of the output and the list of states, each `(batch, state size)`, or

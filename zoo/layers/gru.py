@@ -10,20 +10,20 @@ from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
 class GRUCell(GatedCell):
     """One step of the gated recurrent unit.
 
-    With the input `x` and the state `h`, and `σ` the logistic function:
+    With input `x`, state `h` and the logistic function `σ`:
 
         z_t = σ(x_t W_z + b_z + h_{t-1} R_z + d_z)
         r_t = σ(x_t W_r + b_r + h_{t-1} R_r + d_r)
         h̃_t = tanh(x_t W_h + b_h + r_t (h_{t-1} R_h + d_h))
         h_t = z_t h_{t-1} + (1 - z_t) h̃_t
 
-    and with `reset_after=False`, as in the paper, there is no `d`, and
+    With `reset_after=False`, as in the paper, there is no `d`, and
 
         h̃_t = tanh(x_t W_h + b_h + (r_t h_{t-1}) R_h)
 
-    A drop-in for `keras.layers.GRUCell`, with its arguments and its weights: `kernel` is
-    `[W_z, W_r, W_h]`, `recurrent_kernel` is `[R_z, R_r, R_h]`, and `bias` has the two rows `b` and
-    `d`, or is `b` alone with `reset_after=False`.
+    A drop-in for `keras.layers.GRUCell`, with its arguments and weights: `kernel` is
+    `[W_z, W_r, W_h]`, `recurrent_kernel` is `[R_z, R_r, R_h]`, and `bias` has the rows `b` and
+    `d`, or is only `b` with `reset_after=False`.
 
     Reference: K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for
     Statistical Machine Translation", EMNLP 2014.
@@ -32,7 +32,7 @@ class GRUCell(GatedCell):
         units: Positive integer, the size of the output and of the state.
         activation: Activation of `h̃`, `tanh` by default. `None` is the identity.
         recurrent_activation: Activation of the gates, `sigmoid` by default.
-        use_bias: Whether `b` is added.
+        use_bias: Whether to add `b`.
         kernel_initializer: Initializer of `W`.
         recurrent_initializer: Initializer of `R`.
         bias_initializer: Initializer of `b` and `d`.
@@ -42,14 +42,14 @@ class GRUCell(GatedCell):
         kernel_constraint: Constraint of `W`.
         recurrent_constraint: Constraint of `R`.
         bias_constraint: Constraint of `b` and `d`.
-        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
-        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
-            every step, others for each gate.
-        reset_after: Whether the reset gate applies after the recurrent product, as above, or
-            before it.
-        seed: Integer, the seed of both dropouts.
-        **kwargs: `name`, `dtype`, `trainable`, and `implementation`: with 1, `dropout` drops
-            other units for each gate.
+        dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
+            at every step and another for each gate.
+        reset_after: Whether the reset gate applies after the recurrent product, as above, instead
+            of before it.
+        seed: Integer, the seed of the dropout masks.
+        **kwargs: `name`, `dtype`, `trainable`, and `implementation`: with 1, each gate has
+            its own dropout mask of `x`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -65,7 +65,7 @@ class GRUCell(GatedCell):
     >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
     """
 
-    gates = 3
+    num_blocks = 3
     adds_product = False
 
     def __init__(
@@ -118,7 +118,7 @@ class GRUCell(GatedCell):
         return self.bias[0] if self.use_bias and self.reset_after else self.bias
 
     def recurrent_product(self, training=False):
-        """Returns `h -> h R + d`; before the reset, the pair `h -> h [R_z, R_r]`, `h -> h R_h`."""
+        """Returns `h -> h R + d`, or `h -> h [R_z, R_r]` and `h -> h R_h` if reset comes first."""
         if not self.reset_after:
             return (
                 super().recurrent_product(training, 0, 2),
@@ -138,8 +138,8 @@ class GRUCell(GatedCell):
         return super().recurrent_weights(training) + ([self.bias[1]] if self.use_bias else [])
 
     @property
-    def is_differentiated(self):
-        return self.reset_after and super().is_differentiated
+    def has_vector_jacobian_product(self):
+        return self.reset_after and super().has_vector_jacobian_product
 
     def step(self, projected, states, recur):
         (h,) = states
@@ -168,11 +168,11 @@ class GRUCell(GatedCell):
             z,
         ]
 
-    def pull_back(self, d_after, coefficients):
+    def vector_jacobian_product(self, d_after, coefficients):
         (d_h,) = d_after
         projected_by_h, product_by_h, z = coefficients
-        d_gates = ops.tile(d_h, (1, 3))
-        return d_gates * projected_by_h, d_gates * product_by_h, [d_h * z]
+        d_blocks = ops.tile(d_h, (1, 3))
+        return d_blocks * projected_by_h, d_blocks * product_by_h, [d_h * z]
 
     def get_config(self):
         return {**super().get_config(), "reset_after": self.reset_after}
@@ -180,15 +180,15 @@ class GRUCell(GatedCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class GRU(RecurrentLayer):
-    """The gated recurrent unit; `GRUCell` has its equations.
+    """The gated recurrent unit; see `GRUCell` for the equations.
 
-    A drop-in for `keras.layers.GRU`, with its arguments and its weights.
+    A drop-in for `keras.layers.GRU`, with its arguments and weights.
 
     Args:
         units: Positive integer, the size of the output and of the state.
         activation: Activation of `h̃`, `tanh` by default. `None` is the identity.
         recurrent_activation: Activation of the gates, `sigmoid` by default.
-        use_bias: Whether `b` is added.
+        use_bias: Whether to add `b`.
         kernel_initializer: Initializer of `W`.
         recurrent_initializer: Initializer of `R`.
         bias_initializer: Initializer of `b` and `d`.
@@ -198,29 +198,29 @@ class GRU(RecurrentLayer):
         kernel_constraint: Constraint of `W`.
         recurrent_constraint: Constraint of `R`.
         bias_constraint: Constraint of `b` and `d`.
-        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
-        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
-            every step, others for each gate.
-        reset_after: Whether the reset gate applies after the recurrent product, or
-            before it.
-        seed: Integer, the seed of both dropouts.
+        dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
+            at every step and another for each gate.
+        reset_after: Whether the reset gate applies after the recurrent product instead of before
+            it.
+        seed: Integer, the seed of the dropout masks.
         activity_regularizer: Regularizer of the output.
-        return_sequences: Whether to return the output of every step, and not of the last alone.
+        return_sequences: Whether to return the output of every step instead of the last one.
         return_state: Whether to return the last state after the output.
-        go_backwards: Whether to process the sequence from its end, and return it reversed.
-        stateful: Whether the last state of a batch begins the next one.
-        unroll: Whether to unroll the loop; it needs a known number of time steps.
-        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN path here, so `True` raises
-            a `ValueError` when the layer is called.
+        go_backwards: Whether to process the sequence backwards, and return it reversed.
+        stateful: Whether the last state is the initial state of the next batch.
+        unroll: Whether to unroll the loop. The number of time steps must then be known.
+        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN implementation, so `True`
+            raises a `ValueError` when the layer is called.
         **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`.
 
     Call arguments:
         sequences: Tensor of shape `(batch, time, features)`.
         initial_state: The state `h` before the first step, `(batch, units)`, alone or in a list.
             Zeros if `None`.
-        mask: Boolean tensor of shape `(batch, time)`. Where it is `False`, the step is left out:
-            states stay, and the output is that of the step before, or zeros if there is none, or
-            zeros always with `zero_output_for_mask`.
+        mask: Boolean tensor of shape `(batch, time)`. A step where it is `False` is skipped: it
+            keeps the states and repeats the previous output, or outputs zeros if there is none.
+            With `zero_output_for_mask` it always outputs zeros.
         training: Whether dropout applies.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The gated recurrent unit with its reset gate where the paper has it."""
+"""The gated recurrent unit of the paper, with the reset gate before the recurrent product."""
 
 import keras
 
@@ -7,9 +7,9 @@ from zoo.layers.gru import GRU
 
 @keras.saving.register_keras_serializable(package="zoo")
 class GRUResetBefore(GRU):
-    """The gated recurrent unit that resets its state before the recurrent product.
+    """The gated recurrent unit with the reset gate before the recurrent product.
 
-    `zoo.layers.GRUCell` has its equations, under `reset_after=False`.
+    See `zoo.layers.GRUCell` for the equations, under `reset_after=False`.
 
     Reference: K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for
     Statistical Machine Translation", EMNLP 2014.
@@ -18,7 +18,7 @@ class GRUResetBefore(GRU):
         units: Positive integer, the size of the output and of the state.
         **kwargs: Arguments of `zoo.layers.GRU`.
 
-    Call arguments and returns are those of `zoo.layers.GRU`.
+    Call arguments and return values are those of `zoo.layers.GRU`.
     """
 
     def __init__(self, units, *, reset_after=False, **kwargs):

@@ -1,4 +1,4 @@
-"""Jordan's recurrent network, which feeds its output back."""
+"""Jordan's recurrent network, which feeds back its output."""
 
 import keras
 from keras import ops
@@ -10,13 +10,13 @@ from zoo.layers.recurrence import RecurrentCell, RecurrentLayer
 class JordanRNNCell(RecurrentCell):
     """One step of Jordan's recurrent network.
 
-    With the input `x`, the hidden units `s` and the output `h`, which is the state:
+    With input `x`, hidden units `s`, and output `h`, which is also the state:
 
         s_t = tanh(x_t W + h_{t-1} R + b)
         h_t = tanh(s_t V + d)
 
-    Elman's network, `zoo.layers.SimpleRNNCell`, feeds the hidden units back instead. Jordan's
-    state units also have connections to themselves of a fixed weight, which are left out.
+    Elman's network, `zoo.layers.SimpleRNNCell`, feeds back the hidden units instead. Jordan's state
+    units also have self-connections of fixed weight, which are left out.
     `output_kernel` is `V` and `output_bias` is `d`; the other weights are those of
     `zoo.layers.SimpleRNNCell`.
 
@@ -26,10 +26,10 @@ class JordanRNNCell(RecurrentCell):
 
     Args:
         units: Positive integer, the number of hidden units, and the size of the output.
-        **kwargs: Arguments of `zoo.layers.SimpleRNNCell`; those of `kernel` are those of `V` too,
-            and those of `bias` are those of `d` too.
+        **kwargs: Arguments of `zoo.layers.SimpleRNNCell`. The settings of `kernel` also apply to
+            `V`, and those of `bias` to `d`.
 
-    Call arguments and returns are those of `zoo.layers.SimpleRNNCell`.
+    Call arguments and return values are those of `zoo.layers.SimpleRNNCell`.
     """
 
     def build(self, input_shape):
@@ -49,13 +49,13 @@ class JordanRNNCell(RecurrentCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class JordanRNN(RecurrentLayer):
-    """Jordan's recurrent network; `JordanRNNCell` has its equations.
+    """Jordan's recurrent network; see `JordanRNNCell` for the equations.
 
     Args:
         units: Positive integer, the number of hidden units, and the size of the output.
         **kwargs: Arguments of `zoo.layers.SimpleRNN`.
 
-    Call arguments and returns are those of `zoo.layers.SimpleRNN`.
+    Call arguments and return values are those of `zoo.layers.SimpleRNN`.
     """
 
     cell_class = JordanRNNCell

@@ -1,19 +1,18 @@
-"""Cells that are linear in their state, which a layer need not run step by step."""
+"""Base classes of cells that are linear in their state, and the solvers of their recurrence."""
 
 import keras
 from keras import ops
 
-from zoo.layers import time_loop
-from zoo.layers.recurrence import RecurrentCell, RecurrentLayer
+from zoo.layers.recurrence import RecurrentCell, RecurrentLayer, time_loop
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
 
 class LinearCell(RecurrentCell):
-    """One step `h_t = a_t h_{t-1} + b_t`, with coefficients that depend on the input alone.
+    """One step `h_t = a_t h_{t-1} + b_t`, whose coefficients depend on the input alone.
 
-    A family sets `gates` and writes `coefficients`.
+    A subclass sets `num_blocks` and implements `coefficients`.
 
     Raises:
         ValueError: If `recurrent_dropout` or `recurrent_weight_dropout` is not 0.
@@ -29,12 +28,12 @@ class LinearCell(RecurrentCell):
                 )
 
     def build(self, input_shape):
-        columns = self.gates * self.units
+        columns = self.num_blocks * self.units
         self.kernel = self.add_kernel("kernel", (input_shape[-1], columns))
         self.bias = self.add_bias((columns,)) if self.use_bias else None
 
     def coefficients(self, projected):
-        """Returns `a` and `b`, whose last axis has `units` elements, and the gates by name."""
+        """Returns `a` and `b`, whose last axis has `units` elements, and a dict of the gates."""
         raise NotImplementedError
 
     def recurrent_product(self, training=False):
@@ -47,7 +46,7 @@ class LinearCell(RecurrentCell):
 
 
 class LinearLayer(RecurrentLayer):
-    """A layer that solves the recurrence of a `LinearCell` for all steps together."""
+    """A layer that solves the recurrence of a `LinearCell` for all steps at once."""
 
     def loop(self, training=False):
         if self.unroll:
@@ -64,19 +63,19 @@ class LinearLayer(RecurrentLayer):
 
 
 def positive(v):
-    """The paper's `g`, a positive function that grows: `v + 1/2` where `v >= 0`, else `σ(v)`."""
+    """The paper's `g`, positive and increasing: `v + 1/2` where `v >= 0`, else `σ(v)`."""
     return ops.where(v >= 0, v + 0.5, ops.sigmoid(v))
 
 
 def solve(a, b, initial):
     """Returns all `h_t = a_t h_{t-1} + b_t`.
 
-    A GPU takes a parallel scan, whose rounds are as many as the logarithm of the steps. A CPU
-    takes them one by one, for a scan has many more operations in all.
+    On a GPU this is a parallel scan, with a number of rounds logarithmic in the number of steps.
+    On a CPU it is a loop, because a scan does many more operations in total.
 
     Args:
         a: Tensor of shape `(time, batch, units)`.
-        b: Tensor of that shape.
+        b: Tensor of the same shape.
         initial: `h` before the first step, `(batch, units)`.
 
     Returns:
@@ -87,14 +86,14 @@ def solve(a, b, initial):
 
 
 def differentiable(method):
-    """Gives a method its gradient, which is a recurrence of the same form, backwards in time."""
+    """Gives `method` its gradient: a recurrence of the same form, backwards in time."""
 
     @tf.custom_gradient
     def solution(a, b, initial):
         h = method(a, b, initial)
 
         def gradient(dh):
-            # db_t = dh_t + a_{t+1} db_{t+1}, in the order of the loop from the last step on.
+            # db_t = dh_t + a_{t+1} db_{t+1}, solved from the last step to the first.
             later_a = tf.concat([tf.zeros_like(a[:1]), tf.reverse(a[1:], [0])], 0)
             db = method(later_a, tf.reverse(dh, [0]), tf.zeros_like(initial))
             db = tf.reverse(db, [0])
@@ -114,8 +113,8 @@ def step_by_step(a, b, initial):
 def scan(a, b, initial):
     """Solves the recurrence in parallel.
 
-    Two successive steps `(a, b)` and `(a', b')` are together the step `(a a', a' b + b')`. Each
-    round joins every step with the one `k` before it, and doubles `k`.
+    Two successive steps `(a, b)` and `(a', b')` compose to the step `(a a', a' b + b')`. Each round
+    composes every step with the one `k` steps earlier, then doubles `k`.
 
     Reference: W. D. Hillis and G. L. Steele, "Data Parallel Algorithms", CACM 29(12), 1986.
     """

@@ -10,7 +10,7 @@ from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
 class LSTMCell(GatedCell):
     """One step of long short-term memory, with a forget gate.
 
-    With the input `x`, the output `h` and the cell state `C`, and `σ` the logistic function:
+    With input `x`, output `h`, cell state `C` and the logistic function `σ`:
 
         i_t = σ(x_t W_i + h_{t-1} R_i + b_i)
         f_t = σ(x_t W_f + h_{t-1} R_f + b_f)
@@ -19,36 +19,37 @@ class LSTMCell(GatedCell):
         C_t = f_t C_{t-1} + i_t C̃_t
         h_t = o_t tanh(C_t)
 
-    A drop-in for `keras.layers.LSTMCell`, with its arguments and its weights: `kernel` is
-    `[W_i, W_f, W_c, W_o]`, and so are `recurrent_kernel` and `bias`.
+    A drop-in for `keras.layers.LSTMCell`, with its arguments and weights: `kernel` is
+    `[W_i, W_f, W_c, W_o]`; `recurrent_kernel` and `bias` have the same order.
 
     References: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
-    1997; the forget gate: F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget: Continual
-    Prediction with LSTM", Neural Computation 12(10), 2000.
+    1997; for the forget gate, F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget:
+    Continual Prediction with LSTM", Neural Computation 12(10), 2000.
 
     Args:
         units: Positive integer, the size of the output and of each state.
-        activation: Activation of `C̃`, and of `C` on its way to `h`, `tanh` by default. `None` is
-            the identity.
+        activation: Activation of `C̃`, and of `C` in the equation of `h`, `tanh` by default.
+            `None` is the identity.
         recurrent_activation: Activation of the gates, `sigmoid` by default.
-        use_bias: Whether `b` is added.
+        use_bias: Whether to add `b`.
         kernel_initializer: Initializer of `W`.
         recurrent_initializer: Initializer of `R`.
         bias_initializer: Initializer of `b`.
-        unit_forget_bias: Whether the bias of the forget gate begins at one (Jozefowicz et al.,
-            "An Empirical Exploration of Recurrent Network Architectures", ICML 2015).
+        unit_forget_bias: Whether the bias of the forget gate starts at one (R. Jozefowicz,
+            W. Zaremba and I. Sutskever, "An Empirical Exploration of Recurrent Network
+            Architectures", ICML 2015).
         kernel_regularizer: Regularizer of `W`.
         recurrent_regularizer: Regularizer of `R`.
         bias_regularizer: Regularizer of `b`.
         kernel_constraint: Constraint of `W`.
         recurrent_constraint: Constraint of `R`.
         bias_constraint: Constraint of `b`.
-        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
-        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
-            every step, others for each gate.
-        seed: Integer, the seed of both dropouts.
-        **kwargs: `name`, `dtype`, `trainable`, and `implementation`: with 1, `dropout` drops
-            other units for each gate.
+        dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
+            at every step and another for each gate.
+        seed: Integer, the seed of the dropout masks.
+        **kwargs: `name`, `dtype`, `trainable`, and `implementation`: with 1, each gate has
+            its own dropout mask of `x`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -64,7 +65,7 @@ class LSTMCell(GatedCell):
     >>> output, [h, c] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
     """
 
-    gates = 4
+    num_blocks = 4
     state_names = ("h", "c")
     forget_gate = 1
     adds_product = True
@@ -118,7 +119,7 @@ class LSTMCell(GatedCell):
         return super().add_bias(shape, initializer, **kwargs)
 
     def _forget_bias_of_one(self, shape, dtype=None):
-        units = shape[0] // self.gates
+        units = shape[0] // self.num_blocks
         before = self.forget_gate * units
         return ops.concatenate(
             [
@@ -146,7 +147,7 @@ class LSTMCell(GatedCell):
         i, f, c_tilde, o = ops.split(projected + product, 4, axis=-1)
         i, f, o = ops.sigmoid(i), ops.sigmoid(f), ops.sigmoid(o)
         c_tilde, tanh_c = ops.tanh(c_tilde), ops.tanh(after[1])
-        gates_by_c_or_h = ops.concatenate(
+        sum_by_state = ops.concatenate(
             [
                 i * (1 - i) * c_tilde,
                 f * (1 - f) * before[1],
@@ -155,14 +156,14 @@ class LSTMCell(GatedCell):
             ],
             axis=-1,
         )
-        return [gates_by_c_or_h, o * (1 - tanh_c * tanh_c), f]
+        return [sum_by_state, o * (1 - tanh_c * tanh_c), f]
 
-    def pull_back(self, d_after, coefficients):
+    def vector_jacobian_product(self, d_after, coefficients):
         d_h, d_c = d_after
-        gates_by_c_or_h, c_by_h, f = coefficients
+        sum_by_state, c_by_h, f = coefficients
         d_c = d_c + d_h * c_by_h
-        d_gates = ops.concatenate([d_c, d_c, d_c, d_h], axis=-1) * gates_by_c_or_h
-        return d_gates, d_gates, [None, d_c * f]
+        d_sum = ops.concatenate([d_c, d_c, d_c, d_h], axis=-1) * sum_by_state
+        return d_sum, d_sum, [None, d_c * f]
 
     def get_config(self):
         return {**super().get_config(), "unit_forget_bias": self.unit_forget_bias}
@@ -170,48 +171,49 @@ class LSTMCell(GatedCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class LSTM(RecurrentLayer):
-    """Long short-term memory; `LSTMCell` has its equations.
+    """Long short-term memory; see `LSTMCell` for the equations.
 
-    A drop-in for `keras.layers.LSTM`, with its arguments and its weights.
+    A drop-in for `keras.layers.LSTM`, with its arguments and weights.
 
     Args:
         units: Positive integer, the size of the output and of each state.
-        activation: Activation of `C̃`, and of `C` on its way to `h`, `tanh` by default. `None` is
-            the identity.
+        activation: Activation of `C̃`, and of `C` in the equation of `h`, `tanh` by default.
+            `None` is the identity.
         recurrent_activation: Activation of the gates, `sigmoid` by default.
-        use_bias: Whether `b` is added.
+        use_bias: Whether to add `b`.
         kernel_initializer: Initializer of `W`.
         recurrent_initializer: Initializer of `R`.
         bias_initializer: Initializer of `b`.
-        unit_forget_bias: Whether the bias of the forget gate begins at one (Jozefowicz et al.,
-            "An Empirical Exploration of Recurrent Network Architectures", ICML 2015).
+        unit_forget_bias: Whether the bias of the forget gate starts at one (R. Jozefowicz,
+            W. Zaremba and I. Sutskever, "An Empirical Exploration of Recurrent Network
+            Architectures", ICML 2015).
         kernel_regularizer: Regularizer of `W`.
         recurrent_regularizer: Regularizer of `R`.
         bias_regularizer: Regularizer of `b`.
         kernel_constraint: Constraint of `W`.
         recurrent_constraint: Constraint of `R`.
         bias_constraint: Constraint of `b`.
-        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
-        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
-            every step, others for each gate.
-        seed: Integer, the seed of both dropouts.
+        dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
+            at every step and another for each gate.
+        seed: Integer, the seed of the dropout masks.
         activity_regularizer: Regularizer of the output.
-        return_sequences: Whether to return the output of every step, and not of the last alone.
+        return_sequences: Whether to return the output of every step instead of the last one.
         return_state: Whether to return the last states after the output.
-        go_backwards: Whether to process the sequence from its end, and return it reversed.
-        stateful: Whether the last states of a batch begin the next one.
-        unroll: Whether to unroll the loop; it needs a known number of time steps.
-        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN path here, so `True` raises
-            a `ValueError` when the layer is called.
+        go_backwards: Whether to process the sequence backwards, and return it reversed.
+        stateful: Whether the last states are the initial states of the next batch.
+        unroll: Whether to unroll the loop. The number of time steps must then be known.
+        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN implementation, so `True`
+            raises a `ValueError` when the layer is called.
         **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`.
 
     Call arguments:
         sequences: Tensor of shape `(batch, time, features)`.
         initial_state: List of the states `h` and `C` before the first step, each
             `(batch, units)`. Zeros if `None`.
-        mask: Boolean tensor of shape `(batch, time)`. Where it is `False`, the step is left out:
-            states stay, and the output is that of the step before, or zeros if there is none, or
-            zeros always with `zero_output_for_mask`.
+        mask: Boolean tensor of shape `(batch, time)`. A step where it is `False` is skipped: it
+            keeps the states and repeats the previous output, or outputs zeros if there is none.
+            With `zero_output_for_mask` it always outputs zeros.
         training: Whether dropout applies.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Long short-term memory as it was first published, without a forget gate."""
+"""Long short-term memory as first published, without a forget gate."""
 
 import keras
 from keras import ops
@@ -10,7 +10,7 @@ from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
 class LSTM1997Cell(GatedCell):
     """One step of long short-term memory without a forget gate.
 
-    With the input `x`, the output `h` and the cell state `C`, and `σ` the logistic function:
+    With input `x`, output `h`, cell state `C` and the logistic function `σ`:
 
         i_t = σ(x_t W_i + h_{t-1} R_i + b_i)
         C̃_t = tanh(x_t W_c + h_{t-1} R_c + b_c)
@@ -18,8 +18,8 @@ class LSTM1997Cell(GatedCell):
         C_t = C_{t-1} + i_t C̃_t
         h_t = o_t tanh(C_t)
 
-    The paper squashes `C̃` into [-2, 2] and trains with a truncated gradient; here both are as
-    usual today. `kernel` is `[W_i, W_c, W_o]`, and so are `recurrent_kernel` and `bias`.
+    The paper squashes `C̃` into [-2, 2] and truncates the gradient; this cell does neither. `kernel`
+    is `[W_i, W_c, W_o]`; `recurrent_kernel` and `bias` have the same order.
 
     Reference: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
     1997.
@@ -35,7 +35,7 @@ class LSTM1997Cell(GatedCell):
         training: Whether dropout applies.
     """
 
-    gates = 3
+    num_blocks = 3
     state_names = ("h", "c")
 
     def __init__(self, units, **kwargs):
@@ -54,13 +54,13 @@ class LSTM1997Cell(GatedCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class LSTM1997(RecurrentLayer):
-    """Long short-term memory without a forget gate; `LSTM1997Cell` has its equations.
+    """Long short-term memory without a forget gate; see `LSTM1997Cell` for the equations.
 
     Args:
         units: Positive integer, the size of the output and of each state.
         **kwargs: Arguments of `zoo.layers.LSTM`, except `unit_forget_bias`.
 
-    Call arguments and returns are those of `zoo.layers.LSTM`.
+    Call arguments and return values are those of `zoo.layers.LSTM`.
     """
 
     cell_class = LSTM1997Cell

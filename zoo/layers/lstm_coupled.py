@@ -1,4 +1,4 @@
-"""Long short-term memory that writes as much as it forgets."""
+"""Long short-term memory with coupled input and forget gates."""
 
 import keras
 from keras import ops
@@ -10,7 +10,7 @@ from zoo.layers.lstm import LSTM, LSTMCell
 class CoupledLSTMCell(LSTMCell):
     """One step of long short-term memory with coupled input and forget gates.
 
-    With the input `x`, the output `h` and the cell state `C`, and `σ` the logistic function:
+    With input `x`, output `h`, cell state `C` and the logistic function `σ`:
 
         f_t = σ(x_t W_f + h_{t-1} R_f + b_f)
         C̃_t = tanh(x_t W_c + h_{t-1} R_c + b_c)
@@ -18,19 +18,19 @@ class CoupledLSTMCell(LSTMCell):
         C_t = f_t C_{t-1} + (1 - f_t) C̃_t
         h_t = o_t tanh(C_t)
 
-    `kernel` is `[W_f, W_c, W_o]`, and so are `recurrent_kernel` and `bias`.
+    `kernel` is `[W_f, W_c, W_o]`; `recurrent_kernel` and `bias` have the same order.
 
-    Reference: K. Greff et al., "LSTM: A Search Space Odyssey", IEEE TNNLS 28(10), 2017, where it is
-    called CIFG.
+    Reference: K. Greff et al., "LSTM: A Search Space Odyssey", IEEE TNNLS 28(10), 2017, which calls
+    it CIFG.
 
     Args:
         units: Positive integer, the size of the output and of each state.
         **kwargs: Arguments of `zoo.layers.LSTMCell`.
 
-    Call arguments and returns are those of `zoo.layers.LSTMCell`.
+    Call arguments and return values are those of `zoo.layers.LSTMCell`.
     """
 
-    gates = 3
+    num_blocks = 3
     forget_gate = 0
 
     def step(self, projected, states, recur):
@@ -46,9 +46,9 @@ class CoupledLSTMCell(LSTMCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class CoupledLSTM(LSTM):
-    """Long short-term memory with coupled gates; `CoupledLSTMCell` has its equations.
+    """Long short-term memory with coupled gates; see `CoupledLSTMCell` for the equations.
 
-    Arguments, call arguments and returns are those of `zoo.layers.LSTM`.
+    Arguments, call arguments and return values are those of `zoo.layers.LSTM`.
     """
 
     cell_class = CoupledLSTMCell

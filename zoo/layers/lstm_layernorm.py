@@ -9,7 +9,7 @@ EPSILON = 1e-5
 
 
 def standardize(x):
-    """Moves and scales the features of `x` to mean 0 and variance 1."""
+    """Shifts and scales the features of `x` to mean 0 and variance 1."""
     mean, variance = ops.moments(x, axes=[-1], keepdims=True)
     return (x - mean) * ops.rsqrt(variance + EPSILON)
 
@@ -18,16 +18,16 @@ def standardize(x):
 class LayerNormLSTMCell(LSTMCell):
     """One step of long short-term memory with layer normalization.
 
-    With the input `x`, the output `h` and the cell state `C`, `σ` the logistic function, and `N`
-    that moves and scales the features of its argument to mean 0 and variance 1:
+    With input `x`, output `h`, cell state `C`, the logistic function `σ`, and `N`, which shifts and
+    scales the features of its argument to mean 0 and variance 1:
 
         [i_t, f_t, C̃_t, o_t] = α_x N(x_t W) + α_h N(h_{t-1} R) + b
         C_t = σ(f_t) C_{t-1} + σ(i_t) tanh(C̃_t)
         h_t = σ(o_t) tanh(α_c N(C_t) + β_c)
 
-    The paper's two shifts beside `b` are left out, for they would add up to one. `input_gain` is
-    `α_x`, `recurrent_gain` `α_h`, `state_gain` `α_c` and `state_shift` `β_c`; the other weights
-    are those of `zoo.layers.LSTMCell`.
+    The paper adds two more shifts to `b`; they are left out, because their sum is one shift.
+    `input_gain` is `α_x`, `recurrent_gain` is `α_h`, `state_gain` is `α_c` and `state_shift` is
+    `β_c`. The other weights are those of `zoo.layers.LSTMCell`.
 
     Reference: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer Normalization", 2016, equations 20 to
     22.
@@ -36,12 +36,12 @@ class LayerNormLSTMCell(LSTMCell):
         units: Positive integer, the size of the output and of each state.
         **kwargs: Arguments of `zoo.layers.LSTMCell`.
 
-    Call arguments and returns are those of `zoo.layers.LSTMCell`.
+    Call arguments and return values are those of `zoo.layers.LSTMCell`.
     """
 
     def build(self, input_shape):
         super().build(input_shape)
-        columns = self.gates * self.units
+        columns = self.num_blocks * self.units
         self.input_gain = self.add_weight((columns,), "ones", name="input_gain")
         self.recurrent_gain = self.add_weight((columns,), "ones", name="recurrent_gain")
         self.state_gain = self.add_weight((self.units,), "ones", name="state_gain")
@@ -55,8 +55,8 @@ class LayerNormLSTMCell(LSTMCell):
 
     def step(self, projected, states, recur):
         h, c = states
-        gates = projected + self.recurrent_gain * standardize(recur(h))
-        i, f, c_tilde, o = ops.split(gates, 4, axis=-1)
+        total = projected + self.recurrent_gain * standardize(recur(h))
+        i, f, c_tilde, o = ops.split(total, 4, axis=-1)
         i = self.recurrent_activation(i)
         f = self.recurrent_activation(f)
         c_tilde = self.activation(c_tilde)
@@ -68,9 +68,9 @@ class LayerNormLSTMCell(LSTMCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class LayerNormLSTM(LSTM):
-    """Long short-term memory with layer normalization; `LayerNormLSTMCell` has its equations.
+    """Long short-term memory with layer normalization; see `LayerNormLSTMCell` for the equations.
 
-    Arguments, call arguments and returns are those of `zoo.layers.LSTM`.
+    Arguments, call arguments and return values are those of `zoo.layers.LSTM`.
     """
 
     cell_class = LayerNormLSTMCell

@@ -1,4 +1,4 @@
-"""Long short-term memory whose gates see the cell state."""
+"""Long short-term memory with peepholes from the cell state to the gates."""
 
 import keras
 from keras import ops
@@ -10,7 +10,7 @@ from zoo.layers.lstm import LSTM, LSTMCell
 class PeepholeLSTMCell(LSTMCell):
     """One step of long short-term memory with peepholes.
 
-    With the input `x`, the output `h` and the cell state `C`, and `σ` the logistic function:
+    With input `x`, output `h`, cell state `C` and the logistic function `σ`:
 
         i_t = σ(x_t W_i + h_{t-1} R_i + p_i C_{t-1} + b_i)
         f_t = σ(x_t W_f + h_{t-1} R_f + p_f C_{t-1} + b_f)
@@ -19,7 +19,7 @@ class PeepholeLSTMCell(LSTMCell):
         o_t = σ(x_t W_o + h_{t-1} R_o + p_o C_t + b_o)
         h_t = o_t tanh(C_t)
 
-    The peepholes `p` are vectors, multiplied by element: `peephole_kernel` has the rows `p_i`,
+    The peepholes `p` are vectors and multiply elementwise: `peephole_kernel` has the rows `p_i`,
     `p_f` and `p_o`. The other weights are those of `zoo.layers.LSTMCell`.
 
     References: F. Gers and J. Schmidhuber, "Recurrent Nets that Time and Count", IJCNN 2000;
@@ -28,10 +28,10 @@ class PeepholeLSTMCell(LSTMCell):
 
     Args:
         units: Positive integer, the size of the output and of each state.
-        **kwargs: Arguments of `zoo.layers.LSTMCell`; those of `kernel` are those of the peepholes
-            too.
+        **kwargs: Arguments of `zoo.layers.LSTMCell`. The settings of `kernel` also apply to the
+            peepholes.
 
-    Call arguments and returns are those of `zoo.layers.LSTMCell`.
+    Call arguments and return values are those of `zoo.layers.LSTMCell`.
     """
 
     def build(self, input_shape):
@@ -52,9 +52,9 @@ class PeepholeLSTMCell(LSTMCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class PeepholeLSTM(LSTM):
-    """Long short-term memory with peepholes; `PeepholeLSTMCell` has its equations.
+    """Long short-term memory with peepholes; see `PeepholeLSTMCell` for the equations.
 
-    Arguments, call arguments and returns are those of `zoo.layers.LSTM`.
+    Arguments, call arguments and return values are those of `zoo.layers.LSTM`.
     """
 
     cell_class = PeepholeLSTMCell

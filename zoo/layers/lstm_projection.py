@@ -1,4 +1,4 @@
-"""Long short-term memory whose output is a projection of its memory."""
+"""Long short-term memory with a recurrent projection."""
 
 import keras
 from keras import ops
@@ -11,8 +11,7 @@ from zoo.layers.recurrence import of_cell
 class ProjectionLSTMCell(LSTMCell):
     """One step of long short-term memory with a recurrent projection layer.
 
-    With the input `x`, the output `h`, which is smaller than the cell state `C`, and `σ` the
-    logistic function:
+    With input `x`, output `h`, a larger cell state `C` and the logistic function `σ`:
 
         i_t = σ(x_t W_i + h_{t-1} R_i + b_i)
         f_t = σ(x_t W_f + h_{t-1} R_f + b_f)
@@ -21,7 +20,7 @@ class ProjectionLSTMCell(LSTMCell):
         C_t = f_t C_{t-1} + i_t C̃_t
         h_t = (o_t tanh(C_t)) P
 
-    The paper has peepholes too; without them the projection is all that differs from
+    The paper also has peepholes. They are left out, so that only the projection differs from
     `zoo.layers.LSTMCell`. `projection_kernel` is `P`; the other weights are those of
     `zoo.layers.LSTMCell`.
 
@@ -31,7 +30,7 @@ class ProjectionLSTMCell(LSTMCell):
     Args:
         units: Positive integer, the size of the output and of the state `h`.
         cell_units: Positive integer, the size of the state `C`, `2 * units` by default.
-        **kwargs: Arguments of `zoo.layers.LSTMCell`; those of `kernel` are those of `P` too.
+        **kwargs: Arguments of `zoo.layers.LSTMCell`. The settings of `kernel` also apply to `P`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -45,7 +44,7 @@ class ProjectionLSTMCell(LSTMCell):
         self.state_size = [units, self.cell_units]
 
     def build(self, input_shape):
-        columns = self.gates * self.cell_units
+        columns = self.num_blocks * self.cell_units
         self.kernel = self.add_kernel("kernel", (input_shape[-1], columns))
         self.recurrent_kernel = self.add_kernel("recurrent_kernel", (self.units, columns))
         self.bias = self.add_bias((columns,)) if self.use_bias else None
@@ -61,15 +60,15 @@ class ProjectionLSTMCell(LSTMCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class ProjectionLSTM(LSTM):
-    """Long short-term memory with a projection; `ProjectionLSTMCell` has its equations.
+    """Long short-term memory with a projection; see `ProjectionLSTMCell` for the equations.
 
     Args:
         units: Positive integer, the size of the output.
         cell_units: Positive integer, the size of the cell state, `2 * units` by default.
         **kwargs: Arguments of `zoo.layers.LSTM`.
 
-    Call arguments and returns are those of `zoo.layers.LSTM`; the state `C` is of shape
-    `(batch, cell_units)`.
+    Call arguments and return values are those of `zoo.layers.LSTM`, but the state `C` has the
+    shape `(batch, cell_units)`.
     """
 
     cell_class = ProjectionLSTMCell

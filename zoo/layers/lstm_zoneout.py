@@ -1,4 +1,4 @@
-"""Long short-term memory whose units now and then keep their state in training."""
+"""Long short-term memory with zoneout, where random units keep their state in training."""
 
 import keras
 from keras import ops
@@ -17,21 +17,21 @@ class ZoneoutLSTMCell(LSTMCell):
         C_t = z^C_t C_{t-1} + (1 - z^C_t) Ĉ_t
         h_t = z^h_t h_{t-1} + (1 - z^h_t) o_t tanh(Ĉ_t)
 
-    In training each element of `z^C_t` and `z^h_t` is 1 with the probability `zoneout_cell` or
-    `zoneout_output`, and 0 otherwise, drawn at every step; in inference it is that probability.
-    Weights are those of `zoo.layers.LSTMCell`.
+    In training, each element of `z^C_t` is drawn at every step: 1 with probability `zoneout_cell`,
+    otherwise 0. In inference it is `zoneout_cell`. The same holds for `z^h_t` with
+    `zoneout_output`. The weights are those of `zoo.layers.LSTMCell`.
 
     Reference: D. Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
-    Activations", ICLR 2017, whose rates for language modelling are the defaults.
+    Activations", ICLR 2017, whose language modelling rates are the defaults.
 
     Args:
         units: Positive integer, the size of the output and of each state.
-        zoneout_cell: Float in [0, 1], the share of `C` that keeps its value.
-        zoneout_output: Float in [0, 1], the share of `h` that keeps its value.
-        **kwargs: Arguments of `zoo.layers.LSTMCell`; `seed` is that of zoneout too.
+        zoneout_cell: Float in [0, 1], the fraction of `C` that keeps its value.
+        zoneout_output: Float in [0, 1], the fraction of `h` that keeps its value.
+        **kwargs: Arguments of `zoo.layers.LSTMCell`. `seed` also seeds zoneout.
 
-    Call arguments and returns are those of `zoo.layers.LSTMCell`; `training` says whether zoneout
-    is random.
+    Call arguments and return values are those of `zoo.layers.LSTMCell`; `training` also sets
+    whether zoneout is random.
     """
 
     def __init__(self, units, zoneout_cell=0.5, zoneout_output=0.05, **kwargs):
@@ -40,19 +40,19 @@ class ZoneoutLSTMCell(LSTMCell):
         self.zoneout_output = zoneout_output
 
     def projection(self, training=False):
-        """Returns the function that gives `x W + b`, and `z^C` and `z^h` in columns after it."""
+        """Returns the function `x -> [x W + b, z^C, z^h]`."""
         project = super().projection(training)
 
         def project_and_draw(inputs):
             projected = project(inputs)
             shape = (*ops.shape(projected)[:-1], self.units)
-            keep = lambda rate: self._keeps(rate, shape, projected.dtype, training)
-            columns = [projected, keep(self.zoneout_cell), keep(self.zoneout_output)]
+            draw = lambda rate: self._draw(rate, shape, projected.dtype, training)
+            columns = [projected, draw(self.zoneout_cell), draw(self.zoneout_output)]
             return ops.concatenate(columns, axis=-1)
 
         return project_and_draw
 
-    def _keeps(self, rate, shape, dtype, training):
+    def _draw(self, rate, shape, dtype, training):
         if not training:
             return ops.full(shape, rate, dtype)
         return ops.cast(keras.random.uniform(shape, seed=self.seed_generator) < rate, dtype)
@@ -73,15 +73,15 @@ class ZoneoutLSTMCell(LSTMCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class ZoneoutLSTM(LSTM):
-    """Long short-term memory with zoneout; `ZoneoutLSTMCell` has its equations.
+    """Long short-term memory with zoneout; see `ZoneoutLSTMCell` for the equations.
 
     Args:
         units: Positive integer, the size of the output and of each state.
-        zoneout_cell: Float in [0, 1], the share of the cell state that keeps its value.
-        zoneout_output: Float in [0, 1], the share of the output that keeps its value.
+        zoneout_cell: Float in [0, 1], the fraction of the cell state that keeps its value.
+        zoneout_output: Float in [0, 1], the fraction of the output that keeps its value.
         **kwargs: Arguments of `zoo.layers.LSTM`.
 
-    Call arguments and returns are those of `zoo.layers.LSTM`.
+    Call arguments and return values are those of `zoo.layers.LSTM`.
     """
 
     cell_class = ZoneoutLSTMCell

@@ -1,4 +1,4 @@
-"""The minimal gated recurrent unit, whose gates do not wait for the state."""
+"""The minimal gated recurrent unit, whose gates depend on the input alone."""
 
 import keras
 from keras import ops
@@ -10,27 +10,27 @@ from zoo.layers.linear_recurrence import LinearCell, LinearLayer, positive
 class MinGRUCell(LinearCell):
     """One step of the minimal gated recurrent unit.
 
-    With the input `x`, the state `h`, `σ` the logistic function, and `g(v) = v + 1/2` where
-    `v >= 0`, otherwise `σ(v)`:
+    With input `x`, state `h`, the logistic function `σ`, and `g(v) = v + 1/2` where `v >= 0`,
+    otherwise `σ(v)`:
 
         z_t = σ(x_t W_z + b_z)
         h̃_t = g(x_t W_h + b_h)
         h_t = (1 - z_t) h_{t-1} + z_t h̃_t
 
-    `kernel` is `[W_z, W_h]`, and so is `bias`. The state is in no gate, so all steps of a layer
-    are the solution of one linear recurrence.
+    `kernel` is `[W_z, W_h]`, and `bias` has the same order. No gate depends on the state, so a
+    layer solves one linear recurrence for all steps.
 
     Reference: L. Feng et al., "Were RNNs All We Needed?", 2024.
 
     Args:
         units: Positive integer, the size of the output and of the state.
-        **kwargs: Arguments of `zoo.layers.SimpleRNNCell`. Those of the activation and of the
+        **kwargs: Arguments of `zoo.layers.SimpleRNNCell`. Settings of the activation and of the
             recurrent kernel have no effect, and `recurrent_dropout` must be 0.
 
-    Call arguments and returns are those of `zoo.layers.SimpleRNNCell`.
+    Call arguments and return values are those of `zoo.layers.SimpleRNNCell`.
     """
 
-    gates = 2
+    num_blocks = 2
 
     def coefficients(self, projected):
         z, h_tilde = ops.split(projected, 2, axis=-1)
@@ -40,14 +40,14 @@ class MinGRUCell(LinearCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class MinGRU(LinearLayer):
-    """The minimal gated recurrent unit; `MinGRUCell` has its equations.
+    """The minimal gated recurrent unit; see `MinGRUCell` for the equations.
 
     Args:
         units: Positive integer, the size of the output and of the state.
-        **kwargs: Arguments of `zoo.layers.SimpleRNN`. Those of the activation and of the recurrent
-            kernel have no effect, and `recurrent_dropout` must be 0.
+        **kwargs: Arguments of `zoo.layers.SimpleRNN`. Settings of the activation and of the
+            recurrent kernel have no effect, and `recurrent_dropout` must be 0.
 
-    Call arguments and returns are those of `zoo.layers.SimpleRNN`.
+    Call arguments and return values are those of `zoo.layers.SimpleRNN`.
     """
 
     cell_class = MinGRUCell

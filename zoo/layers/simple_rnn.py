@@ -9,19 +9,19 @@ from zoo.layers.recurrence import RecurrentCell, RecurrentLayer
 class SimpleRNNCell(RecurrentCell):
     """One step of Elman's simple recurrent network.
 
-    With the input `x` and the state `h`:
+    With input `x` and state `h`:
 
         h_t = tanh(x_t W + h_{t-1} R + b)
 
-    A drop-in for `keras.layers.SimpleRNNCell`, with its arguments and its weights: `kernel` is `W`,
-    `recurrent_kernel` is `R`, `bias` is `b`.
+    A drop-in for `keras.layers.SimpleRNNCell`, with its arguments and weights: `kernel` is `W`,
+    `recurrent_kernel` is `R` and `bias` is `b`.
 
     Reference: J. L. Elman, "Finding Structure in Time", Cognitive Science 14(2), 1990.
 
     Args:
         units: Positive integer, the size of the output and of the state.
         activation: Activation of the state, `tanh` by default. `None` is the identity.
-        use_bias: Whether `b` is added.
+        use_bias: Whether to add `b`.
         kernel_initializer: Initializer of `W`.
         recurrent_initializer: Initializer of `R`.
         bias_initializer: Initializer of `b`.
@@ -31,10 +31,10 @@ class SimpleRNNCell(RecurrentCell):
         kernel_constraint: Constraint of `W`.
         recurrent_constraint: Constraint of `R`.
         bias_constraint: Constraint of `b`.
-        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
-        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
-            every step.
-        seed: Integer, the seed of both dropouts.
+        dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
+            at every step.
+        seed: Integer, the seed of the dropout masks.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -50,11 +50,11 @@ class SimpleRNNCell(RecurrentCell):
     >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
     """
 
+    adds_product = True
+
     @property
     def native_family(self):
         return "simple_rnn" if type(self) is SimpleRNNCell else None
-
-    adds_product = True
 
     def step(self, projected, states, recur):
         (h,) = states
@@ -64,7 +64,7 @@ class SimpleRNNCell(RecurrentCell):
         (h,) = after
         return [1 - h * h]
 
-    def pull_back(self, d_after, coefficients):
+    def vector_jacobian_product(self, d_after, coefficients):
         (d_h,) = d_after
         (sum_by_h,) = coefficients
         d_sum = d_h * sum_by_h
@@ -73,14 +73,14 @@ class SimpleRNNCell(RecurrentCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class SimpleRNN(RecurrentLayer):
-    """Elman's simple recurrent network; `SimpleRNNCell` has its equation.
+    """Elman's simple recurrent network; see `SimpleRNNCell` for the equations.
 
-    A drop-in for `keras.layers.SimpleRNN`, with its arguments and its weights.
+    A drop-in for `keras.layers.SimpleRNN`, with its arguments and weights.
 
     Args:
         units: Positive integer, the size of the output and of the state.
         activation: Activation of the state, `tanh` by default. `None` is the identity.
-        use_bias: Whether `b` is added.
+        use_bias: Whether to add `b`.
         kernel_initializer: Initializer of `W`.
         recurrent_initializer: Initializer of `R`.
         bias_initializer: Initializer of `b`.
@@ -90,25 +90,25 @@ class SimpleRNN(RecurrentLayer):
         kernel_constraint: Constraint of `W`.
         recurrent_constraint: Constraint of `R`.
         bias_constraint: Constraint of `b`.
-        dropout: Float in [0, 1], the fraction of `x` to drop, the same units at every step.
-        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, the same units at
-            every step.
-        seed: Integer, the seed of both dropouts.
+        dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
+        recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
+            at every step.
+        seed: Integer, the seed of the dropout masks.
         activity_regularizer: Regularizer of the output.
-        return_sequences: Whether to return the output of every step, and not of the last alone.
+        return_sequences: Whether to return the output of every step instead of the last one.
         return_state: Whether to return the last state after the output.
-        go_backwards: Whether to process the sequence from its end, and return it reversed.
-        stateful: Whether the last state of a batch begins the next one.
-        unroll: Whether to unroll the loop; it needs a known number of time steps.
+        go_backwards: Whether to process the sequence backwards, and return it reversed.
+        stateful: Whether the last state is the initial state of the next batch.
+        unroll: Whether to unroll the loop. The number of time steps must then be known.
         **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`.
 
     Call arguments:
         sequences: Tensor of shape `(batch, time, features)`.
         initial_state: The state `h` before the first step, `(batch, units)`, alone or in a list.
             Zeros if `None`.
-        mask: Boolean tensor of shape `(batch, time)`. Where it is `False`, the step is left out:
-            states stay, and the output is that of the step before, or zeros if there is none, or
-            zeros always with `zero_output_for_mask`.
+        mask: Boolean tensor of shape `(batch, time)`. A step where it is `False` is skipped: it
+            keeps the states and repeats the previous output, or outputs zeros if there is none.
+            With `zero_output_for_mask` it always outputs zeros.
         training: Whether dropout applies.
 
     Returns:

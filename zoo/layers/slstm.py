@@ -1,4 +1,4 @@
-"""The sLSTM of xLSTM: long short-term memory with an exponential gate."""
+"""The sLSTM of xLSTM: long short-term memory with an exponential input gate."""
 
 import keras
 from keras import ops
@@ -10,8 +10,7 @@ from zoo.layers.lstm import LSTM, LSTMCell
 class SLSTMCell(LSTMCell):
     """One step of sLSTM.
 
-    With the input `x`, the output `h`, the cell state `C`, the normalizer state `n`, and `σ` the
-    logistic function:
+    With input `x`, output `h`, cell state `C`, normalizer state `n` and the logistic function `σ`:
 
         i_t = exp(x_t W_i + h_{t-1} R_i + b_i)
         f_t = σ(x_t W_f + h_{t-1} R_f + b_f)
@@ -21,14 +20,14 @@ class SLSTMCell(LSTMCell):
         n_t = f_t n_{t-1} + i_t
         h_t = o_t C_t / n_t
 
-    `C` and `n` are kept as their quotients with `exp(m)`, so that no exponential overflows:
+    `C` and `n` are stored divided by `exp(m)`, so that no exponential overflows:
 
         m_t = max(log f_t + m_{t-1}, log i_t)
 
-    and `m_t = log i_t` where `n_{t-1} = 0`, at the beginning. Then `n >= 1`, which is enforced for
-    the sake of other initial states.
+    and `m_t = log i_t` where `n_{t-1} = 0`, as at the first step. The stored `n` is then at least
+    1; the cell enforces this bound, because other initial states may violate it.
 
-    The paper's blocks around the cell and its heads are left out. Weights are those of
+    The paper's heads, and its blocks around the cell, are left out. The weights are those of
     `zoo.layers.LSTMCell`.
 
     Reference: M. Beck et al., "xLSTM: Extended Long Short-Term Memory", NeurIPS 2024, equations 8
@@ -36,7 +35,7 @@ class SLSTMCell(LSTMCell):
 
     Args:
         units: Positive integer, the size of the output and of each state.
-        **kwargs: Arguments of `zoo.layers.LSTMCell`. `recurrent_activation` is that of `o` alone.
+        **kwargs: Arguments of `zoo.layers.LSTMCell`. `recurrent_activation` applies to `o` alone.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -66,7 +65,7 @@ class SLSTMCell(LSTMCell):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class SLSTM(LSTM):
-    """The sLSTM of xLSTM; `SLSTMCell` has its equations.
+    """The sLSTM of xLSTM; see `SLSTMCell` for the equations.
 
     Arguments and call arguments are those of `zoo.layers.LSTM`; the states are `h`, `C`, `n` and
     `m`, each of shape `(batch, units)`.

@@ -1,4 +1,4 @@
-"""Timing layers: contenders agree with Keras or are refused, and the report has a row for each."""
+"""Timing layers: implementations must agree with Keras, and the report has a row for each."""
 
 import mlflow
 import numpy as np
@@ -6,9 +6,10 @@ import pytest
 import yaml
 
 from benchmarks import __main__ as command_line
-from benchmarks import config, report, tracking
+from benchmarks import config, report
 from benchmarks.layers import timing
-from benchmarks.layers.contenders import CONTENDERS, Problem
+from benchmarks.layers.implementations import IMPLEMENTATIONS, Problem
+from benchmarks.tracking import store
 from zoo.layers import architectures
 
 SHAPE = (2, 4, 3, 5)
@@ -19,7 +20,7 @@ def small_suite(tmp_path):
     content = {
         "layers": ["gru"],
         "shapes": [list(SHAPE)],
-        "contenders": ["zoo", "keras", "torch", "products"],
+        "implementations": ["zoo", "keras", "torch", "products"],
         "rounds": 2,
         "least_ms": 0.1,
     }
@@ -30,12 +31,12 @@ def small_suite(tmp_path):
 
 @pytest.mark.parametrize("family", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("name", ["zoo", "zoo_without_kernel", "keras_xla", "torch", "onnxruntime"])
-def test_a_contender_gives_the_numbers_of_keras(family, name):
+def test_a_implementation_gives_the_numbers_of_keras(family, name):
     try:
-        functions = CONTENDERS[name](Problem(family, *SHAPE))
+        functions = IMPLEMENTATIONS[name](Problem(family, *SHAPE))
     except ImportError as error:
         pytest.skip(f"not installed: {error}")
-    expected = CONTENDERS["keras"](Problem(family, *SHAPE))
+    expected = IMPLEMENTATIONS["keras"](Problem(family, *SHAPE))
     np.testing.assert_allclose(functions["inference"](), expected["inference"](), atol=1e-5)
     if "training" in functions:
         got = [np.asarray(gradient) for gradient in functions["training"]()]
@@ -49,7 +50,7 @@ def test_other_numbers_are_refused(monkeypatch):
     def wrong(problem):
         return {"inference": lambda: np.zeros((2, 4, 5))}
 
-    monkeypatch.setitem(CONTENDERS, "zoo", wrong)
+    monkeypatch.setitem(IMPLEMENTATIONS, "zoo", wrong)
     with pytest.raises(AssertionError, match="zoo, inference"):
         timing.measure("lstm", SHAPE, ["zoo"], rounds=1, least_ms=0.1)
 
@@ -58,7 +59,7 @@ def test_a_suite_is_logged_and_says_what_is_missing(suite, small_suite, monkeypa
     def missing(problem):
         raise ImportError("No module named 'torch'")
 
-    monkeypatch.setitem(CONTENDERS, "torch", missing)
+    monkeypatch.setitem(IMPLEMENTATIONS, "torch", missing)
     assert command_line.main(["run", "--suite", small_suite]) == 0
     assert "layers/gru: torch is left out: No module named 'torch'" in capsys.readouterr().out
     (table,) = report.tables(small_suite)
@@ -71,7 +72,7 @@ def test_a_suite_is_logged_and_says_what_is_missing(suite, small_suite, monkeypa
         *(["padded", name] for name in ("zoo", "keras")),
     ]
     assert "torch is left out" in table.footnote
-    (zoo,) = (r for r in tracking.latest("tiny")["layers/gru"] if r.tags["contender"] == "zoo")
+    (zoo,) = (r for r in store.latest("tiny")["layers/gru"] if r.tags["implementation"] == "zoo")
     speedup = zoo.metrics["training_speedup/2x4x3x5"]
     assert table.rows[3][2].startswith(f"{speedup:.2f} ± ")
     part = zoo.metrics["padded_part/2x4x3x5"]
@@ -95,9 +96,9 @@ def test_the_mask_of_padded_batches_keeps_half_of_the_steps():
         assert (np.diff(mask.astype(int), axis=1) <= 0).all()
 
 
-def test_a_wrong_contender_is_refused(small_suite, tmp_path):
+def test_a_wrong_implementation_is_refused(small_suite, tmp_path):
     content = config.load_layers(small_suite).model_dump(mode="json", exclude={"suite"})
-    content["contenders"].append("kears")
+    content["implementations"].append("kears")
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(config.ConfigError, match=r"contenders.4.*'keras'.*'kears'"):
+    with pytest.raises(config.ConfigError, match=r"implementations.4.*'keras'.*'kears'"):
         config.load_layers(str(tmp_path / "wrong.yaml"))

@@ -1,7 +1,5 @@
-// Checks of recurrence.h alone, to be run under the sanitizers:
-//
-//   c++ -std=c++17 -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all
-//       -I zoo/layers/kernels tests/layers/kernels/recurrence_test.cc -o recurrence_test -pthread
+// Checks of recurrence.h alone: its gradients, its results on any number of threads, and the
+// accuracy of its activations. test_recurrence.py compiles and runs it.
 
 #include <cmath>
 #include <cstdio>
@@ -17,8 +15,8 @@ using namespace zoo;  // NOLINT
 
 int failures = 0;
 
-void expect(bool right, const char* what, const Problem& p, int threads) {
-  if (right) return;
+void expect(bool ok, const char* what, const Problem& p, int threads) {
+  if (ok) return;
   ++failures;
   std::printf("FAILED %s: family %d, [%ld, %ld, %ld] units %ld, backwards %d, zeros %d, "
               "sequences %d, threads %d\n",
@@ -27,7 +25,7 @@ void expect(bool right, const char* what, const Problem& p, int threads) {
               p.go_backwards, p.zero_output_for_mask, p.return_sequences, threads);
 }
 
-// A pool whose tasks each get a thread, started at once, or too late to be of any help.
+// A pool that runs each task in its own thread at once, or, if late, only after the work is done.
 struct Threads {
   explicit Threads(int count, bool late = false) {
     pool.threads = count;
@@ -68,7 +66,7 @@ struct Case {
       v->resize(n);
       for (auto& e : *v) e = static_cast<T>(scale * normal(generator));
     };
-    const int64_t columns = p.gates() * p.units, rows = p.batch, state = rows * p.units;
+    const int64_t columns = p.num_blocks() * p.units, rows = p.batch, state = rows * p.units;
     const int64_t steps = p.return_sequences ? rows * p.time * p.units : 0;
     fill(&x, rows * p.time * p.input, 1);
     fill(&kernel, p.input * columns, 0.5);
@@ -100,10 +98,10 @@ struct Case {
   void forward(const Pool& pool, bool save) {
     with_recurrence(pool, [&](const auto& recurrence) {
       saved.assign(save ? p.batch * p.time * recurrence.saved_width() : 0, T(0));
-      recurrence.forward(pool, {x.data(), kernel.data(), recurrent.data(), biased ? bias.data() : nullptr,
-                          h0.data(), c0.data(), mask_data(),
-                          p.return_sequences ? outputs.data() : nullptr, last.data(), h.data(),
-                          c.data(), save ? saved.data() : nullptr});
+      recurrence.forward(pool, {x.data(), kernel.data(), recurrent.data(),
+                                biased ? bias.data() : nullptr, h0.data(), c0.data(), mask_data(),
+                                p.return_sequences ? outputs.data() : nullptr, last.data(),
+                                h.data(), c.data(), save ? saved.data() : nullptr});
     });
   }
 
@@ -129,7 +127,7 @@ struct Case {
   }
 };
 
-// Along a random direction of each argument, the slope of the loss is what the gradient says.
+// The slope of the loss along a random direction of each argument matches the gradient.
 void check_gradient(const Problem& problem, bool masked, bool biased, int threads) {
   Case<double> test(problem, masked, biased, 1);
   Threads pool(threads);
@@ -173,7 +171,7 @@ double difference(const std::vector<float>& a, const std::vector<float>& b) {
   return most / (size + 1e-30);
 }
 
-// Whatever the number of threads, and whether or not they come, the results agree.
+// The results agree for any number of threads, whether they start in time or late.
 void check_threads(const Problem& problem, bool masked) {
   Case<float> one(problem, masked, true, 3);
   {
@@ -221,7 +219,7 @@ void check_activations() {
   }
   if (!std::isnan(one(Activation::kSigmoid, NAN)) || !std::isnan(one(Activation::kTanh, NAN))) {
     ++failures;
-    std::printf("FAILED activations: NaN is lost\n");
+    std::printf("FAILED activations: NaN does not propagate\n");
   }
 }
 
@@ -251,6 +249,6 @@ int main() {
       for (bool masked : {false, true}) check_threads({family, s[0], s[1], s[2], s[3]}, masked);
     }
   }
-  std::printf(failures == 0 ? "all right\n" : "%d failures\n", failures);
+  std::printf(failures == 0 ? "all checks passed\n" : "%d failures\n", failures);
   return failures != 0;
 }

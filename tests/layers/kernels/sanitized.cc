@@ -1,5 +1,5 @@
-// Runs the kernels forward and backward over odd shapes, masks and options, in buffers of the exact
-// size and from two threads at once, for the sanitizers to watch.
+// Runs the kernels forward and backward under a sanitizer: with odd shapes, masks and options, in
+// buffers of exact size, and from two threads at once.
 
 #include <atomic>
 #include <condition_variable>
@@ -15,7 +15,7 @@
 
 using namespace zoo;
 
-// Threads that take tasks from a queue, as TensorFlow's do.
+// Threads that take tasks from a queue, like those of TensorFlow.
 class Workers {
  public:
   explicit Workers(int n) {
@@ -24,7 +24,7 @@ class Workers {
   ~Workers() {
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      over_ = true;
+      stopped_ = true;
     }
     ready_.notify_all();
     for (auto& thread : threads_) thread.join();
@@ -45,7 +45,7 @@ class Workers {
       std::function<void()> task;
       {
         std::unique_lock<std::mutex> lock(mutex_);
-        ready_.wait(lock, [&] { return over_ || !tasks_.empty(); });
+        ready_.wait(lock, [&] { return stopped_ || !tasks_.empty(); });
         if (tasks_.empty()) return;
         task = std::move(tasks_.front());
         tasks_.pop_front();
@@ -56,11 +56,11 @@ class Workers {
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<std::function<void()>> tasks_;
-  bool over_ = false;
+  bool stopped_ = false;
   std::vector<std::thread> threads_;
 };
 
-// On the heap, so that a read or write past the end is seen.
+// Random numbers on the heap, so that the sanitizer detects accesses past the end.
 std::vector<float> numbers(int64_t n) {
   static thread_local std::mt19937 random_bits;
   std::vector<float> values(n);
@@ -77,7 +77,7 @@ void run(const Pool& pool, int64_t batch, int64_t time, int64_t input, int64_t u
   problem.return_sequences = sequences;
   problem.go_backwards = backwards;
   problem.zero_output_for_mask = backwards;
-  const int64_t columns = problem.gates() * units;
+  const int64_t columns = problem.num_blocks() * units;
   const int64_t biases = kFamily == Family::kGRU ? 2 * columns : columns;
   const Recurrence<float, kFamily> recurrence(problem, pool.threads);
   auto x = numbers(batch * time * input), kernel = numbers(input * columns),
@@ -92,20 +92,20 @@ void run(const Pool& pool, int64_t batch, int64_t time, int64_t input, int64_t u
   for (int64_t i = 0; i < batch * time; ++i) mask[i] = chance[i] > -0.2f;
   auto at = [](std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
   const bool* keep = masked ? mask.get() : nullptr;
-  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), biased ? at(bias) : nullptr, at(h0), at(c0),
-                      keep, at(outputs), at(last), at(h), at(c), at(saved)});
+  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), biased ? at(bias) : nullptr, at(h0),
+                            at(c0), keep, at(outputs), at(last), at(h), at(c), at(saved)});
   recurrence.backward(pool, {at(x), at(kernel), at(recurrent), at(h0), at(c0), keep, at(outputs),
                        at(saved), at(d_outputs), at(d_last), at(d_last), at(d_last), at(d_x),
                        at(d_kernel), at(d_recurrent), biased ? at(d_bias) : nullptr, at(d_h0),
                        at(d_c0)});
-  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), nullptr, at(h0), at(c0), keep, at(outputs),
-                      at(last), at(h), at(c), nullptr});
+  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), nullptr, at(h0), at(c0), keep,
+                            at(outputs), at(last), at(h), at(c), nullptr});
 }
 
-// The argument: of so many settings of a shape, one is run.
+// Argument: the stride; one in so many problems is run.
 int main(int, char** arguments) {
   const int stride = std::atoi(arguments[1]);
-  // The last of them are large enough for several threads: of rows, then of units.
+  // The last three are large enough for several threads: they split rows, then units.
   const int64_t shapes[][4] = {{1, 1, 1, 1},    {1, 9, 3, 30}, {2, 1, 5, 16},  {3, 7, 1, 33},
                                {19, 6, 8, 21},  {4, 2, 300, 5}, {70, 3, 2, 70}, {1, 60, 3, 130},
                                {40, 2, 7, 300}};

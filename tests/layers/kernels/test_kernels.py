@@ -1,4 +1,4 @@
-"""The native kernels give the numbers of Keras' own layers, or stand aside."""
+"""The native kernels match Keras' own layers, or decline."""
 
 import logging
 import os
@@ -40,12 +40,12 @@ MASKS = {
 @pytest.fixture(autouse=True)
 def native(monkeypatch):
     if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("there is no C++ compiler")
+        pytest.skip("no C++ compiler found")
     monkeypatch.setenv("ZOO_KERNEL", "native")
 
 
 def problem(family, shape, mask="none", seed=0, dtype="float32", **options):
-    """A Keras layer with random weights, its random inputs, and the mask."""
+    """Returns a Keras layer with random weights, random inputs and states, and the mask."""
     random = np.random.default_rng(seed)
     batch, time, features, units = shape
     layer = LAYERS[family](units, return_state=True, dtype=dtype, **options)
@@ -77,7 +77,7 @@ def run(family, layer, x, state, mask, weights=None):
 
 
 def with_gradients(function, layer, x, state):
-    """The results of `function` and the gradients of a random sum of them to all that goes in."""
+    """Returns the results of `function`, and the gradients of a random sum of them."""
     sources = [x, *state, *(weight.value for weight in layer.trainable_weights)]
     with tf.GradientTape() as tape:
         tape.watch([x, *state])
@@ -97,7 +97,7 @@ def assert_close(got, expected, tolerance=1e-5):
 @pytest.mark.parametrize("family", LAYERS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("mask", MASKS)
-def test_outputs_and_gradients_are_those_of_keras(family, shape, mask):
+def test_outputs_and_gradients_match_keras(family, shape, mask):
     seed = sum(shape) + len(mask)
     options = {
         "return_sequences": bool(seed % 2),
@@ -114,7 +114,7 @@ def test_outputs_and_gradients_are_those_of_keras(family, shape, mask):
 
 @pytest.mark.parametrize("family", LAYERS)
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "linear"])
-def test_other_activations_are_those_of_keras(family, activation):
+def test_other_activations_match_keras(family, activation):
     layer, x, state, mask = problem(family, (3, 4, 5, 18), "holes", activation=activation)
     expected = with_gradients(lambda: layer(x, initial_state=state, mask=mask), layer, x, state)
     got = with_gradients(lambda: run(family, layer, x, state, mask), layer, x, state)
@@ -123,7 +123,7 @@ def test_other_activations_are_those_of_keras(family, activation):
 
 @pytest.mark.parametrize("family", LAYERS)
 @pytest.mark.parametrize("option", ["dropout", "recurrent_weight_dropout"])
-def test_dropout_of_inputs_and_of_recurrent_weights_runs_natively(family, option, monkeypatch):
+def test_input_and_recurrent_weight_dropout_run_natively(family, option, monkeypatch):
     train = lambda layer, x: [layer(x, training=True)]
     results = {}
     x = tf.constant(np.random.default_rng(0).normal(size=(3, 6, 5)), "float32")
@@ -141,7 +141,7 @@ def test_dropout_of_inputs_and_of_recurrent_weights_runs_natively(family, option
 
 
 @pytest.mark.parametrize("family", LAYERS)
-def test_gradients_are_finite_differences(family):
+def test_gradients_match_finite_differences(family):
     layer, x, state, mask = problem(family, (2, 3, 2, 5), "holes", dtype="float64")
     arguments = [x, *state, *(tf.constant(w.numpy()) for w in layer.weights)]
 
@@ -155,21 +155,21 @@ def test_gradients_are_finite_differences(family):
 
 
 @pytest.mark.parametrize("family", LAYERS)
-def test_a_swapped_gate_is_noticed(family):
+def test_swapped_gates_are_detected(family):
     if family == "simple_rnn":
         pytest.skip("it has no gates")
     layer, x, state, _ = problem(family, (2, 3, 4, 6))
     expected = layer(x, initial_state=state)
-    gates = {"lstm": [1, 0, 2, 3], "gru": [1, 0, 2]}[family]
+    order = {"lstm": [1, 0, 2, 3], "gru": [1, 0, 2]}[family]
     for weight in layer.weights:
-        blocks = np.split(weight.numpy(), len(gates), axis=-1)
-        weight.assign(np.concatenate([blocks[g] for g in gates], axis=-1))
+        blocks = np.split(weight.numpy(), len(order), axis=-1)
+        weight.assign(np.concatenate([blocks[i] for i in order], axis=-1))
     with pytest.raises(AssertionError):
         assert_close(run(family, layer, x, state, None), expected)
 
 
 @pytest.mark.parametrize("family", LAYERS)
-def test_every_call_gives_the_same_bits(family):
+def test_repeated_calls_are_bitwise_equal(family):
     layer, x, state, mask = problem(family, (9, 30, 20, 70), "right", return_sequences=True)
     call = lambda: with_gradients(lambda: run(family, layer, x, state, mask), layer, x, state)
     first = call()
@@ -178,7 +178,7 @@ def test_every_call_gives_the_same_bits(family):
             np.testing.assert_array_equal(a, b)
 
 
-def test_calls_from_two_threads_do_not_disturb_each_other():
+def test_concurrent_calls_do_not_interfere():
     problems = [
         ("lstm", problem("lstm", (1, 50, 64, 200), return_sequences=True)),
         ("gru", problem("gru", (16, 20, 30, 70), "right", return_sequences=True)),
@@ -202,8 +202,8 @@ def test_calls_from_two_threads_do_not_disturb_each_other():
     assert not failures
 
 
-def several_results():
-    """Results of rows split over threads, and of units."""
+def results_of_both_splits():
+    """Returns results and gradients of two problems: one splits rows over threads, one units."""
     lstm = problem("lstm", (9, 30, 20, 70), "right", return_sequences=True)
     gru = problem("gru", (1, 40, 64, 200), return_sequences=True)
     return [
@@ -213,12 +213,12 @@ def several_results():
     ]
 
 
-def test_one_thread_gives_what_all_give(tmp_path):
+def test_results_do_not_depend_on_the_number_of_threads(tmp_path):
     script = (
         "import sys, numpy, tensorflow\n"
         "tensorflow.config.threading.set_intra_op_parallelism_threads(1)\n"
-        "from test_kernels import several_results\n"
-        "numpy.savez(sys.argv[1], *several_results())\n"
+        "from test_kernels import results_of_both_splits\n"
+        "numpy.savez(sys.argv[1], *results_of_both_splits())\n"
     )
     path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
     file = tmp_path / "one.npz"
@@ -228,10 +228,10 @@ def test_one_thread_gives_what_all_give(tmp_path):
         check=True,
     )
     one = np.load(file)
-    assert_close(several_results(), [one[name] for name in one.files], 1e-6)
+    assert_close(results_of_both_splits(), [one[name] for name in one.files], 1e-6)
 
 
-def test_a_graph_takes_any_batch_and_length():
+def test_a_graph_accepts_any_batch_size_and_length():
     layer, x, _, _ = problem("lstm", (4, 6, 3, 10), return_sequences=True)
     run_all = tf.function(
         lambda x, mask: run("lstm", layer, x, [tf.zeros((tf.shape(x)[0], 10))] * 2, mask)[0],
@@ -250,7 +250,7 @@ def test_a_function_traced_without_a_tape_has_gradients():
     assert_close(with_gradients(lambda: traced(x, state), layer, x, state), expected)
 
 
-def test_a_second_derivative_is_an_error_that_says_what_to_do():
+def test_a_second_derivative_raises():
     layer, x, state, _ = problem("lstm", (2, 3, 4, 5))
     with tf.GradientTape() as outer:
         outer.watch(x)
@@ -280,19 +280,19 @@ def test_a_saved_model_runs(tmp_path):
     assert_close([loaded.call(x)], [expected])
 
 
-def test_xla_half_precision_and_unknown_activations_are_declined():
+def test_xla_half_precision_and_unsupported_activations_are_declined():
     reason = kernels.decline_reason
     x = tf.zeros((2, 3, 4))
     assert reason("lstm", x) is None
     assert reason("lstm", tf.cast(x, tf.bfloat16)) == "the data type is bfloat16"
     assert "hard_sigmoid" in reason("lstm", x, recurrent_activation="hard_sigmoid")
     assert reason("peephole", x) == "there is no kernel for peephole"
-    seen = []
-    tf.function(lambda: seen.append(reason("lstm", x)), jit_compile=True)()
-    assert seen == ["XLA compiles this"]
+    in_xla = []
+    tf.function(lambda: in_xla.append(reason("lstm", x)), jit_compile=True)()
+    assert in_xla == ["XLA compiles this graph"]
 
 
-def test_zoo_kernel_chooses(monkeypatch):
+def test_zoo_kernel_selects_the_kernel(monkeypatch):
     x = tf.zeros((2, 3, 4))
     monkeypatch.setenv("ZOO_KERNEL", "keras")
     assert kernels.decline_reason("lstm", x) == "ZOO_KERNEL=keras"
@@ -310,7 +310,7 @@ def nothing_loaded(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("nothing_loaded")
-def test_without_a_compiler_keras_runs_and_it_is_said_once(monkeypatch, caplog):
+def test_without_a_compiler_keras_runs_after_one_warning(monkeypatch, caplog):
     monkeypatch.setenv("CXX", "/bin/false")
     monkeypatch.setenv("ZOO_KERNEL", "auto")
     layer, x, state, _ = problem("lstm", (2, 3, 4, 5))
@@ -320,14 +320,14 @@ def test_without_a_compiler_keras_runs_and_it_is_said_once(monkeypatch, caplog):
             weights = {"kernel": cell.kernel, "recurrent_kernel": cell.recurrent_kernel}
             assert kernels.run("lstm", x, state, **weights) is None
     (record,) = caplog.records
-    assert "Keras runs instead: the C++ compiler failed (/bin/false)" in record.getMessage()
+    assert "using Keras instead: the C++ compiler failed (/bin/false)" in record.getMessage()
     monkeypatch.setenv("ZOO_KERNEL", "native")
     with pytest.raises(RuntimeError, match="/bin/false"):
         run("lstm", layer, x, state, None)
 
 
 @pytest.mark.usefixtures("nothing_loaded")
-def test_the_compiler_runs_once_for_a_cache(monkeypatch, tmp_path):
+def test_the_compiled_library_is_cached(monkeypatch, tmp_path):
     compiler = tmp_path / "compiler"
     compiler.write_text(
         "#!/bin/sh\n"
@@ -342,7 +342,7 @@ def test_the_compiler_runs_once_for_a_cache(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("nothing_loaded")
-def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_raises(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "file" / "cache"))
     with pytest.raises(build.BuildError, match="cannot write"):

@@ -1,4 +1,4 @@
-"""The kernels touch no memory but their own, in turns, and nothing that C++ leaves undefined."""
+"""The kernels have no memory errors, data races or undefined behaviour."""
 
 import os
 import subprocess
@@ -9,13 +9,13 @@ import pytest
 from zoo.layers.kernels import build
 
 FLAGS = ["-std=c++17", "-O1", "-g1", "-pthread", "-fno-sanitize-recover=all"]
-# A third of the time to compile goes into checks of every pointer that the address sanitizer has
-# too, and better.
+# The pointer checks left out take a third of the compile time and add nothing to those of the
+# address sanitizer.
 SANITIZERS = {
     "memory": ["-fsanitize=address,undefined", "-fno-sanitize=null,alignment,object-size"],
     "threads": ["-fsanitize=thread"],
 }
-# The thread sanitizer's program is slow, and takes but a part of the problems.
+# The thread sanitizer is slow, so it runs only a part of the problems.
 STRIDES = {"memory": 1, "threads": 5}
 
 
@@ -23,7 +23,7 @@ STRIDES = {"memory": 1, "threads": 5}
 def test_sanitizers_find_nothing(kind, tmp_path):
     try:
         compiler = build.find_compiler()
-        flags = [*FLAGS, *build._native(compiler), *SANITIZERS[kind]]
+        flags = [*FLAGS, *build.native_flags(compiler), *SANITIZERS[kind]]
     except build.BuildError as error:
         pytest.skip(str(error))
     hello = tmp_path / "hello.cc"
@@ -33,7 +33,7 @@ def test_sanitizers_find_nothing(kind, tmp_path):
     if any(
         subprocess.run(c, capture_output=True, check=False).returncode for c in (command, [probe])
     ):
-        pytest.skip("there is no such sanitizer here")
+        pytest.skip("this compiler does not have the sanitizer")
     stride = STRIDES[kind]
     source = Path(__file__).with_name("sanitized.cc")
     program = tmp_path / "sanitized"

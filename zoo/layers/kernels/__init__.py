@@ -1,10 +1,11 @@
-"""The door to the native kernels: LSTM, GRU and SimpleRNN over whole sequences on the CPU.
+"""Python interface of the native kernels: LSTM, GRU and SimpleRNN on the CPU.
 
-`ZOO_KERNEL` chooses: `auto` (the default) takes the native kernels if they can be compiled or are
-already, otherwise it says once why not; `native` makes that an error; `keras` never takes them.
+The environment variable `ZOO_KERNEL` selects the kernel. `auto`, the default, uses the native
+kernels if they are compiled or can be compiled; otherwise it logs one warning and uses Keras.
+`native` raises an error instead. `keras` never uses the native kernels.
 
-A graph that holds them, such as an exported SavedModel, can be loaded where this package is
-imported and `load()` was called; to export one for elsewhere, set `ZOO_KERNEL=keras`.
+A graph with native kernels, such as an exported SavedModel, loads only after this package was
+imported and `load()` was called. To export a graph that loads anywhere, set `ZOO_KERNEL=keras`.
 """
 
 import logging
@@ -18,20 +19,20 @@ if keras.backend.backend() == "tensorflow":
     from tensorflow.python.eager import record
     from tensorflow.python.ops import control_flow_util
 
-    as_it_is = tf.autograph.experimental.do_not_convert
+    do_not_convert = tf.autograph.experimental.do_not_convert
 else:
-    as_it_is = lambda function: function
+    do_not_convert = lambda function: function
 
 _ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu")
 _STATES = {"lstm": 2, "gru": 1, "simple_rnn": 1}
 _CHOICES = ("auto", "native", "keras")
 
 _lock = threading.Lock()
-_ops = None  # the loaded operations
-_failure = None  # why there are none
+_ops = None  # the loaded library
+_failure = None  # the error that prevented loading
 
 
-@as_it_is
+@do_not_convert
 def run(
     family,
     sequences,
@@ -47,35 +48,35 @@ def run(
     return_sequences=False,
     zero_output_for_mask=False,
 ):
-    """Runs a recurrent layer over its sequences, if the native kernels can do it.
+    """Runs a recurrent layer over its sequences if the native kernels support it.
 
-    Masks may be of any form, and masked steps cost nothing. Gradients flow to the sequences, the
-    weights and the initial state.
+    Masks may have any pattern, and masked steps cost nothing. The result is differentiable in the
+    sequences, the weights and the initial state.
 
     Args:
-        family: `"lstm"`, `"gru"` (its reset gate applied after the product) or `"simple_rnn"`.
+        family: `"lstm"`, `"gru"` (with the reset gate after the product) or `"simple_rnn"`.
         sequences: Tensor of shape `(batch, time, features)`.
-        initial_state: List of tensors of shape `(batch, units)`: h, and for LSTM c.
+        initial_state: List of tensors of shape `(batch, units)`: h, and c for LSTM.
         mask: Boolean tensor of shape `(batch, time)` or `None`.
-        kernel: Weights of shape `(features, gates * units)`, as Keras orders them.
-        recurrent_kernel: Weights of shape `(units, gates * units)`.
-        bias: Weights of shape `(gates * units,)`, for GRU `(2, gates * units)`, or `None`.
+        kernel: Weights of shape `(features, num_blocks * units)`, in Keras' order.
+        recurrent_kernel: Weights of shape `(units, num_blocks * units)`.
+        bias: Weights of shape `(num_blocks * units,)`, for GRU `(2, num_blocks * units)`, or
+            `None`.
         activation: A function of `keras.activations` or its name.
-        recurrent_activation: The same, of the gates.
-        go_backwards: Whether to begin at the last step, and return outputs in that order.
-        return_sequences: Whether outputs of every step are wanted.
-        zero_output_for_mask: Whether the output of a masked step is zeros, and not that of the
-            step before.
+        recurrent_activation: The same, for the gates.
+        go_backwards: Whether to start at the last step, and return outputs in that order.
+        return_sequences: Whether to return the outputs of all steps.
+        zero_output_for_mask: Whether a masked step outputs zeros instead of the previous output.
 
     Returns:
         What `keras.layers.RNN.inner_loop` returns: the last output, `(batch, units)`; all
-        outputs, `(batch, time, units)`, or the last again, `(batch, 1, units)`, without
-        `return_sequences`; and the list of the last states. `None` if the native kernels are not
-        to be taken (see `decline_reason`).
+        outputs, `(batch, time, units)`, or the last one again, `(batch, 1, units)`, without
+        `return_sequences`; and the list of the last states. `None` if the native kernels do not
+        apply (see `decline_reason`) or are not available.
 
     Raises:
-        RuntimeError: If `ZOO_KERNEL=native` and there are no native kernels.
-        ValueError: If `ZOO_KERNEL` is none of its values.
+        RuntimeError: If `ZOO_KERNEL=native` and the native kernels are not available.
+        ValueError: If the value of `ZOO_KERNEL` is unknown.
     """
     if decline_reason(family, sequences, activation, recurrent_activation) or not available():
         return None
@@ -95,8 +96,8 @@ def run(
         go_backwards=go_backwards,
         zero_output_for_mask=zero_output_for_mask,
         return_sequences=return_sequences,
-        # Without a tape nobody is likely to ask for a gradient; who does gets a second forward
-        # pass.
+        # Without a tape a gradient is unlikely. If one is needed after all, `_gradient` runs the
+        # forward pass again.
         save=record.could_possibly_record(),
     )
     outputs = result.outputs if return_sequences else result.last[:, None]
@@ -104,9 +105,9 @@ def run(
 
 
 def decline_reason(family, sequences, activation="tanh", recurrent_activation="sigmoid"):
-    """Returns why the native kernels are not to be taken for this, or `None` if they may be.
+    """Returns why the native kernels do not apply to this call, or `None` if they do.
 
-    Whether they can be compiled is another question (see `available`).
+    It does not check that they can be compiled; see `available`.
     """
     if _choice() == "keras":
         return "ZOO_KERNEL=keras"
@@ -122,16 +123,16 @@ def decline_reason(family, sequences, activation="tanh", recurrent_activation="s
     if tf.config.list_logical_devices("GPU"):
         return "there is a GPU"
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
-        return "XLA compiles this"
+        return "XLA compiles this graph"
     return None
 
 
 def available():
-    """Returns whether there are native kernels, after an attempt to compile and load them.
+    """Returns whether the native kernels are available, after trying to compile and load them.
 
     Raises:
-        RuntimeError: If `ZOO_KERNEL=native` and there are none.
-        ValueError: If `ZOO_KERNEL` is none of its values.
+        RuntimeError: If `ZOO_KERNEL=native` and they are not available.
+        ValueError: If the value of `ZOO_KERNEL` is unknown.
     """
     choice = _choice()
     if choice == "keras":
@@ -146,10 +147,10 @@ def available():
 
 
 def load():
-    """Compiles the native kernels if the cache has none, and loads them, once in a process.
+    """Loads the native kernels, once per process, and compiles them if they are not cached.
 
     Raises:
-        RuntimeError: If that fails; the message says why.
+        RuntimeError: If compiling or loading fails. The message gives the reason.
     """
     global _ops, _failure
     with _lock:
@@ -160,10 +161,12 @@ def load():
                 _failure = error
                 if _choice() == "auto":
                     logging.getLogger("zoo").warning(
-                        "No native recurrent kernels, Keras runs instead: %s", error
+                        "Native recurrent kernels are not available, using Keras instead: %s", error
                     )
         if _failure is not None:
-            raise RuntimeError(f"No native recurrent kernels: {_failure}") from _failure
+            raise RuntimeError(
+                f"Native recurrent kernels are not available: {_failure}"
+            ) from _failure
 
 
 def _load():
@@ -196,8 +199,8 @@ def _gradient(op, *gradients):
     initial_state = list(op.inputs[5:])
     _, outputs, saved = op.outputs[:3]
     if not op.get_attr("save"):
-        again = _ops.zoo_recurrence(*weights, mask, initial_state, save=True, **attributes)
-        outputs, saved = again.outputs, again.saved
+        rerun = _ops.zoo_recurrence(*weights, mask, initial_state, save=True, **attributes)
+        outputs, saved = rerun.outputs, rerun.saved
     d_last, d_outputs, _, *d_state = gradients
     result = _ops.zoo_recurrence_grad(
         *weights,
@@ -229,7 +232,7 @@ def _choice():
 
 
 def _name(activation):
-    """The name of an activation that the kernels know, or `None`."""
+    """Returns the name of an activation that the kernels support, or `None`."""
     function = keras.activations.get(activation)
     for name in _ACTIVATIONS:
         if function is getattr(keras.activations, name):

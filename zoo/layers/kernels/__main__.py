@@ -1,4 +1,4 @@
-"""Compiles the native kernels ahead of their first use: `python -m zoo.layers.kernels`."""
+"""Compiles the native kernels before their first use: `python -m zoo.layers.kernels`."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Compiles the kernels' C++ with the compiler of this machine, once, into a cache."""
+"""Compiles the C++ kernels with the local compiler and caches the library."""
 
 import hashlib
 import os
@@ -13,46 +13,47 @@ import tensorflow as tf
 
 SOURCES = [Path(__file__).with_name(n) for n in ("ops.cc", "recurrence.h", "simd.h", "threads.h")]
 
-# Sums keep their order and comparisons their meaning for NaN, so no -ffast-math.
+# No -ffast-math: it would reorder sums and break comparisons with NaN.
 FLAGS = ["-O2", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-fvisibility=hidden"]
 
 
 class BuildError(RuntimeError):
-    """The kernels cannot be compiled here; the message says why."""
+    """The kernels cannot be compiled on this machine."""
 
 
 def build():
-    """Returns the path of the compiled library, which is compiled if the cache does not have it.
+    """Returns the path of the compiled library, after compiling it if it is not cached.
 
-    The compiler is `$CXX`, by default `c++`, `g++` or `clang++`, and the cache is
+    The compiler is `$CXX`, by default `c++`, `g++` or `clang++`. The cache folder is
     `$ZOO_CACHE_DIR`, by default `~/.cache/recurrent-zoo/kernels`.
 
     Raises:
-        BuildError: If there is no compiler, it fails, or the cache cannot be written.
+        BuildError: If no compiler is found, it fails, or the cache cannot be written.
     """
     compiler = find_compiler()
-    command = [*compiler, *FLAGS, *_native(compiler), *tf.sysconfig.get_compile_flags()]
+    command = [*compiler, *FLAGS, *native_flags(compiler), *tf.sysconfig.get_compile_flags()]
     library = cache_folder() / f"zoo_kernels_{_key(compiler, command)}.so"
     if library.exists():
         return library
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
-        # Another process may compile the same: each has its own file, and the last to rename wins.
+        # Another process may compile at the same time: each writes its own file, and the last to
+        # rename it wins.
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            made = Path(folder) / library.name
-            link = ["-o", str(made), *tf.sysconfig.get_link_flags()]
+            compiled = Path(folder) / library.name
+            link = ["-o", str(compiled), *tf.sysconfig.get_link_flags()]
             _run([*command, str(SOURCES[0]), *link])
-            os.replace(made, library)
+            os.replace(compiled, library)
     except OSError as error:
         raise BuildError(f"cannot write {library}: {error}") from error
     return library
 
 
 def find_compiler():
-    """Returns the compiler's command, a list.
+    """Returns the compiler command as a list of words.
 
     Raises:
-        BuildError: If there is none.
+        BuildError: If no compiler is found.
     """
     if os.environ.get("CXX"):
         return shlex.split(os.environ["CXX"])
@@ -63,16 +64,19 @@ def find_compiler():
 
 
 def cache_folder():
-    """Returns the folder of compiled libraries."""
+    """Returns the folder of the compiled libraries."""
     default = Path.home() / ".cache" / "recurrent-zoo" / "kernels"
     return Path(os.environ.get("ZOO_CACHE_DIR") or default)
 
 
-def _native(compiler):
-    """The flags for this machine's own instructions, as this compiler calls them.
+def native_flags(compiler):
+    """Returns the compiler's flags for all instruction sets of this machine.
 
-    Half precision in AVX-512 is left out: TensorFlow's copy of Eigen doesn't compile with it, and
-    the kernels have no use for it.
+    They leave out half precision in AVX-512: TensorFlow's copy of Eigen does not compile with it,
+    and the kernels do not use it.
+
+    Raises:
+        BuildError: If the compiler cannot be run.
     """
     for flags in (["-march=native", "-mno-avx512fp16"], ["-march=native"], ["-mcpu=native"]):
         probe = [*compiler, *flags, "-E", "-x", "c++", os.devnull]
@@ -85,14 +89,14 @@ def _native(compiler):
 
 
 def _key(compiler, command):
-    """Names what the compiled library depends on."""
+    """Returns a hash of everything the compiled library depends on."""
     parts = [tf.__version__, *command, _run([*compiler, "--version"]), _processor()]
     parts += [source.read_text() for source in SOURCES]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _processor():
-    """The processor's model and instructions, which `-march=native` stands for."""
+    """Describes the processor's model and instruction sets, which determine `-march=native`."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -107,6 +111,6 @@ def _run(command):
     except OSError as error:
         raise BuildError(f"the C++ compiler cannot be run: {error}") from error
     if done.returncode != 0:
-        said = done.stderr.strip()[-2000:] or "it said nothing"
-        raise BuildError(f"the C++ compiler failed ({shlex.join(command[:1])}): {said}")
+        message = done.stderr.strip()[-2000:] or "no error message"
+        raise BuildError(f"the C++ compiler failed ({shlex.join(command[:1])}): {message}")
     return done.stdout

@@ -37,8 +37,8 @@ using tensorflow::shape_inference::ShapeHandle;
       .Attr("zero_output_for_mask: bool")                           \
       .Attr("return_sequences: bool")
 
-// mask is [batch, time] or [0, 0] for none; outputs is [batch, 0, units] unless sequences are
-// returned; saved is what the gradient needs, empty unless asked for.
+// mask is [batch, time], or [0, 0] for no mask. outputs is [batch, time, units], or
+// [batch, 0, units] without return_sequences. saved is what the gradient needs, empty without save.
 REGISTER_OP("ZooRecurrence")
     .ZOO_ATTRIBUTES
     .Attr("save: bool")
@@ -91,8 +91,8 @@ REGISTER_OP("ZooRecurrenceGrad")
       return absl::OkStatus();
     });
 
-// Large memory that is new at every call costs less to touch in large pages.
-void prefer_large_pages(Tensor* tensor) {
+// A large buffer that is newly allocated at every call has fewer page faults with huge pages.
+void prefer_huge_pages(Tensor* tensor) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr uintptr_t kPage = 1 << 21;
   const auto view = tensor->tensor_data();
@@ -110,7 +110,7 @@ zoo::Activation activation_named(const std::string& name) {
   return zoo::Activation::kLinear;
 }
 
-// Calls fn with the family's Recurrence.
+// Calls fn with the Recurrence of the problem's family.
 template <class T, class F>
 void dispatch(const zoo::Problem& problem, int threads, const F& fn) {
   using zoo::Family;
@@ -145,7 +145,7 @@ class RecurrenceOpBase : public OpKernel {
   }
 
  protected:
-  // The problem for these inputs, or an error that names the one that does not fit.
+  // Reads the problem from the inputs, or returns an error that names the invalid input.
   absl::Status read(OpKernelContext* context, zoo::Problem* problem) const {
     *problem = problem_;
     const Tensor &x = context->input(0), &kernel = context->input(1),
@@ -163,7 +163,7 @@ class RecurrenceOpBase : public OpKernel {
     problem->time = x.dim_size(1);
     problem->input = x.dim_size(2);
     problem->units = recurrent.dim_size(0);
-    const int64_t columns = problem->gates() * problem->units;
+    const int64_t columns = problem->num_blocks() * problem->units;
     if (recurrent.dim_size(1) != columns) {
       return InvalidArgument("recurrent_kernel must have ", columns, " columns; received ",
                              recurrent.shape().DebugString());
@@ -183,8 +183,10 @@ class RecurrenceOpBase : public OpKernel {
     }
     OpInputList states;
     TF_RETURN_IF_ERROR(context->input_list("initial_state", &states));
-    if (states.size() != (problem->family == zoo::Family::kLSTM ? 2 : 1)) {
-      return InvalidArgument("wrong number of initial states: ", states.size());
+    const int expected = problem->family == zoo::Family::kLSTM ? 2 : 1;
+    if (states.size() != expected) {
+      return InvalidArgument("initial_state must have ", expected, " tensors; received ",
+                             states.size());
     }
     for (const Tensor& state : states) {
       if (state.shape() != TensorShape({problem->batch, problem->units})) {
@@ -242,7 +244,7 @@ class RecurrenceOp : public RecurrenceOpBase<T> {
       const int64_t kept =
           save_ ? problem.batch * problem.time * recurrence.saved_width() : 0;
       OP_REQUIRES_OK(context, context->allocate_output(2, TensorShape({kept}), &saved));
-      prefer_large_pages(saved);
+      prefer_huge_pages(saved);
       OpOutputList finals;
       OP_REQUIRES_OK(context, context->output_list("state", &finals));
       std::vector<Tensor*> state(states.size());
@@ -293,7 +295,7 @@ class RecurrenceGradOp : public RecurrenceOpBase<T> {
                   InvalidArgument("outputs and d_outputs must be ", outputs_shape.DebugString()));
       OP_REQUIRES(context,
                   saved.NumElements() == problem.batch * problem.time * recurrence.saved_width(),
-                  InvalidArgument("saved does not belong to this recurrence"));
+                  InvalidArgument("saved does not have the size that this recurrence saves"));
       OP_REQUIRES(context, d_last.shape() == state_shape,
                   InvalidArgument("d_last must be ", state_shape.DebugString()));
       for (const Tensor& d_final : d_finals) {

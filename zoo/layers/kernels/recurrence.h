@@ -1,14 +1,14 @@
-// LSTM, GRU and SimpleRNN over whole sequences, forward and backward, free of TensorFlow.
+// LSTM, GRU and SimpleRNN over whole sequences, forward and backward, without TensorFlow.
 //
-// Rows of a batch are independent, so each thread takes some rows and runs them through time alone.
-// Where there are too few rows, the threads share the units instead, and a step is a phase of their
+// Rows of a batch are independent, so each thread runs some of the rows through time on its own. If
+// there are too few rows, the threads split the units instead, and each step is a phase of their
 // team.
-// Masked steps are left out: a row is the list of its real steps, and rows that end early drop out
-// of the products.
+// Masked steps are skipped: a row is the list of its unmasked steps, and rows that end early drop
+// out of the products.
 //
-// Gate columns live in panels: panel p holds, side by side, one vector for each gate of the units
-// p L ... p L + L - 1 (for SimpleRNN, some vectors of units), so that one tile of registers has all
-// that these units need. Columns past the last unit are zero weights.
+// Weight columns are packed into panels. Panel p holds one vector per block for the units
+// p * L ... p * L + L - 1 (for SimpleRNN, several vectors of units), so that one tile of registers
+// has everything these units need. Columns past the last unit are zero.
 
 #ifndef ZOO_LAYERS_KERNELS_RECURRENCE_H_
 #define ZOO_LAYERS_KERNELS_RECURRENCE_H_
@@ -41,20 +41,21 @@ struct Problem {
   bool zero_output_for_mask = false;
   bool return_sequences = true;
 
-  int gates() const {
+  int num_blocks() const {
     return family == Family::kLSTM ? 4 : family == Family::kGRU ? 3 : 1;
   }
 };
 
-// Layouts are Keras': x [batch, time, input], kernel [input, gates units], recurrent [units,
-// gates units], bias [gates units] or, for GRU, [2, 3 units]. Null: no bias, mask or cell state.
+// Layouts are those of Keras: x [batch, time, input], kernel [input, blocks * units], recurrent
+// [units, blocks * units], bias [blocks * units] or, for GRU, [2, 3 * units]. A missing bias, mask
+// or cell state is null.
 template <class T>
 struct ForwardArguments {
   const T *x, *kernel, *recurrent, *bias, *h0, *c0;
   const bool* mask;
-  T* outputs;  // [batch, time, units], null unless sequences are returned
+  T* outputs;  // [batch, time, units], or null without return_sequences
   T *last, *h, *c;
-  T* saved;  // [time, batch, saved_width], null when no gradient will be asked for
+  T* saved;  // [time, batch, saved_width], or null if no gradient is needed
 };
 
 template <class T>
@@ -66,7 +67,7 @@ struct BackwardArguments {
   T *d_x, *d_kernel, *d_recurrent, *d_bias, *d_h0, *d_c0;
 };
 
-// Memory aligned to a cache line, not initialised.
+// Uninitialised memory, aligned to a cache line.
 template <class T>
 class Buffer {
  public:
@@ -84,19 +85,19 @@ class Buffer {
 
 inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// The rows of b that the nearest cache holds.
+// The number of rows of b that fit into the L1 cache.
 template <class T, int W>
 constexpr int64_t kBlockRows = 32768 / (W * kVectorBytes);
 
-// The rows of a product's tile: as many as leave registers for a row of W vectors and a broadcast.
-// Few for double, which is there to check gradients, so that it compiles soon.
+// The rows of a tile: as many as leave registers for a row of W vectors and a broadcast. Double
+// mainly serves to check gradients, so it has few, which compile faster.
 template <class T, int W>
 constexpr int kTileRows = sizeof(T) == 8     ? 2
                           : kRegisters == 16 ? (W == 4 ? 2 : W == 3 ? 3 : 4)
                           : W == 3           ? 8
                                              : 6;
 
-// How many vectors wide a panel of n plain columns is best.
+// The best width, in vectors, of the panels of n columns: the one with the least padding.
 template <class T>
 int panel_vectors(int64_t n) {
   const int64_t vectors = divide_up(n, kLanes<T>);
@@ -107,13 +108,14 @@ int panel_vectors(int64_t n) {
   return best;
 }
 
-// out[r][W L] = init[r][W L] + sum over k of a[r][k] b[k][W L], or with kTransposed of a[k][r].
-// One tile: R rows whose sums stay in registers. A null init is zero.
+// out[r][W * L] = init[r][W * L] + sum over k of a[r][k] * b[k][W * L]; with kTransposed, a[k][r]
+// replaces a[r][k]. One tile: R rows whose sums stay in registers. A null init is zero.
 template <class T, int R, int W, bool kTransposed>
 ZOO_INLINE void product_tile(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t depth,
                              const T* init, int64_t ldi, T* out, int64_t ldo, const T* ahead) {
   constexpr int L = kLanes<T>;
-  // The weights' gradients, long sums, are sums of sums, which round less: init comes last.
+  // The gradients of the weights are long sums. Adding init last makes them sums of partial sums,
+  // which have smaller rounding errors.
   const bool first = init != nullptr && !kTransposed, last = init != nullptr && kTransposed;
   Vector<T> sum[R][W];
 #pragma GCC unroll 8
@@ -146,8 +148,8 @@ ZOO_INLINE void product_tile(const T* a, int64_t lda, const T* b, int64_t ldb, i
   }
 }
 
-// All rows, in tiles of nearly equal height, and in blocks of b that stay in the nearest cache.
-// `next` is the b of the product after this one, where it doesn't lie behind this b.
+// All rows, in tiles of nearly equal height, and in blocks of b that stay in the L1 cache. `next`
+// is the b of the next product, or null if it directly follows this b in memory.
 template <class T, int W, bool kTransposed>
 __attribute__((noinline)) void product(int64_t rows, const T* a, int64_t lda, const T* b,
                                        int64_t ldb, int64_t depth, const T* init, int64_t ldi,
@@ -164,7 +166,7 @@ __attribute__((noinline)) void product(int64_t rows, const T* a, int64_t lda, co
       T* out_tile = out + first * ldo;
       const T* init_tile = k > 0 ? out_tile : init == nullptr ? nullptr : init + first * ldi;
       const int64_t ldi_tile = k > 0 ? ldo : ldi;
-      // While the tiles go over this block, the next one is fetched, a line at a time.
+      // While the tiles pass over this block, they prefetch the next one, a line at a time.
       const T* then = k + 1 < blocks || next == nullptr ? b_tile + n * ldb : next;
       const T* ahead = then + i * n * kLanes<T>;
       switch (count) {
@@ -204,22 +206,22 @@ void product(int vectors, int64_t rows, const T* a, int64_t lda, const T* b, int
   fn(rows, a, lda, b, ldb, depth, init, ldi, out, ldo, next);
 }
 
-// Numbers from `begin` up to `end`, upwards in even rounds and downwards in odd ones: what a round
-// used last is what the next one uses first, while it is still in the cache.
-class ToAndFro {
+// The numbers from `begin` to `end` - 1, ascending in even rounds and descending in odd ones: a
+// round starts with what the previous one used last, while it is still in the cache.
+class ZigZag {
  public:
-  ToAndFro(int64_t begin, int64_t end, int64_t round)
+  ZigZag(int64_t begin, int64_t end, int64_t round)
       : first_(round % 2 ? end - 1 : begin), step_(round % 2 ? -1 : 1), count_(end - begin) {}
   int64_t count() const { return count_; }
   int64_t at(int64_t i) const { return first_ + i * step_; }
-  // The number after at(i); the same again at the end, where the next round turns.
+  // The number after at(i). The last one repeats, because the next round starts with it.
   int64_t after(int64_t i) const { return at(i + 1 < count_ ? i + 1 : i); }
 
  private:
   int64_t first_, step_, count_;
 };
 
-// The real steps of each row of the batch, in the order in which they are taken.
+// The unmasked steps of each row of the batch, in processing order.
 class Schedule {
  public:
   Schedule(const Problem& problem, const bool* mask)
@@ -238,7 +240,7 @@ class Schedule {
 
   bool masked() const { return masked_; }
   int32_t length(int64_t b) const { return length_[b]; }
-  // The output's time of row b's step s; time() for the step after the last.
+  // The output's time index of step s of row b; the sequence length for the step after the last.
   int64_t time_of(int64_t b, int64_t s) const {
     if (!masked_) return s;
     return s < length_[b] ? steps_[b * time_ + s] : time_;
@@ -251,7 +253,7 @@ class Schedule {
   std::vector<int32_t> length_, steps_;
 };
 
-// Some rows of the batch, the longest first, so that those still running are always a prefix.
+// Some rows of the batch, longest first, so that the rows still running are always a prefix.
 class Share {
  public:
   Share(const Schedule& schedule, std::vector<int64_t> rows) : rows_(std::move(rows)) {
@@ -272,7 +274,8 @@ class Share {
   int64_t steps() const { return steps_; }
   int64_t active(int64_t s) const { return active_[s]; }
 
-  // The end of a run of steps from s that has at least `target` rows, or all that are left.
+  // The end of the shortest run of steps from s with at least `target` rows in total, or of all
+  // remaining steps. `count` receives the number of rows.
   int64_t run_end(int64_t s, int64_t target, int64_t* count) const {
     for (*count = 0; s < steps_ && *count < target; ++s) *count += active_[s];
     return s;
@@ -284,7 +287,7 @@ class Share {
   std::vector<int64_t> active_;
 };
 
-// Rows dealt out by length, to and fro, so that all shares have about the same number of steps.
+// Deals out the rows by length in zigzag order, so that all shares have about as many steps.
 inline std::vector<Share> deal(const Schedule& schedule, int64_t batch, int shares) {
   std::vector<int64_t> order(batch);
   std::iota(order.begin(), order.end(), 0);
@@ -317,10 +320,10 @@ class Recurrence {
   static constexpr int kSavedVectors = kLstm ? 5 : kGru ? 4 : 0;
   using Vec = Vector<T>;
 
-  // `threads` is the pool's.
+  // `threads` is the number of threads in the pool.
   Recurrence(const Problem& problem, int threads)
       : p_(problem),
-        vectors_(kGated ? problem.gates() : panel_vectors<T>(problem.units)),
+        vectors_(kGated ? problem.num_blocks() : panel_vectors<T>(problem.units)),
         panel_(vectors_ * L),
         panel_units_(kGated ? L : panel_),
         panels_(divide_up(problem.units, panel_units_)),
@@ -328,28 +331,29 @@ class Recurrence {
         width_(panels_ * panel_) {
     const double products = 2.0 * p_.batch * p_.time * width_ * (p_.input + p_.units);
     if (products < 2e6) threads = 1;
-    // Weights that a core cannot keep near are better read half by each than whole by all.
+    // If the weights exceed a core's cache, each core should read a part of them rather than all.
     const int64_t most_rows = width_ * p_.units * sizeof(T) > (1 << 20) ? 32 : 4;
     split_units_ = threads > 1 && p_.batch < most_rows * threads && panels_ > 1;
     const int64_t most_parts = std::min<int64_t>(threads, split_units_ ? panels_ : p_.batch);
     parts_ = static_cast<int>(std::max<int64_t>(1, most_parts));
   }
 
-  // For each step and row: every panel's gates and states, then h where no output keeps it.
+  // What each step of each row saves: the gates and states of all panels, then h if outputs do not
+  // hold it.
   int64_t saved_width() const {
     return panels_ * kSavedVectors * L + (p_.return_sequences ? 0 : padded_units_);
   }
 
   void forward(const Pool& pool, const ForwardArguments<T>& a) const {
-    together(pool, parts_, std::make_shared<const Forward>(*this, a));
+    run_in_team(pool, parts_, std::make_shared<const Forward>(*this, a));
   }
 
   void backward(const Pool& pool, const BackwardArguments<T>& a) const {
-    together(pool, parts_, std::make_shared<const Backward>(*this, a));
+    run_in_team(pool, parts_, std::make_shared<const Backward>(*this, a));
   }
 
  private:
-  // The panels of a product whose columns are inputs or units.
+  // The panels of a product whose columns are inputs or units instead of blocks of units.
   struct Panels {
     int vectors;
     int64_t count, padded;
@@ -361,17 +365,17 @@ class Recurrence {
     return {vectors, count, count * vectors * L};
   }
 
-  // What the gates' gradients are multiplied with for the weights' gradients, side by side:
-  // x, 1, the previous h and, for GRU's second bias, 1.
+  // The width of a history row, the factor that turns the gradients of the pre-activations into
+  // those of the weights: x, 1, the previous h and, for the second bias of GRU, 1.
   int64_t history_width() const { return p_.input + 1 + p_.units + (kGru ? 1 : 0); }
 
   // One row at one step of the backward pass.
   struct StepRow {
     const T *saved, *h, *previous_h, *previous_c, *d_output;
-    int64_t repeats;  // of this output, by the masked steps that follow
+    int64_t repeats;  // how many steps have this output, counting the masked ones that follow
   };
 
-  // What a part works in. It has a share of the rows, or all parts have the first one's.
+  // The buffers of a part. A part has its own share of the rows, or all parts use the first share.
   struct ForwardPart {
     Buffer<T> x, products, projected, state;
     Buffer<T*> outputs, saved;
@@ -388,7 +392,7 @@ class Recurrence {
 
   int shares() const { return split_units_ ? 1 : parts_; }
 
-  // Runs fn(share, team) for all shares: each is a part for one thread, or there is one for all.
+  // Runs fn(share, team) for all shares: one per thread, or a single one for the whole team.
   template <class F>
   void each_share(Team::Member& team, const F& fn) const {
     if (split_units_) return fn(0, team);
@@ -399,13 +403,14 @@ class Recurrence {
     });
   }
 
-  // A row's stride: odd in cache lines, so that the same column of many rows is not one cache set.
+  // The stride of a row: an odd number of cache lines, so that a column does not fall into one
+  // cache set.
   static int64_t ld(int64_t n) {
     constexpr int64_t line = 64 / sizeof(T);
     return (divide_up(n, line) | 1) * line;
   }
 
-  // The weight column of a place in a panel, or -1.
+  // The weight column at a position in a panel, or -1 for padding.
   int64_t column(int64_t panel, int v, int l) const {
     const int64_t unit = panel * panel_units_ + (kGated ? l : v * L + l);
     if (unit >= p_.units) return -1;
@@ -413,7 +418,7 @@ class Recurrence {
   }
 
   void pack(const T* weights, int64_t rows, int64_t from, int64_t to, T* packed) const {
-    const int64_t columns = p_.gates() * p_.units;
+    const int64_t columns = p_.num_blocks() * p_.units;
     for (int64_t p = from; p < to; ++p) {
       for (int64_t k = 0; k < rows; ++k) {
         for (int v = 0; v < vectors_; ++v) {
@@ -496,7 +501,7 @@ class Recurrence {
                              : a.outputs + (b * p_.time + schedule.time_of(b, s)) * p_.units;
             saved[j] = a.saved == nullptr ? nullptr : a.saved + (s * p_.batch + b) * saved_width();
           }
-          const ToAndFro walk(from, to, s);
+          const ZigZag walk(from, to, s);
           for (int64_t i = 0; i < walk.count(); ++i) {
             const int64_t p = walk.at(i), size = p_.units * panel_;
             const T* x_panel = inputs + p * panel_;
@@ -524,7 +529,8 @@ class Recurrence {
     });
   }
 
-  // The inputs' products of some panels for the steps s0 ... s1 - 1, `count` rows.
+  // Projects the inputs of the steps s0 ... s1 - 1, `count` rows, for the panels `from` to
+  // `to` - 1.
   void project(const Forward& w, const Share& share, T* x, int64_t s0, int64_t s1, int64_t count,
                int64_t from, int64_t to, T* projected) const {
     const int64_t ldx = ld(p_.input), size = p_.input * panel_;
@@ -541,9 +547,10 @@ class Recurrence {
     }
   }
 
-  // From the products for panel p, in place, what the new h is made of: for LSTM the activated
-  // cell and, last, o; for GRU z and the candidate; for SimpleRNN h itself. Each pass goes over all
-  // rows, because an activation is a long chain of operations and several should be under way.
+  // Turns the products of panel p, in place, into what the new h is computed from: the activated
+  // cell state and, last, o for LSTM; z and the candidate for GRU; h itself for SimpleRNN. Each
+  // pass goes over all rows, because an activation is a long chain of operations and the chains of
+  // several rows can overlap.
   void activate_gates(const Forward& w, int64_t p, int64_t n, const T* x, int64_t ldw, T* c,
                       int64_t ldc, T* products, T* const* saved) const {
     const Activation act = p_.activation, gate_act = p_.recurrent_activation;
@@ -593,7 +600,7 @@ class Recurrence {
     }
   }
 
-  // One row's new h for the units of panel p.
+  // Computes the new h of one row for the units of panel p.
   ZOO_INLINE void step(int64_t p, const T* gates, const T* h, T* next, T* output, T* saved) const {
     for (int64_t k = 0; k < panel_units_; k += L) {
       const int64_t unit = p * panel_units_ + k;
@@ -616,7 +623,7 @@ class Recurrence {
     }
   }
 
-  // The last output of a row that has a mask: Keras repeats the last real one, or gives zeros.
+  // Whether the last output of a row is its last unmasked one, as in Keras, and not zeros.
   bool keeps_last(const Schedule& schedule, int64_t b) const {
     const int64_t length = schedule.length(b);
     if (length == 0) return false;
@@ -651,10 +658,10 @@ class Recurrence {
     }
   }
 
-  // packed[q][gate column][n]: the transpose, in panels of its own columns.
+  // Packs the transpose into panels of its own columns: packed[q][weight column][n].
   void pack_transposed(const T* weights, int64_t rows, const Panels& to, int piece, int pieces,
                        T* packed) const {
-    const int64_t columns = p_.gates() * p_.units, wide = to.vectors * L;
+    const int64_t columns = p_.num_blocks() * p_.units, wide = to.vectors * L;
     for (int64_t q = to.count * piece / pieces; q < to.count * (piece + 1) / pieces; ++q) {
       for (int64_t n = 0; n < wide; ++n) {
         T* out = packed + q * width_ * wide + n;
@@ -682,7 +689,8 @@ class Recurrence {
     T* const dc = dh + rows * lds;
     T* const gates = parts->gates.get();
     T* const sums = parts->sums.get();
-    // A part's units are whole panels of the product that makes dh: it makes what it reads.
+    // The units of a part are whole panels of the product that computes dh, so a part reads only
+    // what it wrote.
     const auto first_h = [&](int part) { return w.to_h.count * part / team.size(); };
     const auto first_x = [&](int part) { return w.to_x.count * part / team.size(); };
     const auto first_panel = [&](int part) {
@@ -707,9 +715,9 @@ class Recurrence {
       int64_t count = 0;
       for (s0 = s1; s0 > 0 && count < w.target; --s0) count += share.active(s0 - 1);
       T* const gates_h = gates + (kGru ? count * ldg : 0);
-      // Back through the recurrent product of step s, whose rows begin at `base`.
+      // Backpropagates through the recurrent product of step s, whose rows start at `base`.
       const auto product_back = [&](int part, int64_t s, int64_t base) {
-        const ToAndFro walk(first_h(part), first_h(part + 1), s);
+        const ZigZag walk(first_h(part), first_h(part + 1), s);
         for (int64_t i = 0; i < walk.count(); ++i) {
           const int64_t size = width_ * wide;
           T* out = dh + walk.at(i) * wide;
@@ -789,8 +797,8 @@ class Recurrence {
     });
   }
 
-  // Where the rows of step s have what goes into their gradients, and where it goes. What the
-  // weights' gradients need of them is copied to the history, from row `base`.
+  // Collects pointers to the inputs and outputs of the backward pass of step s, one entry per row,
+  // and copies what the gradients of the weights need to the history, from row `base`.
   const StepRow* gather_step(const Backward& w, const Share& share,
                              const BackwardPart& part, int64_t s, int64_t base) const {
     const BackwardArguments<T>& a = w.a;
@@ -825,8 +833,8 @@ class Recurrence {
     return a.saved + (s * p_.batch + b) * saved_width() + panels_ * kSavedVectors * L;
   }
 
-  // From dh (and dc) after the step, the gradients of the gates before their activations, and what
-  // reaches dh (and dc) before the step by ways other than the recurrent product.
+  // From dh (and dc) after the step, computes the gradients of the pre-activations, and the part of
+  // dh (and dc) before the step that does not pass through the recurrent product.
   ZOO_INLINE void step_back(const StepRow& row, int64_t p, bool padded_c, T* dh, T* dc, T* gates,
                             T* gates_h) const {
     const Activation act = p_.activation;
@@ -871,10 +879,10 @@ class Recurrence {
     }
   }
 
-  // Row m of the sums of all shares, written where that weight's gradient belongs.
+  // Adds up row m of the sums of all shares and writes it to the gradient of its weight.
   void write_sum(const Backward& w, int64_t m) const {
     const BackwardArguments<T>& a = w.a;
-    const int64_t columns = p_.gates() * p_.units;
+    const int64_t columns = p_.num_blocks() * p_.units;
     T* out;
     if (m < p_.input) {
       out = a.d_kernel + m * columns;
@@ -900,13 +908,13 @@ class Recurrence {
   }
 
   Problem p_;
-  int vectors_;  // to a panel: one for each gate, or for SimpleRNN as many as fit its units best
+  int vectors_;  // per panel: one per block, or for SimpleRNN the number with the least padding
   int64_t panel_, panel_units_, panels_, padded_units_, width_;
-  int parts_;  // of a team's work
+  int parts_;  // of the team's work
   bool split_units_;
 };
 
-// All that the members of a team need of a forward pass.
+// The data that the members of a team share in a forward pass.
 template <class T, Family kFamily>
 struct Recurrence<T, kFamily>::Forward {
   Forward(const Recurrence& recurrence, const ForwardArguments<T>& arguments)
@@ -956,7 +964,7 @@ struct Recurrence<T, kFamily>::Forward {
   std::vector<ForwardPart> parts;
 };
 
-// The same of a backward pass.
+// The data that the members of a team share in a backward pass.
 template <class T, Family kFamily>
 struct Recurrence<T, kFamily>::Backward {
   Backward(const Recurrence& recurrence, const BackwardArguments<T>& arguments)

@@ -1,4 +1,4 @@
-// Vectors of the machine's width, and the activations on them.
+// SIMD vectors of the machine's width, and the activation functions on them.
 
 #ifndef ZOO_LAYERS_KERNELS_SIMD_H_
 #define ZOO_LAYERS_KERNELS_SIMD_H_
@@ -57,7 +57,7 @@ ZOO_INLINE void store(T* p, Vector<T> v) {
   std::memcpy(p, &v, sizeof v);
 }
 
-// The first `n` lanes, the rest zero.
+// Loads the first `n` lanes; the rest are zero.
 template <class T>
 ZOO_INLINE Vector<T> load_some(const T* p, int n) {
   if (n >= kLanes<T>) return load(p);
@@ -80,18 +80,18 @@ ZOO_INLINE Vector<T> broadcast(T value) {
   return value - Vector<T>{};
 }
 
-// x within the limits; a NaN passes through, because each comparison with it is false.
+// Clamps x to [-limit, limit]. NaN passes through, because every comparison with it is false.
 ZOO_INLINE Vector<float> clamp(Vector<float> x, float limit) {
   x = x > limit ? broadcast(limit) : x;
   return x < -limit ? broadcast(-limit) : x;
 }
 
-// exp(x) - 1 for |x| < 87, without loss near zero: reduction to |r| <= log(2) / 2, then the Taylor
-// series to r^7 (relative error 5e-9).
+// exp(x) - 1 for |x| < 87, accurate near zero: range reduction to |r| <= log(2) / 2, then the
+// Taylor series up to r^7 (relative error 5e-9).
 ZOO_INLINE Vector<float> expm1(Vector<float> x) {
   using V = Vector<float>;
   typedef uint32_t Bits __attribute__((vector_size(kVectorBytes)));
-  const V magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+  const V magic = broadcast(12582912.0f);  // 1.5 * 2^23; adding it rounds to an integer
   const V shifted = x * 1.44269504f + magic;
   const V n = shifted - magic;
   const V scale = (V)(((Bits)shifted << 23) + (127u << 23));
@@ -142,13 +142,13 @@ ZOO_INLINE V activate(Activation kind, V x) {
   }
 }
 
-// Activates n vectors, `stride` apart.
+// Applies the activation to n vectors, `stride` elements apart.
 template <class T>
 __attribute__((noinline)) void activate_rows(Activation kind, int64_t n, T* rows, int64_t stride) {
   for (int64_t j = 0; j < n; ++j) store(rows + j * stride, activate(kind, load(rows + j * stride)));
 }
 
-// The derivative, from the activation's value y.
+// The derivative of the activation, computed from its value y.
 template <class V>
 ZOO_INLINE V slope(Activation kind, V y) {
   switch (kind) {

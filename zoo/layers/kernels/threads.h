@@ -1,4 +1,4 @@
-// Work shared between the threads that happen to run, waiting for none that has not begun.
+// Parallel work in phases that never waits for a thread that has not started.
 
 #ifndef ZOO_LAYERS_KERNELS_THREADS_H_
 #define ZOO_LAYERS_KERNELS_THREADS_H_
@@ -21,28 +21,28 @@ inline void relax() {
 #endif
 }
 
-// A pool: how many threads may work (the caller is one of them), and a way to hand it a task.
+// A thread pool: the number of threads, including the caller, and a function to schedule a task.
 struct Pool {
   int threads = 1;
   std::function<void(std::function<void()>)> schedule;
 };
 
-// Work in phases, each of the same number of parts. A phase begins when all parts of the one before
-// are done. Every part has a member who takes it, so that what it reads stays in the cache of one
-// core; but when that member doesn't run, another takes the part.
+// Work in phases, each with the same number of parts. A phase starts when all parts of the previous
+// one are done. Each part belongs to one member, so that its data stays in the cache of one core.
+// If that member is not running, another one takes over the part.
 class Team {
  public:
   explicit Team(int size) : size_(size), parts_(size > 1 ? new Part[size] : nullptr) {}
 
-  // One thread's way through the phases. All members go through the same ones. A member who comes
-  // late, or at the end, finds them done and catches up: outside of `each` it must touch nothing
-  // that others write.
+  // One thread's progress through the phases. All members go through the same phases. A member that
+  // starts late finds phases done and catches up, so outside of `each` it must not touch anything
+  // that other members write.
   class Member {
    public:
     Member(Team& team, int own) : team_(team), own_(own) {}
     int size() const { return team_.size_; }
 
-    // One phase: fn(0) ... fn(size - 1), each once by some member. Returns when all are done.
+    // One phase: runs fn(0) ... fn(size - 1), each once, on any member. Returns when all are done.
     template <class F>
     void each(const F& fn) {
       const int n = size();
@@ -58,22 +58,22 @@ class Team {
   };
 
  private:
-  // Both count phases, of which the other members watch `done`: its own line is all that a phase
-  // moves from core to core.
+  // Both count phases. The other members poll `done`, so it has a cache line of its own: the only
+  // one that moves between cores in a phase.
   struct Part {
     alignas(64) std::atomic<uint32_t> taken{0};
-    // Twice the phases that are done, and 1 if a guest, not its own member, did the last.
+    // Twice the number of phases done, plus 1 if a guest, not the owner, did the last one.
     alignas(64) std::atomic<uint64_t> done{1};
   };
 
-  // Returns when the part's phase is done, by this thread if no other took it.
+  // Runs the part's phase unless another thread has taken it, and returns when it is done.
   template <class F>
   void finish(int index, uint32_t phase, bool guest, const F& fn) {
     Part& part = parts_[index];
     for (int spin = 0;; ++spin) {
       const uint64_t done = part.done.load(std::memory_order_acquire);
       if (done >> 1 > phase) return;
-      // A guest first gives the member a moment to come, unless it wasn't there the last time.
+      // A guest first gives the owner time to arrive, unless the owner missed the last phase.
       if (!guest || (done & 1) || spin > 1000) {
         uint32_t expected = phase;
         if (part.taken.load(std::memory_order_relaxed) == phase &&
@@ -83,7 +83,7 @@ class Team {
           return;
         }
       }
-      // Whoever took it may wait for this core.
+      // The thread that took the part may be waiting for this core.
       if (spin < 2000) {
         relax();
       } else if (spin < 3000) {
@@ -99,10 +99,10 @@ class Team {
 };
 
 // Runs (*work)(member) here and on up to `size` - 1 threads of the pool, and returns when all its
-// phases are done. A thread of the pool that comes after that finds no work: what it owns is gone
-// with the last who is at it, not with the last task of a pool that is busy.
+// phases are done. Tasks hold only a weak pointer: a pool thread that starts later finds no work,
+// and a busy pool does not keep the work's memory alive.
 template <class Work>
-void together(const Pool& pool, int size, std::shared_ptr<const Work> work) {
+void run_in_team(const Pool& pool, int size, std::shared_ptr<const Work> work) {
   auto team = std::make_shared<Team>(size);
   for (int i = 1; i < std::min(size, pool.threads); ++i) {
     pool.schedule([team, work = std::weak_ptr<const Work>(work), i] {

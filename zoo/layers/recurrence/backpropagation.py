@@ -1,26 +1,29 @@
-"""Backpropagation through time, by hand, for cells that know their derivatives."""
+"""Backpropagation through time for cells with a hand-written vector-Jacobian product."""
 
 import keras
 
-from zoo.layers.time_loop import array, run_steps
+from zoo.layers.recurrence.time_loop import array, run_steps
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
 
 def loop(cell, weights):
-    """Returns a `loop` for `time_loop.run` that has its gradient by hand.
+    """Returns a `loop` for `time_loop.run` with a custom gradient.
 
-    The way back needs no more of the way forward than the states, and computes the recurrent
-    products and the gradients of the weights for all steps at once. The cell has for it:
+    The backward pass keeps only the states of the forward pass, and computes the recurrent
+    products and the gradients of the weights for all steps at once. It needs three things of the
+    cell:
 
-    - `linearize(projected, product, before, after)`, which takes the projected input, the recurrent
-      product `h R + d`, and lists of the states before and after a step, and returns a list of
-      coefficients;
-    - `pull_back(d_after, coefficients)`, which takes a list of the gradients of the states after a
-      step. It returns the gradient of the projected input, that of the recurrent product, and a
-      list of those of the states before, on ways that do not pass the product, or `None`;
-    - `adds_product`: whether the first two are the same, for a step depends on the sum alone.
+    - `linearize(projected, product, before, after)` takes the projected input, the recurrent
+      product `h R + d`, and lists of the states before and after a step. It returns a list of
+      coefficients.
+    - `vector_jacobian_product(d_after, coefficients)` takes a list of the gradients of the states
+      after a step. It returns the gradient of the projected input, the gradient of the recurrent
+      product, and a list of the gradients of the states before the step. These leave out the path
+      through the recurrent product; `None` stands for a state without another path.
+    - `adds_product` says whether a step depends only on the sum of projected input and recurrent
+      product, so that both have the same gradient.
 
     A second derivative raises `NotImplementedError`.
 
@@ -28,7 +31,7 @@ def loop(cell, weights):
         cell: The cell.
         weights: List of `R` and, if there is one, `d`.
     """
-    # A variable would be read in the function that is differentiated, behind its back.
+    # As tensors: `tf.custom_gradient` differentiates its arguments, not variables read inside.
     weights = [tf.convert_to_tensor(weight) for weight in weights]
 
     def run(projected, mask, initial, return_sequences):
@@ -37,12 +40,12 @@ def loop(cell, weights):
             weights, states = tensors[: -len(initial)], list(tensors[-len(initial) :])
             recur = lambda h: _product(h, *weights)
             step = lambda x, states: cell.step(x, states, recur)[0]
-            after, last = run_steps(step, projected, mask, states, every=len(states))
+            after, last = run_steps(step, projected, mask, states, recorded=len(states))
             outputs = after[:1] if return_sequences else []
 
             def gradient(*d_results):
                 d_outputs, d_last = d_results[: -len(states)], d_results[-len(states) :]
-                return _once(
+                return _differentiable_once(
                     lambda *tensors: _gradients(cell, mask, *tensors),
                     (projected, weights, states, after, d_outputs, d_last),
                 )
@@ -66,13 +69,13 @@ def _gradients(cell, mask, projected, weights, initial, after, d_outputs, d_last
     before = [tf.concat([i[None], a[:-1]], 0) for i, a in zip(initial, after, strict=True)]
     steps = tf.shape(projected)[0]
 
-    def in_time(*tensors):
+    def reader(*tensors):
         arrays = [array(steps, t.shape[1:], t.dtype).unstack(t) for t in tensors]
         return lambda t: [a.read(t) for a in arrays]
 
-    read_sums = in_time(projected, _product(before[0], *weights))
-    read_before, read_after, read_d_outputs = (in_time(*s) for s in (before, after, d_outputs))
-    read_keep = in_time(*([] if mask is None else [mask]))
+    read_sums = reader(projected, _product(before[0], *weights))
+    read_before, read_after, read_d_outputs = (reader(*s) for s in (before, after, d_outputs))
+    read_keep = reader(*([] if mask is None else [mask]))
     transposed = tf.transpose(weights[0])
     count = 1 if cell.adds_product else 2
     written = [array(steps, projected.shape[1:], projected.dtype) for _ in range(count)]
@@ -80,7 +83,7 @@ def _gradients(cell, mask, projected, weights, initial, after, d_outputs, d_last
     def body(t, d_after, written):
         d_after = [sum(read_d_outputs(t), d_after[0]), *d_after[1:]]
         coefficients = cell.linearize(*read_sums(t), read_before(t), read_after(t))
-        d_projected, d_product, d_before = cell.pull_back(d_after, coefficients)
+        d_projected, d_product, d_before = cell.vector_jacobian_product(d_after, coefficients)
         d_h = tf.matmul(d_product, transposed)
         d_before = [d_h if d_before[0] is None else d_before[0] + d_h, *d_before[1:]]
         d_sums = [d_projected, d_product][:count]
@@ -101,10 +104,10 @@ def _gradients(cell, mask, projected, weights, initial, after, d_outputs, d_last
     return d_sums[0], *d_weights, *d_initial
 
 
-def _once(function, arguments):
-    """Calls the function so that a derivative of its result raises.
+def _differentiable_once(function, arguments):
+    """Calls the function so that differentiating its result raises an error.
 
-    Without this, a second derivative would miss all that passes the states, without a word.
+    Without this, a second derivative would silently leave out every path through the states.
     """
 
     @tf.custom_gradient
@@ -112,7 +115,7 @@ def _once(function, arguments):
         def gradient(*_):
             raise NotImplementedError(
                 "This recurrent layer has no second derivative in training. "
-                "It has one with `unroll=True`, and with `training=False`."
+                "Build it with `unroll=True`, or call it with `training=False`."
             )
 
         return function(*keras.tree.pack_sequence_as(arguments, tensors)), gradient

@@ -1,9 +1,9 @@
 """The implementations that are timed: each gets one problem's weights and gives functions to time.
 
-A contender is a function from a `Problem` to a dict of functions without arguments: `"inference"`
-gives the outputs of all steps, `"training"` a list of gradients, that of the input first, and
-`"padded"` the same with a mask that keeps half of the steps. Beside them, `"kernel"` is what ran
-the layer, if it says so. One that isn't installed raises `ImportError`.
+An implementation is a function from a `Problem` to a dict of functions without arguments:
+`"inference"` returns the outputs of all steps, `"training"` a list of gradients, that of the input
+first, and `"padded"` the same with a mask that keeps half of the steps. Beside them, `"kernel"` is
+the kernel that ran the layer, if it reports one. One that isn't installed raises `ImportError`.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ class Problem:
 
     @property
     def columns(self):
-        return architectures.get(self.family).layer.cell_class.gates * self.units
+        return architectures.get(self.family).layer.cell_class.num_blocks * self.units
 
     def arrays(self):
         """`x`, the weights in Keras' order, and the gradient of the outputs, float32."""
@@ -219,7 +219,7 @@ def _transposed(problem, weights, gru_order, lstm_order="ifco"):
     return [reordered(kernel), reordered(recurrent), *map(reordered, biases)]
 
 
-CONTENDERS = {
+IMPLEMENTATIONS = {
     "zoo": zoo,
     "zoo_without_kernel": zoo_without_kernel,
     "keras": keras_graph,

@@ -1,4 +1,4 @@
-"""The loop through time, as TensorFlow ops."""
+"""The loop over time, as TensorFlow ops."""
 
 import keras
 
@@ -19,17 +19,17 @@ def run(
     """Runs a recurrence over time.
 
     Args:
-        loop: Function of `inputs` in the order of the loop; of the mask in that order, a boolean
-            tensor of shape `(time, batch, 1)`, or `None`; of the initial states; and of
-            `return_sequences`. It returns a tuple of the first state after every step,
-            `(time, batch, units)`, or `None` without `return_sequences`, and the list of the last
-            states. A masked step leaves the states as they are.
+        loop: Function `(inputs, mask, states, return_sequences)`. `inputs` and `mask`, a boolean
+            tensor of shape `(time, batch, 1)` or `None`, are in loop order. It returns a tuple of
+            the first state after every step, `(time, batch, units)`, or `None` without
+            `return_sequences`, and the list of the last states. A masked step leaves the states
+            unchanged.
         inputs: Tensor of shape `(time, batch, features)`.
         states: List of initial states, each of shape `(batch, units)`.
         mask: Boolean tensor of shape `(batch, time)` or `None`.
-        go_backwards: Whether to begin at the last step, and return outputs in that order.
-        return_sequences: Whether outputs of every step are wanted.
-        zero_output_for_mask: Whether the output of a masked step is zeros.
+        go_backwards: Whether to start at the last step, and return outputs in that order.
+        return_sequences: Whether to return the outputs of all steps.
+        zero_output_for_mask: Whether a masked step outputs zeros instead of the previous output.
 
     Returns:
         A tuple of the last output, `(batch, units)`; all outputs, `(batch, time, units)`, or the
@@ -43,7 +43,7 @@ def run(
     outputs, states = loop(inputs, mask, list(states), return_sequences)
     last_output = states[0]
     if mask is not None:
-        # A state that has seen no step yet is the initial one, which is no output.
+        # Before the first unmasked step, the state is the initial one, which is not an output.
         has_output = mask if zero_output_for_mask else tf.cumsum(tf.cast(mask, tf.int32)) > 0
         last_output = tf.where(has_output[-1], last_output, tf.zeros_like(last_output))
         if return_sequences:
@@ -53,31 +53,40 @@ def run(
 
 
 def step_by_step(step, *, unroll=False):
-    """Returns a `loop` for `run` that takes one step after another.
+    """Returns a `loop` for `run` that calls `step` once per time step.
 
     Args:
-        step: Function of the input of one step, `(batch, features)`, and the list of states; it
+        step: Function of the input of one step, `(batch, features)`, and the list of states. It
             returns the list of new states.
-        unroll: Whether to build the ops of every step, and not a loop.
+        unroll: Whether to build the ops of every step instead of a loop.
     """
     walk = _unrolled if unroll else run_steps
 
     def loop(inputs, mask, states, return_sequences):
-        outputs, states = walk(step, inputs, mask, states, every=int(return_sequences))
+        outputs, states = walk(step, inputs, mask, states, recorded=int(return_sequences))
         return outputs[0] if outputs else None, states
 
     return loop
 
 
-def run_steps(step, inputs, mask, states, *, every):
-    """Returns the first `every` states after all steps, `(time, batch, units)`, and the last ones.
+def run_steps(step, inputs, mask, states, *, recorded):
+    """Calls `step` in a loop over time.
 
-    The other arguments are those of `step_by_step` and of its loop.
+    Args:
+        step: As in `step_by_step`.
+        inputs: Tensor of shape `(time, batch, features)`.
+        mask: Boolean tensor of shape `(time, batch, 1)` or `None`.
+        states: List of initial states.
+        recorded: The number of states to record, counted from the first.
+
+    Returns:
+        A tuple of the list of recorded states after every step, each `(time, batch, units)`, and
+        the list of the last states.
     """
     steps = tf.shape(inputs)[0]
     xs = array(steps, inputs.shape[1:], inputs.dtype).unstack(inputs)
     keeps = None if mask is None else array(steps, mask.shape[1:], mask.dtype).unstack(mask)
-    written = [array(steps, state.shape, state.dtype) for state in states[:every]]
+    written = [array(steps, state.shape, state.dtype) for state in states[:recorded]]
 
     def body(t, states, written):
         states = _masked(step, xs.read(t), keeps and keeps.read(t), states)
@@ -87,14 +96,14 @@ def run_steps(step, inputs, mask, states, *, every):
         lambda t, *_: t < steps,
         body,
         (tf.constant(0), states, written),
-        # Known ahead, as XLA demands for the gradient of a loop.
+        # XLA needs a bound to differentiate the loop.
         maximum_iterations=steps,
     )
     return [a.stack() for a in written], states
 
 
-def _unrolled(step, inputs, mask, states, *, every):
-    written = [[] for _ in range(every)]
+def _unrolled(step, inputs, mask, states, *, recorded):
+    written = [[] for _ in range(recorded)]
     keeps = [None] * inputs.shape[0] if mask is None else tf.unstack(mask)
     for x, keep in zip(tf.unstack(inputs), keeps, strict=True):
         states = _masked(step, x, keep, states)
@@ -113,10 +122,10 @@ def _masked(step, x, keep, states):
 
 
 def on_gpu():
-    """Whether layers are run on a GPU, which would rather do much at once than little often."""
+    """Returns whether layers run on a GPU, where few large ops beat many small ones."""
     return bool(tf.config.list_logical_devices("GPU"))
 
 
 def array(steps, shape, dtype):
-    """An array of a tensor of that shape for each step."""
+    """Returns an empty `TensorArray` with one tensor of this shape per step."""
     return tf.TensorArray(dtype, steps, element_shape=shape)

@@ -1,0 +1,6 @@
+"""What all recurrent families share: the base cells, the base layer and its loop over time."""
+
+from zoo.layers.recurrence.cell import GatedCell, RecurrentCell
+from zoo.layers.recurrence.layer import RecurrentLayer, of_cell
+
+__all__ = ["GatedCell", "RecurrentCell", "RecurrentLayer", "of_cell"]

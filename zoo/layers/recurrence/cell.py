@@ -1,0 +1,273 @@
+"""The base classes of recurrent cells."""
+
+import keras
+from keras import activations, constraints, initializers, ops, regularizers
+
+from zoo.layers.recurrence.dropout import DropoutMasks
+
+
+class RecurrentCell(keras.layers.Layer, DropoutMasks):
+    """One step of a recurrent network: the base class of all cells.
+
+    A step has two parts. `projection` computes `x W + b`, which does not depend on the state, so a
+    layer can compute it for all time steps in one product. `step` computes the rest. A subclass
+    sets `num_blocks`, the number of blocks of `units` columns in its weights, and implements
+    `step`. If its weights differ, it also overrides `build`, and `recurrent_product` or
+    `projection`.
+
+    The first state of a cell is its output. `state_names` names every state.
+
+    Args:
+        units: Positive integer, the size of the output and of each state.
+        activation: Activation of the candidate state. `None` is the identity.
+        use_bias: Whether to add a bias.
+        kernel_initializer: Initializer of `kernel`, which multiplies the input.
+        recurrent_initializer: Initializer of `recurrent_kernel`, which multiplies the state.
+        bias_initializer: Initializer of `bias`.
+        kernel_regularizer: Regularizer of `kernel`.
+        recurrent_regularizer: Regularizer of `recurrent_kernel`.
+        bias_regularizer: Regularizer of `bias`.
+        kernel_constraint: Constraint of `kernel`.
+        recurrent_constraint: Constraint of `recurrent_kernel`.
+        bias_constraint: Constraint of `bias`.
+        dropout: Float in [0, 1], the fraction of the inputs to drop. All steps share one mask.
+        recurrent_dropout: Float in [0, 1], the fraction of the state to drop before the recurrent
+            product. All steps share one mask.
+        seed: Integer, the seed of all dropout masks.
+        recurrent_weight_dropout: Float in [0, 1), the fraction of the elements of
+            `recurrent_kernel` to drop. All steps share one mask (S. Merity, N. Keskar and
+            R. Socher, "Regularizing and Optimizing LSTM Language Models", ICLR 2018). Unlike
+            `recurrent_dropout`, it works with the native kernels.
+
+    Raises:
+        ValueError: If `units` is not positive, or `recurrent_weight_dropout` is not in [0, 1).
+    """
+
+    num_blocks = 1
+    state_names = ("h",)
+    # Whether each block of the weights has dropout masks of its own.
+    has_masks_per_block = False
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        recurrent_weight_dropout=0.0,
+        **kwargs,
+    ):
+        if units <= 0:
+            raise ValueError(
+                "Received an invalid value for argument `units`, "
+                f"expected a positive integer, got {units}."
+            )
+        if not 0 <= recurrent_weight_dropout < 1:
+            raise ValueError(
+                "`recurrent_weight_dropout` must be at least 0 and less than 1. "
+                f"Received: recurrent_weight_dropout={recurrent_weight_dropout}"
+            )
+        super().__init__(**kwargs)
+        self.units = units
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.recurrent_initializer = initializers.get(recurrent_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.recurrent_constraint = constraints.get(recurrent_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.dropout = min(1.0, max(0.0, dropout))
+        self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
+        self.recurrent_weight_dropout = recurrent_weight_dropout
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.state_size = units
+        self.output_size = units
+
+    def build(self, input_shape):
+        columns = self.num_blocks * self.units
+        self.kernel = self.add_kernel("kernel", (input_shape[-1], columns))
+        self.recurrent_kernel = self.add_kernel("recurrent_kernel", (self.units, columns))
+        self.bias = self.add_bias((columns,)) if self.use_bias else None
+
+    def add_kernel(self, name, shape):
+        """Adds a weight with the settings of `kernel`, or of `recurrent_kernel` if so named."""
+        role = "recurrent" if name.startswith("recurrent") else "kernel"
+        return self.add_weight(
+            shape=shape,
+            name=name,
+            initializer=getattr(self, f"{role}_initializer"),
+            regularizer=getattr(self, f"{role}_regularizer"),
+            constraint=getattr(self, f"{role}_constraint"),
+        )
+
+    def add_bias(self, shape, initializer=None, name="bias"):
+        """Adds a weight with the settings of `bias`; `initializer` overrides its initializer."""
+        return self.add_weight(
+            shape=shape,
+            name=name,
+            initializer=initializer or self.bias_initializer,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+        )
+
+    @property
+    def native_family(self):
+        """The family in `zoo.layers.kernels` that computes this cell, or `None`."""
+        return None
+
+    @property
+    def input_bias(self):
+        """The bias `b` of `x W + b`, or `None`."""
+        return self.bias
+
+    def projection(self, training=False):
+        """Returns the function `x -> x W + b`, with dropout in training.
+
+        It maps an `x` of shape `(batch, features)` or `(time, batch, features)` to a tensor of the
+        same shape, but with `num_blocks * units` as its last axis. Weights are read here, once.
+        Outside training, a layer may call the function at every step, so it draws nothing.
+        """
+        return self.input_product(training, self.input_bias)
+
+    def input_product(self, training=False, bias=None):
+        """Returns the function `x -> x W + bias`, with dropout in training."""
+        kernel = ops.convert_to_tensor(self.kernel)
+        bias = None if bias is None else ops.convert_to_tensor(bias)
+        return self._product(kernel, self.num_blocks, self.dropout_masks("dropout", training), bias)
+
+    def recurrent_product(self, training=False, first=0, last=None):
+        """Returns the function `h -> h R` for the blocks `first` to `last - 1`, with dropout.
+
+        Weights are read here, once, and not at every step.
+        """
+        kernel = self.read_recurrent_kernel(training)
+        last = self.num_blocks if last is None else last
+        if last - first < self.num_blocks:
+            kernel = kernel[:, first * self.units : last * self.units]
+        masks = self.dropout_masks("recurrent_dropout", training)
+        return self._product(kernel, last - first, masks and (lambda h: masks(h)[first:last]))
+
+    def step(self, projected, states, recur):
+        """Computes one time step.
+
+        Args:
+            projected: The result of `projection` for this step, shape
+                `(batch, num_blocks * units)`.
+            states: List of the previous states, each of shape `(batch, units)`.
+            recur: The function that `recurrent_product` returned.
+
+        Returns:
+            A tuple of the list of new states, and a dict of the gates and the candidate, each
+            `(batch, units)`, under their names in the equations.
+        """
+        raise NotImplementedError
+
+    def recurrent_weights(self, training=False):
+        """Returns `[R]`, or `[R, d]` if the recurrent product is `h R + d`."""
+        return [self.read_recurrent_kernel(training)]
+
+    def read_recurrent_kernel(self, training=False):
+        """Returns `R`, in training without the elements that `recurrent_weight_dropout` drops."""
+        kernel = ops.convert_to_tensor(self.recurrent_kernel)
+        return self.drop_recurrent_weights(kernel) if training else kernel
+
+    @property
+    def has_vector_jacobian_product(self):
+        """Whether `backpropagation` can use a hand-written vector-Jacobian product of `step`.
+
+        A subclass that overrides `step` does not inherit it.
+        """
+        family = next(cls for cls in type(self).__mro__ if "step" in vars(cls))
+        return (
+            "vector_jacobian_product" in vars(family)
+            and self.activation is activations.tanh
+            and getattr(self, "recurrent_activation", None) in (None, activations.sigmoid)
+            and not self.recurrent_dropout
+        )
+
+    def call(self, inputs, states, training=False):
+        nested = keras.tree.is_nested(states)
+        projected = self.projection(training)(inputs)
+        recur = self.recurrent_product(training)
+        states, _ = self.step(projected, list(states) if nested else [states], recur)
+        return states[0], states if nested else states[0]
+
+    def get_initial_state(self, batch_size=None):
+        sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
+        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in sizes]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "recurrent_initializer": initializers.serialize(self.recurrent_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "recurrent_regularizer": regularizers.serialize(self.recurrent_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "recurrent_constraint": constraints.serialize(self.recurrent_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "seed": self.seed,
+            # Left out at 0, so that the Keras layer of the same name accepts the config.
+            **(
+                {"recurrent_weight_dropout": self.recurrent_weight_dropout}
+                if self.recurrent_weight_dropout
+                else {}
+            ),
+        }
+
+    def _product(self, kernel, num_blocks, masks, bias=None):
+        """Returns the function `x -> x kernel + bias`, where each mask applies to its block."""
+        # `ops.dot` makes one matrix product of a three-dimensional `x`, `ops.matmul` one per step.
+        multiply = lambda x, w: ops.matmul(x, w) if len(x.shape) == 2 else ops.dot(x, w)
+        add_bias = lambda x: x if bias is None else x + bias
+        if masks is None:
+            return lambda x: add_bias(multiply(x, kernel))
+        blocks = ops.split(kernel, num_blocks, axis=-1) if self.has_masks_per_block else [kernel]
+
+        def product(x):
+            products = [multiply(x * d, block) for d, block in zip(masks(x), blocks, strict=True)]
+            return add_bias(ops.concatenate(products, axis=-1))
+
+        return product
+
+
+class GatedCell(RecurrentCell):
+    """A `RecurrentCell` whose gates have their own activation, `recurrent_activation`.
+
+    With `recurrent_dropout`, or with `implementation=1`, each gate has its own dropout masks.
+    """
+
+    def __init__(self, units, *, recurrent_activation="sigmoid", implementation=2, **kwargs):
+        super().__init__(units, **kwargs)
+        self.recurrent_activation = activations.get(recurrent_activation)
+        self.implementation = 1 if self.recurrent_dropout else implementation
+        self.has_masks_per_block = self.implementation == 1
+        if self.has_masks_per_block:
+            self.dropout_mask_count = self.num_blocks
+
+    def get_config(self):
+        recurrent_activation = activations.serialize(self.recurrent_activation)
+        return {**super().get_config(), "recurrent_activation": recurrent_activation}
