@@ -31,11 +31,11 @@ bench: $(READY) ## train and compare the models of a suite, log them to MLflow
 ui: $(READY) ## open the MLflow UI on the newest comparison
 	@$(BIN)/python -m benchmarks ui --port $(PORT)
 
-report: $(READY) ## print the tables of a suite and put them into the README
-	@$(BIN)/python -m benchmarks report --suite $(SUITE) --write README.md
+report: $(READY) ## print the tables of a suite, and write them into docs/results and the README
+	@$(BIN)/python -m benchmarks report --suite $(SUITE)
 
-presets: $(READY) ## write the models of a suite's finished runs into zoo/presets and the README
-	@$(BIN)/python -m benchmarks presets --suite $(SUITE) --write README.md
+presets: $(READY) ## write the models of a suite's finished runs into zoo/presets
+	@$(BIN)/python -m benchmarks presets --suite $(SUITE)
 
 notebooks: export PYTHONWARNINGS := ignore:IProgress not found
 notebooks: $(NOTEBOOKS_READY) ## run the notebooks anew, in place (four minutes)
@@ -64,9 +64,10 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || { echo "Creating $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the pinned dependencies (a few minutes) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[benchmarks,test]'
+	@# Without --use-pep517, pip older than 23.1 warns that promise is installed by setup.py.
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --use-pep517 -c constraints.txt -e '.[benchmarks,test]'
 	@echo "Compiling the recurrent kernels, where there is a compiler ..."
-	@$(BIN)/python -m zoo.layers.kernels > /dev/null 2>&1 || echo "None were compiled; Keras runs instead."
+	@$(BIN)/python -m zoo.layers.kernels > /dev/null 2>&1 || echo "Native kernels were not compiled; Keras runs instead."
 	@touch $@
 
 $(NOTEBOOKS_READY): $(READY)

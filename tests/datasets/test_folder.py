@@ -1,80 +1,109 @@
-"""Folders of a user's own files: three forms, splits, and what is said of broken ones."""
+"""Tests of a user's folder: recognition, splits, its name and preparation."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from zoo import datasets
+from zoo.datasets import cache
 from zoo.datasets import folder as module
+from zoo.datasets.layouts import LAYOUTS, Sounds, Texts, Translations
+from zoo.datasets.layouts.layout import SPLITS, FolderError
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "own").mkdir()
-    return tmp_path / "own"
+def write(folder, files):
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode())
 
 
 def write_texts(folder, count=60):
     rows = [f'"a film, number {n}",{"good" if n % 2 else "bad"}' for n in range(count)]
-    (folder / "train.csv").write_text("\n".join(["text,label", *rows]))
+    write(folder, {"train.csv": "\n".join(["text,label", *rows])})
 
 
-def test_texts_are_divided_by_their_hash(folder):
+def write_sound(path, samples):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, 16000, subtype="FLOAT")
+
+
+def test_a_folder_without_data_names_every_layout(folder):
+    write(folder, {"notes.txt": "hello", "other/a/1.wav": "", "1.wav": ""})
+    with pytest.raises(FolderError, match="holds no data in a known layout") as error:
+        datasets.builder(str(folder))
+    for layout in LAYOUTS:
+        assert layout.description in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "layout", "name"),
+    [
+        ({"train.csv": "text,label\n", "unlabelled.csv": "text\n"}, Texts, "own-4fde2bf2e9b39620"),
+        ({"train.source": "one", "train.target": "eins"}, Translations, "own-ce9930b81a4a78b4"),
+        ({"train/a/1.wav": "1", "test/b/2.FLAC": "2"}, Sounds, "own-6db6d99f877d118d"),
+    ],
+)
+def test_files_tell_the_layout_and_name_the_dataset(folder, tmp_path, files, layout, name):
+    write(folder, {**files, "README.md": "not data"})
+    assert isinstance(module.layout_of(folder), layout)
+    assert module.builder(folder, tmp_path).builder_config.name == name
+
+
+def test_texts_win_over_sounds(folder):
+    write(folder, {"train.csv": "text,label\n", "train/a/1.wav": ""})
+    assert isinstance(module.layout_of(folder), Texts)
+
+
+def test_texts_are_split_by_their_hash(folder):
     write_texts(folder)
     builder = datasets.builder(str(folder))
     assert builder.info.features["label"].names == ["bad", "good"]
-    splits = {name: datasets.read(builder, name) for name in module.SPLITS}
-    texts = [text for split in splits.values() for text in split["text"]]
+    counts = {name: split.num_examples for name, split in builder.info.splits.items()}
+    assert counts == {"train": 46, "validation": 5, "test": 9}
+    texts = [text for name in SPLITS for text in datasets.read(builder, name)["text"]]
     assert sorted(texts) == sorted(f"a film, number {n}" for n in range(60))
-    assert len(splits["train"]["text"]) > 35
-    again = datasets.read(datasets.builder(str(folder)), "test")
-    assert again == splits["test"]
 
 
-def test_texts_without_labels_are_a_split_of_their_own(folder):
+def test_unlabelled_texts_are_a_split_of_their_own(folder):
     write_texts(folder)
-    of_labelled = datasets.read(datasets.builder(str(folder)), "train")
-    (folder / "unlabelled.csv").write_text("text\nwhat a day\na night\n")
+    labelled = datasets.read(datasets.builder(str(folder)), "train")
+    write(folder, {"unlabelled.csv": "text\nwhat a day\na night\n"})
     builder = datasets.builder(str(folder))
     assert builder.info.features["label"].names == ["bad", "good"]
     assert sorted(builder.info.splits) == ["test", "train", "unlabelled", "validation"]
     data = datasets.read(builder, "unlabelled")
     assert sorted(data["text"]) == ["a night", "what a day"]
-    assert list(data["label"]) == [-1, -1]
-    assert datasets.read(builder, "train") == of_labelled
+    assert data["label"] == [-1, -1]
+    assert datasets.read(builder, "train") == labelled
 
 
-def test_a_changed_file_is_another_dataset(folder):
+def test_a_changed_file_makes_another_dataset(folder):
     write_texts(folder)
     before = datasets.digest(datasets.builder(str(folder)))
     write_texts(folder, 70)
     assert datasets.digest(datasets.builder(str(folder))) != before
 
 
-def test_translations_keep_splits_of_their_own(folder):
+def test_given_splits_are_kept(folder):
     for split, count in (("train", 40), ("validation", 3), ("test", 2)):
         for side in ("source", "target"):
-            lines = [f"{side} {split} {number}" for number in range(count)]
-            (folder / f"{split}.{side}").write_text("\n".join(lines) + "\n")
+            lines = [f"{side} {split} {number}\n" for number in range(count)]
+            write(folder, {f"{split}.{side}": "".join(lines)})
     builder = datasets.builder(str(folder))
-    counts = {name: len(datasets.read(builder, name)["source"]) for name in module.SPLITS}
+    counts = {name: split.num_examples for name, split in builder.info.splits.items()}
     assert counts == {"train": 40, "validation": 3, "test": 2}
     validation = datasets.read(builder, "validation")
     pairs = dict(zip(validation["source"], validation["target"], strict=True))
     assert pairs["source validation 1"] == "target validation 1"
 
 
-def test_sounds_lie_in_folders_of_their_label(folder):
-    for label in ("low", "high"):
+def test_sounds_are_prepared_as_16_bits_at_8_khz(folder):
+    for label, level in (("low", 0.25), ("high", 0.5)):
         for number in range(20):
-            path = folder / "train" / label / f"{number}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, np.full(160, 0.5 if label == "high" else 0.25), 16000)
+            write_sound(folder / "train" / label / f"{number}.wav", np.full(160, level))
     builder = datasets.builder(str(folder))
     data = datasets.read(builder, "train")
     assert builder.info.features["label"].names == ["high", "low"]
@@ -83,29 +112,29 @@ def test_sounds_lie_in_folders_of_their_label(folder):
         assert abs(clip[40] - 32767 * (0.25 if label else 0.5)) < 300
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("notes.txt", "hello", "holds no data that can be told: expected train.csv"),
-        ("train.csv", "review,label\na,b\n", "needs the columns text and label.*review, label"),
-        ("train.csv", "", "an empty file"),
-        ("unlabelled.csv", "texts\nfine\n", "needs the column text in its first line"),
-        ("unlabelled.csv", "number,text\n3\n", "line 2: a text is missing"),
-        ("train.csv", "text,label\nfine\n", "line 2: a text or a label is missing"),
-        ("train.csv", "text,label\nfine,good\n", "too few examples"),
-        ("train.source", "one\n", "train.target is missing"),
-    ],
-)
-def test_a_broken_folder_says_what_to_change(folder, name, content, message):
-    if name == "unlabelled.csv":
-        write_texts(folder)
-    (folder / name).write_text(content)
-    with pytest.raises(module.FolderError, match=message):
+def test_a_moved_folder_of_sounds_keeps_its_splits(folder, tmp_path):
+    def split_names(folder):
+        splits = module.divided(list(Sounds().examples(folder)), Sounds().identity)
+        return {
+            split: [Path(example["audio"]).name for example in examples]
+            for split, examples in splits.items()
+        }
+
+    write(folder, {f"train/a/{number}.wav": "" for number in range(40)})
+    before = split_names(folder)
+    assert split_names(folder.rename(tmp_path / "moved")) == before
+
+
+def test_a_broken_sound_stops_the_preparation_and_is_named(folder):
+    for split in SPLITS:
+        write_sound(folder / split / "a" / "1.wav", np.zeros(160))
+    write_sound(folder / "train" / "a" / "2.wav", np.array([0, np.nan] * 80))
+    with pytest.raises(FolderError, match=r"train/a/2\.wav holds samples that are NaN"):
         datasets.builder(str(folder))
+    assert not [path for path in cache.folder("tfds").rglob("*") if "2.0.0" in path.parts]
 
 
-def test_sides_of_unequal_length_are_refused(folder):
-    (folder / "train.source").write_text("one\ntwo\n")
-    (folder / "train.target").write_text("eins\n")
-    with pytest.raises(module.FolderError, match=r"2 lines and .* has 1"):
+def test_too_few_examples_to_split_are_an_error(folder):
+    write(folder, {"train.csv": "text,label\nfine,good\n"})
+    with pytest.raises(FolderError, match=r"too few examples to take any for .*: 1 in all"):
         datasets.builder(str(folder))

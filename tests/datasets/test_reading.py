@@ -1,4 +1,4 @@
-"""Tests of reading prepared data, and of its digest."""
+"""Tests of reading and hashing prepared data."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ ROWS = [
     {"text": "x", "label": "no", "frames": [[3, 4], [5, 6]], "pair": {"de": "", "en": "three"}},
 ]
 
-# Of the examples, in training and (the first two) test split.
+# The digest of ROWS as the training split, with the first two as the test split.
 DIGEST = "eb92ed32a0bb07e11ea26b13722f2f0abaaa11fd60507170c3ea679a5ba9fb84"
 
 
 def prepared(folder, train=ROWS, test=ROWS[:2], classes=("no", "yes"), shards=1):
-    """Returns a builder of the examples, prepared in `folder` and `shards` files a split."""
+    """Returns a builder whose data is prepared in `folder`, with `shards` files per split."""
 
     class Sample(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         VERSION = tfds.core.Version("1.0.0")
@@ -61,7 +61,7 @@ def test_a_split_is_read_as_lists(tmp_path):
         np.testing.assert_array_equal(frames, np.array(row["frames"]).reshape(-1, 2))
 
 
-def test_examples_are_read_in_one_order_however_many_files(tmp_path):
+def test_the_order_of_examples_does_not_depend_on_the_number_of_files(tmp_path):
     rows = [{**ROWS[0], "text": f"number {number}"} for number in range(1500)]
     columns = datasets.read(prepared(tmp_path / "a", train=rows), "train")
     assert sorted(columns["text"]) == sorted(row["text"] for row in rows)
@@ -69,7 +69,7 @@ def test_examples_are_read_in_one_order_however_many_files(tmp_path):
     assert in_two_files["text"] == columns["text"]
 
 
-def test_parts_and_sums_of_splits_are_read(tmp_path):
+def test_slices_and_sums_of_splits_are_read(tmp_path):
     builder = prepared(tmp_path)
     whole = datasets.read(builder, "train")
     assert datasets.read(builder, "train[:2]")["text"] == whole["text"][:2]
@@ -86,7 +86,7 @@ def test_the_digest_is_the_same_everywhere(tmp_path):
     assert datasets.digest(prepared(tmp_path)) == DIGEST
 
 
-def test_the_digest_depends_neither_on_order_nor_on_files(tmp_path):
+def test_the_digest_depends_neither_on_the_order_nor_on_the_number_of_files(tmp_path):
     digest = datasets.digest(prepared(tmp_path / "a"))
     assert datasets.digest(prepared(tmp_path / "b", train=ROWS[::-1])) == digest
     assert datasets.digest(prepared(tmp_path / "c", shards=2)) == digest
@@ -113,14 +113,14 @@ def test_the_digest_changes_with_the_content(tmp_path, changed):
 
 
 @pytest.mark.parametrize("use", [lambda builder: datasets.read(builder, "train"), datasets.digest])
-def test_damaged_files_are_told(tmp_path, use):
+def test_damaged_files_are_reported(tmp_path, use):
     builder = prepared(tmp_path)
     [path] = Path(builder.data_dir).glob("*train*")
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
     with pytest.raises(OSError, match=r"(?s)damaged.*Delete the folder"):
         use(builder)
-    # Cut between two examples, a file looks whole.
+    # A file truncated between two examples looks intact.
     path.write_bytes(b"")
     with pytest.raises(
         OSError, match=r"(?s)damaged.*(train has 0 of 3 examples|3 elements but contained only 0)"

@@ -1,4 +1,4 @@
-"""Tests of finding and preparing datasets by name."""
+"""Tests of looking up and preparing datasets by name."""
 
 import shutil
 import subprocess
@@ -25,16 +25,40 @@ def dummy_data(monkeypatch):
         yield
 
 
-def test_importing_zoo_imports_no_dataset_library():
-    code = (
-        "import sys, zoo; assert 'zoo.datasets' not in sys.modules; "
-        "import zoo.datasets, os; assert os.environ['NO_GCE_CHECK'] == 'true'; "
-        "sys.exit('tensorflow_datasets' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+def test_importing_the_package_needs_no_dataset_library():
+    code = """
+import os, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow_datasets", "filelock"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+import zoo
+assert "zoo.datasets" not in sys.modules
+import zoo.datasets
+from zoo.datasets import cache, layouts, reading, registry, wheels
+assert os.environ["NO_GCE_CHECK"] == "true"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_each_dataset_has_what_tfds_expects_beside_its_builder():
+@pytest.mark.parametrize("library", ["tensorflow-datasets", "filelock"])
+@pytest.mark.parametrize("name", ["japanese_vowels", "."])
+def test_a_missing_library_is_an_error_that_says_what_to_install(library, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, library.replace("-", "_"), None)
+    with pytest.raises(DatasetError) as error:
+        datasets.builder(name)
+    assert f"need {library}" in str(error.value)
+    assert "pip install 'recurrent-zoo[benchmarks]'" in str(error.value)
+
+
+def test_datasets_do_not_depend_on_models():
+    assert [path for path in FOLDER.rglob("*.py") if "zoo.models" in path.read_text()] == []
+
+
+def test_each_dataset_has_the_files_that_tfds_expects():
     folders = sorted(path.parent.name for path in FOLDER.glob("*/*_dataset_builder.py"))
     assert datasets.names() == folders
     for name in datasets.names():
@@ -52,13 +76,13 @@ def test_a_dataset_is_prepared_once(dummy_data):
     assert Path(builder.data_dir).is_relative_to(cache.folder("tfds"))
 
 
-def test_two_at_once_prepare_one_dataset(dummy_data):
+def test_two_threads_prepare_a_dataset_once(dummy_data):
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(datasets.builder, ["japanese_vowels"] * 2)
     assert datasets.digest(first) == datasets.digest(second)
 
 
-def test_shared_data_is_used_where_it_lies(dummy_data, tmp_path, monkeypatch):
+def test_shared_data_is_used_in_place(dummy_data, tmp_path, monkeypatch):
     prepared = Path(datasets.builder("japanese_vowels").data_dir)
     shared = tmp_path / "shared"
     shutil.copytree(cache.folder("tfds"), shared)
@@ -68,21 +92,21 @@ def test_shared_data_is_used_where_it_lies(dummy_data, tmp_path, monkeypatch):
     assert Path(datasets.builder("japanese_vowels").data_dir).is_relative_to(shared)
 
 
-def test_what_is_not_shared_is_prepared_in_the_cache(dummy_data, tmp_path, monkeypatch):
+def test_data_that_is_not_shared_is_prepared_in_the_cache(dummy_data, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     builder = datasets.builder("japanese_vowels")
     assert Path(builder.data_dir).is_relative_to(cache.folder("tfds"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_of_prepared_data_is_a_name(dummy_data, tmp_path):
+def test_prepared_data_is_found_by_its_path(dummy_data, tmp_path):
     builder = datasets.builder("japanese_vowels")
     shutil.copytree(builder.data_dir, tmp_path / "mine")
     mine = datasets.builder(str(tmp_path / "mine"))
     assert datasets.digest(mine) == datasets.digest(builder)
 
 
-def test_a_failed_preparation_leaves_nothing_prepared(dummy_data, monkeypatch):
+def test_a_failed_preparation_leaves_nothing_behind(dummy_data, monkeypatch):
     monkeypatch.setattr(japanese_vowels_dataset_builder, "MEMBER", "sktime/no_{}.ts")
     with pytest.raises(wheels.WheelError, match=r"sktime/no_TRAIN\.ts"):
         datasets.builder("japanese_vowels")
@@ -90,7 +114,7 @@ def test_a_failed_preparation_leaves_nothing_prepared(dummy_data, monkeypatch):
     monkeypatch.undo()
 
 
-def test_a_site_that_cannot_be_reached_is_an_error_that_says_what_to_do(dummy_data, monkeypatch):
+def test_an_unreachable_site_is_an_error_that_says_what_to_do(dummy_data, monkeypatch):
     def unreachable(*arguments):
         raise requests.ConnectionError("Failed to resolve 'example.org'")
 

@@ -1,4 +1,4 @@
-"""Tests of fetching and reading wheels: pip runs, but sees nothing outside a folder of the test."""
+"""Tests of fetching and reading wheels, which pip finds in a local folder."""
 
 import dataclasses
 import subprocess
@@ -15,7 +15,7 @@ CONTENT = b"text,label\na fine film,1\n" * 1000
 
 @pytest.fixture
 def wheelhouse(tmp_path, monkeypatch):
-    """The folder that pip finds wheels in; the cache is another one, empty."""
+    """The folder that pip finds wheels in. The cache is another, empty folder."""
     folder = tmp_path / "wheelhouse"
     folder.mkdir()
     with testing.only_from(folder):
@@ -49,7 +49,7 @@ def test_a_wheel_is_fetched_once(wheel, wheelhouse):
     assert wheel.fetch() == fetched
 
 
-def test_a_wheel_laid_into_the_cache_is_not_fetched(wheel, wheelhouse):
+def test_a_wheel_placed_in_the_cache_is_not_fetched(wheel, wheelhouse):
     (wheelhouse / wheel.filename).rename(cache.folder("wheels") / wheel.filename)
     with wheel.open() as archive:
         assert "some_data/table.csv" in archive.namelist()
@@ -66,14 +66,14 @@ def test_a_wheel_for_another_python_is_fetched(wheelhouse):
     assert wheel.fetch().is_file()
 
 
-def test_a_wrong_hash_is_told_and_nothing_kept(wheel):
+def test_a_wheel_with_a_wrong_hash_is_reported_and_discarded(wheel):
     other = dataclasses.replace(wheel, sha256="0" * 64)
     with pytest.raises(WheelError, match=f"(?s)expected sha256 {'0' * 64}.*{wheel.sha256}"):
         other.fetch()
     assert cached_files() == []
 
 
-def test_a_wheel_truncated_on_the_way_is_told_and_nothing_kept(wheel, wheelhouse):
+def test_a_wheel_truncated_in_transit_is_reported_and_discarded(wheel, wheelhouse):
     truncate(wheelhouse / wheel.filename)
     with pytest.raises(WheelError, match=r"some-data==1\.0") as error:
         wheel.fetch()
@@ -81,7 +81,7 @@ def test_a_wheel_truncated_on_the_way_is_told_and_nothing_kept(wheel, wheelhouse
     assert cached_files() == []
 
 
-def test_a_wheel_that_pip_does_not_find_is_told_in_its_words(wheelhouse):
+def test_a_wheel_that_pip_does_not_find_is_reported_in_its_words(wheelhouse):
     with pytest.raises(
         WheelError, match=r"No matching distribution found for no-data==1\.0"
     ) as error:
@@ -90,7 +90,7 @@ def test_a_wheel_that_pip_does_not_find_is_told_in_its_words(wheelhouse):
     assert cached_files() == []
 
 
-def test_a_network_that_is_down_is_told(wheelhouse, monkeypatch):
+def test_an_unreachable_index_is_reported(wheelhouse, monkeypatch):
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
@@ -98,12 +98,12 @@ def test_a_network_that_is_down_is_told(wheelhouse, monkeypatch):
         Wheel("no-data", "1.0", "0" * 64).fetch()
 
 
-def test_a_missing_member_is_told_with_the_nearest(wheel):
+def test_a_missing_member_is_reported_with_the_nearest(wheel):
     with wheel.open() as archive, pytest.raises(WheelError, match=r"'some_data/table\.csv'"):
         archive.read("some_data/tables.csv")
 
 
-def test_an_archive_that_is_cut_is_told(wheelhouse):
+def test_a_truncated_archive_is_reported(wheelhouse):
     whole = testing.make_wheel(wheelhouse, "some-data", "1.0", {"some_data/table.csv": CONTENT})
     path = cache.folder("wheels") / whole.filename
     (wheelhouse / whole.filename).rename(path)
@@ -113,11 +113,11 @@ def test_an_archive_that_is_cut_is_told(wheelhouse):
         pass
 
 
-def test_a_member_with_flipped_bits_is_told(wheelhouse):
+def test_a_member_with_flipped_bits_is_reported(wheelhouse):
     whole = testing.make_wheel(wheelhouse, "some-data", "1.0", {"some_data/table.csv": CONTENT})
     path = cache.folder("wheels") / whole.filename
     content = bytearray((wheelhouse / whole.filename).read_bytes())
-    # Behind the local header: 30 bytes and the name.
+    # Past the local header, which is 30 bytes and the name.
     content[30 + len("some_data/table.csv") + 20] ^= 0xFF
     path.write_bytes(content)
     flipped = dataclasses.replace(whole, sha256=sha256(path))
@@ -137,7 +137,7 @@ def test_an_interrupted_download_leaves_nothing(wheel, monkeypatch):
     assert cached_files() == []
 
 
-def test_two_at_once_get_the_same_whole_wheel(wheel):
+def test_two_threads_get_the_same_intact_wheel(wheel):
     with ThreadPoolExecutor(2) as pool:
         first, second = [pool.submit(wheel.fetch) for _ in range(2)]
         assert first.result() == second.result()
@@ -145,7 +145,7 @@ def test_two_at_once_get_the_same_whole_wheel(wheel):
     assert cached_files() == [wheel.filename]
 
 
-def test_a_cache_that_cannot_be_made_is_told(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_created_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "file"))
     with pytest.raises(OSError, match="file") as error:

@@ -1,12 +1,12 @@
-"""Datasets: a builder of TensorFlow Datasets for each, one folder a dataset.
+"""Datasets: one folder each, with a builder for TensorFlow Datasets (TFDS).
 
-`builder` prepares a dataset, `read` returns a split of it as plain lists, `digest` names its whole
-content. TensorFlow Datasets is imported when one of them is called, and by nothing else in `zoo`.
+`builder` prepares a dataset, `read` returns a split of it as plain lists, and `digest` is the hash
+of its whole content. TFDS is imported when one of them is called, not before.
 """
 
 import os
 
-# TensorFlow Datasets asks a cloud's metadata server when it is imported, unless told not to.
+# TFDS queries a cloud metadata server on import unless told not to.
 os.environ.setdefault("NO_GCE_CHECK", "true")
 
 from zoo.datasets.reading import digest, read

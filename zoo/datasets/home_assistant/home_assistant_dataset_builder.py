@@ -1,4 +1,4 @@
-"""The texts of a home automation program, in pairs of languages."""
+"""The user interface of a home automation program, in pairs of languages."""
 
 import dataclasses
 import hashlib
@@ -17,7 +17,7 @@ MEMBER = re.compile(
     r"homeassistant/components/(?P<component>\w+)/translations/(?P<language>[\w-]+)\.json"
 )
 
-# Besides English, those that at least nine tenths of the components speak.
+# The languages, besides English, that at least nine in ten components are translated into.
 # fmt: off
 LANGUAGES = [
     "bg", "ca", "cs", "de", "es", "et", "fi", "fr", "he", "hu", "id", "it", "ja", "ko", "lt", "nb",
@@ -25,14 +25,14 @@ LANGUAGES = [
 ]
 # fmt: on
 
-# What stands in a text for something else, or marks it up.
+# References, placeholders, tags and URLs.
 MARKUP = re.compile(r"\[%key:[^%\]]*%\]|\{[^{}]*\}|<[^<>]*>|\w+://\S+|www\.\S+")
 NO_LETTERS = re.compile(r"[\W\d_]+")
 
 
 def normalised(text):
-    """Returns the words of a text: without case, numbers, placeholders, references, markup, URLs,
-    punctuation and spacing."""
+    """Returns the words of a text, without case, numbers, placeholders, references, markup, URLs
+    and punctuation."""
     text = unicodedata.normalize("NFKC", text).casefold()
     return NO_LETTERS.sub(" ", MARKUP.sub(" ", text)).strip()
 
@@ -44,12 +44,12 @@ def split_of(component):
 
 
 def splits(examples):
-    """Returns the examples of each split, without copies and what another split has alike.
+    """Returns the examples of each split, without duplicates within a split or leaks across them.
 
-    Of examples with the same two texts, a split keeps the first. Of those with a source that
-    normalises alike, or a target, only one split keeps any: the training split before validation,
-    and that before test. Dropped as well is what has no word on one of its sides, and what has the
-    same text of more than two words on both, which nobody translated.
+    Of examples with the same two texts, a split keeps the first. An example is dropped if its
+    normalised source or target occurs in an earlier split, in the order train, validation, test.
+    Also dropped are examples without a word on one side, and those with the same text of more than
+    two words on both, which nobody translated.
 
     Args:
         examples: Dicts with `source`, `target` and `component`.
@@ -58,7 +58,7 @@ def splits(examples):
         A dict of lists.
     """
     kept = {"train": {}, "validation": {}, "test": {}}
-    # The normalised texts, each with the first split that has it.
+    # The first split that each normalised text occurs in.
     sources, targets = {}, {}
     for split, texts in kept.items():
         for example in examples:
@@ -138,7 +138,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             yield f"{example['component']}.{example['key']}", example
 
     def _pairs(self):
-        """Returns the texts that both languages have, ordered by component and key."""
+        """Returns the texts that exist in both languages, ordered by component and key."""
         texts = {self.builder_config.source: {}, self.builder_config.target: {}}
         with WHEEL.open() as archive:
             for name in archive.namelist():

@@ -36,11 +36,11 @@ def example(source, target, component="lamp", key="name"):
         "Ｃonnect to the host…",
     ],
 )
-def test_normalised_texts_differ_in_words_only(text):
+def test_normalising_keeps_only_the_words(text):
     assert normalised(text) == "connect to the host"
 
 
-def test_normalised_keeps_words_of_other_scripts():
+def test_normalising_keeps_words_of_other_scripts():
     assert normalised("Größe ändern: {size}") == "grösse ändern"
     assert normalised("無効なホスト名") == "無効なホスト名"
 
@@ -62,7 +62,7 @@ def test_no_normalised_text_is_in_two_splits(examples):
         assert all(normalised(text) for pair in pairs for text in pair)
 
 
-def test_train_keeps_what_later_splits_share_with_it():
+def test_a_text_shared_by_splits_stays_in_the_first():
     train, validation, test = "lamp", "heater", "door"
     shared = [example("Port {n}", "Anschluss {n}", name) for name in (test, validation, train)]
     assert splits(shared) == {"train": [shared[2]], "validation": [], "test": []}
@@ -70,8 +70,8 @@ def test_train_keeps_what_later_splits_share_with_it():
     assert splits(same_target) == {"train": [], "validation": [same_target[1]], "test": []}
 
 
-def test_a_dropped_example_takes_nothing_from_later_splits():
-    # The validation example goes because of its target, so its source is still free.
+def test_a_dropped_example_drops_no_others():
+    # The validation example is dropped for its target, so its source may still occur in test.
     examples = [
         example("closed", "zu", "lamp"),
         example("shut", "zu", "heater"),
@@ -80,20 +80,20 @@ def test_a_dropped_example_takes_nothing_from_later_splits():
     assert splits(examples) == {"train": [examples[0]], "validation": [], "test": [examples[2]]}
 
 
-def test_untranslated_texts_are_dropped_and_names_kept():
+def test_untranslated_texts_are_dropped_and_names_are_kept():
     name = example("Home Assistant", "Home Assistant")
     sentence = example("Failed to connect", "Failed to connect")
     assert splits([name, sentence])["train"] == [name]
 
 
-def test_seven_tenths_of_components_are_for_training():
+def test_seventy_percent_of_components_are_for_training():
     split = [split_of(f"component_{n}") for n in range(10_000)]
     assert 6_850 < split.count("train") < 7_150
     assert 1_400 < split.count("validation") < 1_600
     assert 1_400 < split.count("test") < 1_600
 
 
-def test_every_pair_of_languages_has_its_reverse():
+def test_every_language_pair_has_its_reverse():
     configs = set(home_assistant_dataset_builder.Builder.builder_configs)
     assert {"en-de", "de-en", "en-fr", "en-zh-Hans"} <= configs
     assert {

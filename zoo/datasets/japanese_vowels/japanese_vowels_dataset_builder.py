@@ -1,4 +1,4 @@
-"""Two Japanese vowels, uttered by nine speakers: who speaks?"""
+"""Two Japanese vowels said by nine speakers, for speaker identification."""
 
 import collections
 import hashlib
@@ -11,15 +11,16 @@ from zoo.datasets.wheels import Wheel
 WHEEL = Wheel("sktime", "1.2.0", "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae")
 MEMBER = "sktime/datasets/data/JapaneseVowels/JapaneseVowels_{}.ts"
 SPEAKERS = [str(speaker) for speaker in range(1, 10)]
-# One in this many training utterances of a speaker is for validation.
+# One in this many training utterances of each speaker is for validation.
 VALIDATION_PART = 6
 
 
 def utterances(lines):
     """Yields the frames, float32 `[frames, 12]`, and the speaker of each line of a `.ts` file.
 
-    After the line `@data`, a line is an utterance: its 12 coefficients over time, parted by colons,
-    and the speaker after the last colon."""
+    After the line `@data`, each line is an utterance: 12 series of coefficients and the speaker,
+    separated by colons.
+    """
     lines = iter(lines)
     for line in lines:
         if line.strip().lower() == "@data":
@@ -30,8 +31,8 @@ def utterances(lines):
 
 
 def validation_part(examples):
-    """Returns the indices of the examples that are for validation: of each speaker, every
-    `VALIDATION_PART`-th when ordered by the hash of the frames."""
+    """Returns the indices of the validation examples: every `VALIDATION_PART`-th of each speaker,
+    ordered by the hash of the frames."""
     of_speaker = collections.defaultdict(list)
     for index, (frames, speaker) in enumerate(examples):
         order = hashlib.sha256(frames.astype("<f4").tobytes()).hexdigest()

@@ -8,11 +8,11 @@ from zoo.datasets.japanese_vowels import japanese_vowels_dataset_builder
 
 class JapaneseVowelsTest(testing.BuilderTestCase):
     DATASET_CLASS = japanese_vowels_dataset_builder.Builder
-    # Of six training utterances of each of two speakers, one is for validation.
+    # Two speakers with six training utterances each, of which one is for validation.
     SPLITS = {"train": 10, "validation": 2, "test": 3}
 
 
-def test_utterances_are_frames_by_coefficients():
+def test_utterances_have_the_shape_frames_by_coefficients():
     lines = ["@classLabel true 1 2", "@data", "1,2,3:4,5,6.5:2"]
     [(frames, speaker)] = japanese_vowels_dataset_builder.utterances(lines)
     np.testing.assert_array_equal(frames, np.array([[1, 4], [2, 5], [3, 6.5]], "float32"))
@@ -20,7 +20,7 @@ def test_utterances_are_frames_by_coefficients():
     assert speaker == "2"
 
 
-def test_validation_has_one_in_six_of_each_speaker_in_any_order():
+def test_validation_takes_one_in_six_of_each_speaker_in_any_order():
     examples = [
         (np.full((2, 12), utterance, "float32"), str(1 + utterance % 9)) for utterance in range(270)
     ]

@@ -1,4 +1,4 @@
-"""Descriptions of photographs, each in English, German and French."""
+"""Descriptions of photographs in English, German and French."""
 
 import gzip
 
@@ -58,7 +58,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         if len(sources) != len(targets):
             raise ValueError(
                 f"{paths[0]} has {len(sources)} lines and {paths[1]} has {len(targets)}. Each line "
-                "of the one has its translation in the other: take both from one release."
+                "of one has its translation in the other: take both from one release."
             )
         for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
             yield number, {"source": source.strip(), "target": target.strip()}

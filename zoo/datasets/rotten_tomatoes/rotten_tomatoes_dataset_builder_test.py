@@ -17,7 +17,7 @@ def test_split_ignores_case_punctuation_and_spacing():
         )
 
 
-def test_splits_hold_about_eight_one_and_one_tenth():
+def test_splits_hold_about_80_10_and_10_percent():
     splits = [rotten_tomatoes_dataset_builder.split_of(f"film {n}") for n in range(10_000)]
     assert 7_850 < splits.count("train") < 8_150
     assert 900 < splits.count("validation") < 1_100

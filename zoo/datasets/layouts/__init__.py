@@ -1,0 +1,12 @@
+"""The layouts that a folder of your own files may have, one module each."""
+
+from zoo.datasets.layouts.sounds import Sounds
+from zoo.datasets.layouts.texts import Texts
+from zoo.datasets.layouts.translations import Translations
+
+# The first that recognises a folder reads it.
+LAYOUTS = [
+    Texts(),
+    Translations(),
+    Sounds(),
+]

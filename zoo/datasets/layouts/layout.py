@@ -1,0 +1,91 @@
+"""The interface of a layout, and what layouts share: splits, errors and reading lines."""
+
+import abc
+
+from zoo.datasets.registry import DatasetError
+
+SPLITS = ("train", "validation", "test")
+UNLABELLED = "unlabelled"
+
+
+class FolderError(DatasetError):
+    """A folder's files can't be read as a dataset; the message says what to change."""
+
+
+class Layout(abc.ABC):
+    """One way to lay out a dataset's files in a folder.
+
+    An example is a dict of values by the name of their feature. A value may be the path of the file
+    that holds it, until `encode` reads that file.
+
+    Attributes:
+        description: The files that it expects, in one line, for error messages.
+        endings: Endings of the files that hold its data, in lower case. The content of these files
+            names the dataset.
+    """
+
+    description: str
+    endings: tuple
+
+    @abc.abstractmethod
+    def recognises(self, folder):
+        """Returns whether the files in `folder`, a `Path`, have this layout."""
+
+    @abc.abstractmethod
+    def examples(self, folder):
+        """Yields pairs of a split, one of `SPLITS` or `UNLABELLED`, and an example.
+
+        Raises:
+            FolderError: A file is broken or missing.
+        """
+
+    @abc.abstractmethod
+    def features(self, examples):
+        """Returns the TFDS feature of each name in an example.
+
+        Args:
+            examples: The pairs that `examples` yields.
+        """
+
+    def identity(self, example):
+        """Returns the str whose hash assigns an example to a split, wherever the folder lies."""
+        return "\n".join(example.values())
+
+    def encode(self, example):
+        """Returns an example as TFDS stores it.
+
+        Raises:
+            FolderError: A file of the example is broken.
+        """
+        return example
+
+    def files(self, folder):
+        """Returns the files that hold the data, sorted."""
+        return sorted(path for path in folder.rglob("*") if path.suffix.lower() in self.endings)
+
+
+def class_label(examples):
+    """Returns the TFDS feature of the labels, leaving out those of unlabelled examples."""
+    import tensorflow_datasets.public_api as tfds
+
+    names = {example["label"] for split, example in examples if split != UNLABELLED}
+    return tfds.features.ClassLabel(names=sorted(names))
+
+
+def read_text(path):
+    """Returns the content of a UTF-8 file, line ends as they are."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FolderError(f"{path} isn't UTF-8: {error}. Save it as UTF-8.") from error
+
+
+def read_lines(path):
+    """Returns the lines of a UTF-8 file.
+
+    Only a line feed, or a carriage return and a line feed, ends a line. Other separators that
+    Unicode knows, and a carriage return alone, belong to the text.
+    """
+    text = read_text(path)
+    lines = text.removesuffix("\n").split("\n") if text else []
+    return [line.removesuffix("\r") for line in lines]
