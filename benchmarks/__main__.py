@@ -1,6 +1,7 @@
-"""Command line of the benchmarks: `python -m benchmarks run | report | presets | ui`."""
+"""The benchmarks' command: `python -m benchmarks run | report | presets | ui | migrate`."""
 
 import argparse
+import signal
 import sys
 
 from rich.console import Console
@@ -9,22 +10,24 @@ from rich.console import Console
 def main(arguments=None):
     """Runs one command; returns the exit status."""
     from benchmarks.config import ConfigError
-    from zoo.datasets.folder import FolderError
     from zoo.datasets.registry import DatasetError
     from zoo.datasets.wheels import WheelError
     from zoo.models.tokenizer import VocabularyError
 
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that runs end as KILLED
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160  # a log file, where tables need not fold
     try:
         return COMMANDS[options.command](options, console)
-    except (ConfigError, DatasetError, FolderError, WheelError, VocabularyError) as error:
+    except (ConfigError, DatasetError, WheelError, VocabularyError) as error:
         console.print(str(error), style="red", markup=False)
         return 2
     except KeyboardInterrupt:
-        console.print("Interrupted: the run is KILLED, what is finished is kept.")
+        console.print(
+            "Interrupted. What is finished is kept; the same command goes on from the last epoch."
+        )
         return 130
 
 
@@ -42,20 +45,23 @@ def run(options, console):
     # Beside what was chosen, the tables show what the suite has of the same scope.
     shown = [*config.load(options.suite, **scope), *configs]
     console.print(f"Suite {options.suite}: {len(configs)} runs.")
-    from benchmarks import report, runner, tracking
+    from benchmarks import report
+    from benchmarks.run import run_suite
+    from benchmarks.tracking import store
 
-    tracking.connect()
-    runner.run_suite(configs, console, rerun=options.rerun)
+    store.connect()
+    run_suite(configs, console, rerun=options.rerun)
     report.print_tables(report.comparisons(shown), console)
     return _logged(console)
 
 
 def time_layers(config, console):
     """Runs a suite that times layers, and prints its tables."""
-    from benchmarks import report, tracking
+    from benchmarks import report
     from benchmarks.layers import runs
+    from benchmarks.tracking import store
 
-    tracking.connect()
+    store.connect()
     runs.run_suite(config, console)
     tables = report.of_latest(config.suite)
     shown = [f"layers/{family}" for family in config.layers]
@@ -64,58 +70,61 @@ def time_layers(config, console):
 
 
 def measure_presets(config, console):
-    """Measures the pretrained models anew; the status is 1 where one isn't what its card says."""
-    from benchmarks import presets, report, tracking
+    """Measures the pretrained models anew; the status is 1 where one differs from its card."""
+    from benchmarks import presets, report
+    from benchmarks.tracking import store
 
-    tracking.connect()
-    kept = presets.measure(config, console)
+    store.connect()
+    as_the_cards_say = presets.measure(config, console)
     report.print_tables(report.of_latest(config.suite), console)
     _logged(console)
-    return 0 if kept else 1
+    return 0 if as_the_cards_say else 1
 
 
 def _logged(console):
-    from benchmarks import tracking
+    from benchmarks.tracking import store
 
-    console.print("Logged to", tracking.tracking_uri(), soft_wrap=True)
+    console.print("Logged to", store.tracking_uri(), soft_wrap=True)
     console.print("Next: [bold]make ui[/bold] to compare the runs in the browser.")
     return 0
 
 
 def report(options, console):
-    """Prints the tables of a suite; `--write FILE` puts them into a file between marks."""
-    from pathlib import Path
+    """Prints the tables of a suite; those of the zoo's suites go to docs/results and the README."""
+    from benchmarks import config, report
+    from benchmarks.tracking import store
 
-    from benchmarks import report, tracking
-
-    tracking.connect()
+    store.connect()
     tables = report.tables(options.suite)
     if not tables:
-        console.print(f"No finished runs of suite {options.suite!r}: run make bench first.")
-        return 2
+        return _nothing_finished(options, console)
     report.print_tables(tables, console)
-    if options.write:
-        report.write_between_marks(Path(options.write), options.suite, report.markdown(tables))
-        console.print(f"Written to {options.write}.")
+    if options.suite in config.suites():
+        _written(report.results.write(options.suite), console)
     return 0
 
 
 def presets(options, console):
     """Writes the models of a suite's finished runs into zoo/presets."""
-    from pathlib import Path
+    from benchmarks import presets, report
+    from benchmarks.tracking import store
 
-    from benchmarks import presets, report, tracking
-
-    tracking.connect()
+    store.connect()
     if not presets.export(options.suite, console):
-        console.print(f"No finished runs of suite {options.suite!r}: run make bench first.")
-        return 2
-    table = report.pretrained()
-    report.print_tables([table], console)
-    if options.write:
-        report.write_between_marks(Path(options.write), "presets", report.markdown([table]))
-        console.print(f"Written to {options.write}.")
+        return _nothing_finished(options, console)
+    report.print_tables([report.pretrained()], console)
+    _written(report.results.write_presets(), console)
     return 0
+
+
+def _nothing_finished(options, console):
+    console.print(f"No finished runs of suite {options.suite!r}: run make bench first.")
+    return 2
+
+
+def _written(paths, console):
+    for path in paths:
+        console.print(f"Written: {path}", soft_wrap=True)
 
 
 def ui(options, console):
@@ -123,11 +132,11 @@ def ui(options, console):
     import threading
     import webbrowser
 
-    from benchmarks import tracking
+    from benchmarks.tracking import server, store
 
-    tracking.connect()
-    url = tracking.ui_url(options.port)
-    if tracking.is_remote():
+    store.connect()
+    url = server.ui_url(options.port)
+    if server.is_remote():
         console.print(f"MLflow UI: {url}", soft_wrap=True)
         webbrowser.open(url)
         return 0
@@ -136,12 +145,22 @@ def ui(options, console):
     opener.daemon = True
     opener.start()
     try:
-        return tracking.serve(options.port)
+        return server.serve(options.port)
     except KeyboardInterrupt:
         return 0
 
 
-COMMANDS = {"run": run, "report": report, "presets": presets, "ui": ui}
+def migrate(options, console):
+    """Brings the store and the presets of an older version up to date; once is enough."""
+    from benchmarks import migration
+    from benchmarks.tracking import store
+
+    store.connect()
+    migration.migrate(console)
+    return 0
+
+
+COMMANDS = {"run": run, "report": report, "presets": presets, "ui": ui, "migrate": migrate}
 
 
 def _parser():
@@ -173,12 +192,11 @@ def _parser():
     command.add_argument("--rerun", action="store_true", help="train also what is finished")
     command = commands.add_parser("report", help=report.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite")
-    command.add_argument("--write", metavar="FILE", help="put the tables into this file")
     command = commands.add_parser("presets", help=presets.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite")
-    command.add_argument("--write", metavar="FILE", help="put the table of presets into this file")
     command = commands.add_parser("ui", help=ui.__doc__)
     command.add_argument("--port", type=count, default=5000)
+    commands.add_parser("migrate", help=migrate.__doc__)
     return parser
 
 

@@ -10,8 +10,10 @@ import h5py
 import numpy as np
 
 from benchmarks import config as suites
-from benchmarks import runner, tracking
+from benchmarks import metrics, run
 from benchmarks.config import BASELINE, ConfigError
+from benchmarks.data import task_of
+from benchmarks.tracking import store
 from zoo import pretrained
 from zoo.layers import architectures
 
@@ -33,20 +35,20 @@ def export(suite, console):
     names = []
     configs = [config for config in suites.every_seed(suite) if not config.splits.folds]
     of_digest = {config.digest: config for config in configs}
-    for records in tracking.finished(configs).values():
+    for records in store.finished(configs).values():
         by_architecture = {}
         for record in records:
             if record.tags["architecture"] != BASELINE:
                 by_architecture.setdefault(record.tags["architecture"], []).append(record)
         for runs in by_architecture.values():
-            best = max(runs, key=tracking.quality)
+            best = max(runs, key=lambda record: record.selection_key)
             names.append(_write(best, runs, suite, of_digest[best.tags["config_digest"]]))
             console.print(f"Written: {names[-1]}")
     return names
 
 
 def _write(best, runs, suite, config):
-    tags, metrics = best.tags, best.metrics
+    tags = best.tags
     metric = tags["metric"]
     name = f"{config.preset}_{config.architecture}"
     if name in pretrained.list_presets() and pretrained.card(name).dataset != tags["dataset"]:
@@ -54,14 +56,14 @@ def _write(best, runs, suite, config):
             f"There is a preset {name!r} already, of the dataset {pretrained.card(name).dataset}. "
             f"Name that of {tags['dataset']} otherwise, by the key `preset` of the suite's task."
         )
-    task, digest = runner.load_task(config.task, config.dataset, config.splits, config.features)
+    task, digest = task_of(config)
     if digest != tags["dataset_digest"]:
         raise ConfigError(
             f"{config.dataset} has changed since the run of {config.architecture}: run make bench "
             "first."
         )
     with tempfile.TemporaryDirectory(dir=pretrained.PRESETS) as temporary:
-        folder = tracking.download_preset(best, Path(temporary))
+        folder = store.download_preset(best, Path(temporary))
         for path in folder.glob("*.weights.h5"):
             halve(path)
         # Measured as it is stored, so the card tells of the files and not of what made them.
@@ -82,9 +84,9 @@ def _write(best, runs, suite, config):
             interval=evaluation.interval,
             signature=evaluation.signature,
             seed=int(tags["seed"]),
-            seeds=tuple(run.metrics[f"test/{metric}"] for run in runs),
+            seeds=tuple(record.metrics[f"test/{metric}"] for record in runs),
             parameters=model.count_params(),
-            train_seconds=metrics["train_seconds"],
+            train_seconds=best.metrics["train_seconds"],
             command=(
                 f"make bench SUITE={suite} TASK={config.entry} "
                 f"ARCH={tags['architecture']} SEEDS={len(runs)}"
@@ -106,7 +108,7 @@ def _load(suite, entry, architecture):
     """The task of a suite's entry on its data, the configuration of an architecture, and the digest
     of the data."""
     (config,) = suites.load(suite, tasks=[entry], chosen=[architecture], seeds=1)
-    task, digest = runner.load_task(config.task, config.dataset, config.splits, config.features)
+    task, digest = task_of(config)
     return task, config, digest
 
 
@@ -149,6 +151,7 @@ def measure(config, console):
     kept = True
     for name in pretrained.list_presets(config.presets):
         card = pretrained.card(name)
+        metric = metrics.get(card.metric)
         try:
             task, trained, digest = _load(card.suite, card.entry, card.architecture)
         except ConfigError as error:  # such as of a suite that isn't there any more
@@ -168,25 +171,25 @@ def measure(config, console):
             "dataset_digest": digest,
             "architecture": card.architecture,
             "seed": str(card.seed),
-            "kernel": runner.kernels_of(model),
+            "kernel": run.kernels_of(model),
             "metric": card.metric,
             "preset": name,
         }
-        with tracking.open_run(f"pretrained/{card.dataset}", name, tags, {"card": card.value}):
-            tracking.log_evaluation(card.metric, evaluation)
-            tracking.log_metrics(
+        with store.open_run(f"pretrained/{card.dataset}", name, tags, {"card": card.value}):
+            store.log_evaluation(metric, evaluation)
+            store.log_metrics(
                 {
                     "params": card.parameters,
                     "load_seconds": loaded - start,
                     "evaluate_seconds": evaluated - loaded,
-                    "predict_ms": runner.latency_ms(model, task.example()),
+                    "predict_ms": run.latency_ms(model, task.example()),
                 }
             )
         drift = abs(evaluation.value - card.value)
         said = f"{name}: {card.metric} {evaluation.value:.4g}, the card says {card.value:.4g}"
         if digest != card.dataset_digest:
             said += f"; the data is another: {digest}, the card says {card.dataset_digest}"
-        is_kept = drift <= config.tolerance[card.metric] and digest == card.dataset_digest
+        is_kept = drift <= metric.tolerance and digest == card.dataset_digest
         console.print(said if is_kept else f"[red]{said}[/red]", highlight=False)
         kept = kept and is_kept
     return kept

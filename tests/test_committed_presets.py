@@ -1,4 +1,4 @@
-"""The committed presets answer as they did when they were committed."""
+"""The committed presets give good answers to inputs of our own."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from sacrebleu.metrics import CHRF
 
 import zoo
 
-REVIEWS = {  # our own, and what they say
+REVIEWS = {  # our own, with their sentiment
     "A wonderful film. I laughed, I cried, and I want to see it again.": "pos",
     "One of the best performances of the year, in a story that never lets go.": "pos",
     "The script is clever, the cast is superb and the ending moved me deeply.": "pos",
@@ -48,7 +48,7 @@ def test_every_task_has_presets(task):
 
 
 @pytest.mark.parametrize("name", presets("sentiment"))
-def test_reviews_are_understood(name):
+def test_reviews_are_classified(name):
     model = zoo.load(name)
     probabilities = model.predict(list(REVIEWS))
     right = [
@@ -66,12 +66,12 @@ def test_captions_are_translated(name):
 
 
 @pytest.mark.parametrize("name", presets("speech"))
-def test_sounds_of_any_length_are_answered(name):
+def test_clips_of_any_length_are_classified(name):
     model = zoo.load(name)
     random = np.random.default_rng(0)
     clips = [random.normal(0, 0.1, samples).astype("float32") for samples in (1, 700, 9000)]
     probabilities = model.predict(clips)
     assert probabilities.shape == (3, len(model.labels))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    # Alone and beside others a clip is answered alike.
+    # A clip has the same probabilities alone and in a batch.
     np.testing.assert_allclose(model.predict(clips[1:2]), probabilities[1:2], atol=1e-4)

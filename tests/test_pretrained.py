@@ -1,4 +1,4 @@
-"""Presets: they answer raw input, and damage is told before anything is built."""
+"""Presets and the command line: loading, damage, raw inputs and answers."""
 
 import dataclasses
 import io
@@ -12,7 +12,7 @@ import soundfile
 
 import zoo
 from zoo import cli, models, pretrained
-from zoo.models.audio_classifier.sound_files import read_sound
+from zoo.sound_files import read_sound
 
 TEXTS = ["a fine film", "a dull film, really", "what a waste of time", "great fun for all"]
 
@@ -37,14 +37,14 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def presets(folder, tmp_path, monkeypatch):
-    """The zoo with a copy of that folder as its presets."""
+    """A copy of that folder, as the zoo's presets."""
     shutil.copytree(folder, tmp_path / "presets")
     monkeypatch.setattr(pretrained, "PRESETS", tmp_path / "presets")
     return tmp_path / "presets"
 
 
 @pytest.mark.parametrize("name", zoo.list_presets())
-def test_a_card_tells_the_truth(name):
+def test_a_card_matches_its_preset(name):
     card = zoo.card(name)
     files = pretrained.PRESETS / name
     assert card.preset == name
@@ -53,9 +53,10 @@ def test_a_card_tells_the_truth(name):
     assert min(abs(card.value - value) for value in card.seeds) < 0.1
     model = zoo.load(name)
     assert model.count_params() == card.parameters
-    members = getattr(model.backbone, "members", [model])
-    recurrent = [member for member in members if not isinstance(member, models.NgramClassifier)]
-    assert {member.backbone.architecture for member in recurrent} == {card.architecture}
+    assert model.task_kind == card.task
+    # Some members, such as an n-gram classifier, have no architecture.
+    known = {member.backbone.get_config().get("architecture") for member in model.members}
+    assert known - {None} == {card.architecture}
 
 
 def test_a_preset_is_loaded_by_name_or_folder(presets):
@@ -63,11 +64,11 @@ def test_a_preset_is_loaded_by_name_or_folder(presets):
     probabilities = model.predict(TEXTS)
     assert model.labels == ["negative", "positive"]
     assert (probabilities.shape, probabilities.dtype) == ((4, 2), np.float32)
-    again = zoo.load(str(presets / "films_gru")).predict(TEXTS)
-    np.testing.assert_array_equal(again, probabilities)
+    of_folder = zoo.load(str(presets / "films_gru")).predict(TEXTS)
+    np.testing.assert_array_equal(of_folder, probabilities)
 
 
-def test_names_are_listed_naturally_sorted_and_matched(presets):
+def test_presets_are_listed_in_natural_order_and_matched(presets):
     for name in ("imdb_lstm_10", "imdb_lstm_9"):
         (presets / name).mkdir()
         (presets / name / "card.json").write_text("{}")
@@ -80,13 +81,13 @@ def test_an_unknown_preset_names_the_nearest(presets):
         zoo.load("film_gru")
 
 
-def test_an_mlflow_uri_that_leads_nowhere_says_why(tmp_path, monkeypatch):
+def test_an_unknown_mlflow_uri_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    with pytest.raises(zoo.PresetError, match="MLflow can't give models:/nothing@champion: "):
+    with pytest.raises(zoo.PresetError, match="MLflow can't load models:/nothing@champion: "):
         zoo.load("models:/nothing@champion")
 
 
-def test_damage_is_told(presets):
+def test_damage_is_named(presets):
     weights = presets / "films_gru" / "model.weights.h5"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(zoo.PresetError, match=r"model\.weights\.h5 .* is damaged"):
@@ -106,6 +107,15 @@ def test_another_format_is_refused(presets):
         zoo.load("films_gru")
 
 
+def test_a_preset_of_an_unknown_class_is_refused(presets):
+    path = presets / "films_gru" / "task.json"
+    path.write_text(path.read_text().replace('"TextClassifier"', '"TextClassifer"'))
+    (presets / "films_gru" / "card.json").unlink()
+    message = r"no model 'TextClassifer'\. Did you mean 'TextClassifier'"
+    with pytest.raises(zoo.PresetError, match=message):
+        zoo.load(str(presets / "films_gru"))
+
+
 def test_the_command_answers_in_order_as_json(presets, capsys):
     assert cli.main(["predict", "films_gru", *TEXTS, "", "--json"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -115,7 +125,7 @@ def test_the_command_answers_in_order_as_json(presets, capsys):
         assert sum(answer["probabilities"].values()) == pytest.approx(1)
 
 
-def test_the_command_asks_an_ensemble(presets, capsys):
+def test_the_command_runs_an_ensemble(presets, capsys):
     member = zoo.load("films_gru")
     models.ensemble([member, member]).save_to_preset(str(presets / "films_twice"))
     assert cli.main(["predict", str(presets / "films_twice"), *TEXTS]) == 0
@@ -132,14 +142,14 @@ def test_the_command_reads_lines(presets, capsys, monkeypatch):
     assert [answer["input"] for answer in answers] == [line.rstrip("\n") for line in lines]
 
 
-def test_the_command_answers_a_line_before_the_next_comes(presets, capsys, monkeypatch):
+def test_the_command_answers_a_line_before_the_next_arrives(presets, capsys, monkeypatch):
     def lines():
         yield "a fine film\n"
         for _ in range(500):
-            if told := capsys.readouterr().out:
+            if printed := capsys.readouterr().out:
                 break
             time.sleep(0.02)
-        answered.append(told)
+        answered.append(printed)
         yield "a dull film\n"
 
     answered = []
@@ -148,12 +158,12 @@ def test_the_command_answers_a_line_before_the_next_comes(presets, capsys, monke
     assert answered[0]
 
 
-def test_an_argument_of_other_bytes_is_one_line_of_error(presets, capsys):
+def test_an_argument_that_is_not_utf8_is_one_line_of_error(presets, capsys):
     assert cli.main(["predict", "films_gru", "caf\udce9"]) == 2
     assert capsys.readouterr().err == "zoo: Text must be UTF-8. Received: 'caf\\udce9'\n"
 
 
-def test_the_command_ends_at_bytes_that_are_no_text(presets, capsys, monkeypatch):
+def test_the_command_stops_at_input_that_is_not_utf8(presets, capsys, monkeypatch):
     monkeypatch.setattr(cli.sys, "stdin", io.TextIOWrapper(io.BytesIO(b"fine\n\xff\n"), "utf-8"))
     assert cli.main(["predict", "films_gru", "-"]) == 2
     assert "can't decode byte 0xff" in capsys.readouterr().err
@@ -162,7 +172,7 @@ def test_the_command_ends_at_bytes_that_are_no_text(presets, capsys, monkeypatch
 @pytest.fixture
 def digits(presets):
     """A small classifier of waveforms among the presets."""
-    backbone = models.AudioBackbone("gru", features="log_mel", feature_dim=8, units=4)
+    backbone = models.AudioBackbone("gru", front_end="log_mel", feature_dim=8, units=4)
     model = models.AudioClassifier(
         backbone, ["zero", "one"], models.AudioClassifierPreprocessor(feature_dim=None)
     )
@@ -170,18 +180,18 @@ def digits(presets):
     return str(presets / "digits_gru")
 
 
-def test_an_empty_line_is_no_sound(digits, capsys):
+def test_an_empty_path_is_refused(digits, capsys):
     assert cli.main(["predict", digits, ""]) == 2
     assert "Received an empty line" in capsys.readouterr().err
 
 
-def test_what_stands_before_a_bad_input_is_answered(digits, tmp_path, capsys):
+def test_inputs_before_a_bad_one_are_answered(digits, tmp_path, capsys):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.ones(800) / 2, 8000)
     assert cli.main(["predict", digits, str(path), str(tmp_path / "no.wav"), str(path)]) == 2
-    told = capsys.readouterr()
-    assert len(told.out.splitlines()) == 1
-    assert "No such file" in told.err
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 1
+    assert "No such file" in printed.err
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100])
@@ -196,7 +206,7 @@ def test_sound_of_any_rate_width_and_channels_is_read(tmp_path, rate, width):
     np.testing.assert_allclose(sound[200:-200], expected[200:-200], atol=0.02)
 
 
-def test_the_command_hears(digits, tmp_path, capsys):
+def test_the_command_classifies_sound(digits, tmp_path, capsys):
     soundfile.write(tmp_path / "a.wav", np.zeros(4000), 16000)
     assert cli.main(["predict", digits, str(tmp_path / "a.wav"), "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)["probabilities"]) == {"zero", "one"}
@@ -222,14 +232,14 @@ def test_broken_sound_is_one_line_of_error(digits, tmp_path, capsys, content, me
     ("arguments", "message"),
     [(["info", "nothing"], "There is no preset"), (["list", "nothing*"], "No preset matches")],
 )
-def test_the_command_says_what_is_wrong_in_one_line(presets, arguments, message, capsys):
+def test_an_error_is_one_line(presets, arguments, message, capsys):
     assert cli.main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
 
 
-def test_the_command_lists_and_tells(presets, capsys):
+def test_the_command_lists_and_describes_presets(presets, capsys):
     assert cli.main(["list"]) == 0
     assert "films_gru" in capsys.readouterr().out
     assert cli.main(["info", "films_gru"]) == 0

@@ -1,4 +1,4 @@
-"""Imports TensorFlow without its start-up log, which no setting of TensorFlow's own turns off."""
+"""Imports TensorFlow without its start-up log, which no TensorFlow setting turns off."""
 
 import contextlib
 import os
@@ -6,14 +6,14 @@ import sys
 import tempfile
 import threading
 
-_lock = threading.RLock()  # the file descriptor is the process'
+_lock = threading.RLock()  # all threads share the file descriptor
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @contextlib.contextmanager
 def held_back():
-    """Holds back what C libraries write to standard error; it is shown if the block fails."""
+    """Holds back what C libraries write to standard error, and shows it if the block fails."""
     with _lock, tempfile.TemporaryFile() as held:
         sys.stderr.flush()
         try:

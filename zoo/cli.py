@@ -1,4 +1,4 @@
-"""The command `zoo`: lists pretrained models, tells what is known of one, and asks it."""
+"""The command `zoo`: lists, describes, runs and exports pretrained models."""
 
 import argparse
 import dataclasses
@@ -12,13 +12,13 @@ BATCH = 32
 
 
 def main(arguments=None):
-    """Runs one command; returns the exit status: 0, or 2 with a line that says what is wrong."""
+    """Runs one command. Returns the exit status: 0, or 2 after printing one line of error."""
     options = _parser().parse_args(arguments)
     from zoo import PresetError
 
     try:
         return options.run(options)
-    except BrokenPipeError:  # whoever read has enough, such as `head`
+    except BrokenPipeError:  # the reader, such as `head`, has stopped reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (PresetError, OSError, ValueError) as error:
@@ -28,7 +28,7 @@ def main(arguments=None):
 
 
 def list_command(options):
-    """Prints a table of the pretrained models."""
+    """Prints a table of pretrained models."""
     from rich import box, console, table
 
     import zoo
@@ -36,7 +36,7 @@ def list_command(options):
     cards = [zoo.card(name) for name in zoo.list_presets(options.pattern)]
     if not cards:
         raise zoo.PresetError(
-            f"No preset matches {options.pattern!r}. `zoo list` shows all; `make bench presets` "
+            f"No preset matches {options.pattern!r}. `zoo list` shows all; `make presets` "
             "in a checkout trains and adds those of the benchmark."
         )
     rows = table.Table(box=box.SIMPLE_HEAD)
@@ -64,7 +64,7 @@ def info_command(options):
 
 
 def predict_command(options):
-    """Answers each input in order; `-` reads lines from standard input."""
+    """Runs a pretrained model on each input, in order."""
     import zoo
 
     model = zoo.load(options.preset)
@@ -74,7 +74,7 @@ def predict_command(options):
 
 
 def export_command(options):
-    """Writes a pretrained classifier's network for another runtime."""
+    """Exports a pretrained model's network for another runtime."""
     import zoo
     from zoo.export import export
 
@@ -93,7 +93,7 @@ def _inputs(arguments):
 
 
 def _batches(inputs):
-    """Lists of up to `BATCH` inputs; none waits for one that isn't there yet."""
+    """Lists of up to `BATCH` inputs; none waits for an input that hasn't arrived yet."""
     waiting = queue.SimpleQueue()
 
     def read():
@@ -101,7 +101,7 @@ def _batches(inputs):
             for one in inputs:
                 waiting.put(one)
             waiting.put(None)
-        except (OSError, ValueError) as error:  # such as bytes that are no text
+        except (OSError, ValueError) as error:  # such as bytes that aren't UTF-8
             waiting.put(error)
 
     threading.Thread(target=read, daemon=True).start()
@@ -119,49 +119,20 @@ def _batches(inputs):
 
 
 def _answer(model, inputs, as_json):
-    from zoo.models.answers import answers
-
-    read, wrong = [], None
+    read, failure = [], None
     for one in inputs:
         try:
-            read.append(_read(model, one))
-        except (OSError, ValueError) as error:  # those before it are answered
-            wrong = error
+            read.append(model.read_input(one))
+        except (OSError, ValueError) as error:  # the inputs before it are answered first
+            failure = error
             break
-    for one, answer in zip(inputs, answers(model, read), strict=False):
+    for one, answer in zip(inputs, model.answers(read), strict=False):
         if as_json:
             print(json.dumps({"input": one, **answer}, ensure_ascii=False), flush=True)
-        elif "output" in answer:
-            print(answer["output"], flush=True)
         else:
-            part = answer["probabilities"][answer["label"]]
-            print(f"{answer['label']} ({part:.3f})", flush=True)
-    if wrong:
-        raise wrong
-
-
-def _read(model, one):
-    """A raw input from the command line: text as it is, sound or frames from a file."""
-    if getattr(model.preprocessor, "tokenizer", None):
-        try:
-            one.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"Text must be UTF-8. Received: {one!r}") from error
-        return one
-    if not one:
-        raise ValueError("This model takes files: give a path. Received an empty line.")
-    if model.backbone.features != "frames":
-        from zoo.models.audio_classifier.sound_files import read_sound
-
-        return read_sound(one, model.backbone.sampling_rate)
-    import numpy as np
-
-    if not one.endswith(".npy"):
-        raise ValueError(
-            f"This model takes frames of features: give the path of a NumPy file (.npy) with an "
-            f"array [frames, {model.backbone.feature_dim}]. Received: {one}"
-        )
-    return np.load(one, allow_pickle=False)
+            print(model.answer_text(answer), flush=True)
+    if failure:
+        raise failure
 
 
 def _parser():
@@ -176,13 +147,15 @@ def _parser():
     command = commands.add_parser("predict", help=predict_command.__doc__)
     command.add_argument("preset")
     command.add_argument(
-        "input", nargs="+", help="texts or files of sound; - for lines of standard input"
+        "input",
+        nargs="+",
+        help="a text, or the path of a file for models of audio; - reads lines of standard input",
     )
-    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=predict_command)
     command = commands.add_parser("export", help=export_command.__doc__)
     command.add_argument("preset")
-    command.add_argument("output", help="where to write; must not exist")
+    command.add_argument("output", help="the file or folder to write; must not exist")
     command.add_argument("--format", required=True, help="savedmodel, onnx or tflite")
     command.add_argument("--length", type=int, help="time steps or samples of tflite's input")
     command.set_defaults(run=export_command)

@@ -1,4 +1,4 @@
-"""Pretrained models: which there are, what is known of each, and how they are loaded."""
+"""Pretrained models: their list, their cards, and loading them."""
 
 import dataclasses
 import difflib
@@ -11,52 +11,43 @@ import sys
 import tempfile
 from pathlib import Path
 
-from zoo import models
+from zoo.models import protocol
 
 PRESETS = Path(__file__).parent / "presets"
 CARD = "card.json"
 FORMAT = 1
-TASKS = (
-    "AudioClassifier",
-    "AudioEnsemble",
-    "NgramClassifier",
-    "TextClassifier",
-    "TextEnsemble",
-    "Translator",
-    "TranslatorEnsemble",
-)
 
 
 class PresetError(ValueError):
-    """A preset is unknown, damaged or of another format; nothing was built."""
+    """A preset is unknown, damaged or of another format; no model was built."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What is known of a pretrained model.
+    """Describes a pretrained model.
 
     Attributes:
         format: int, version of the card and its files.
-        preset: its name, `<dataset>_<architecture>`; how it was trained stands between them
-            where there is more than one way, as in `imdb_pretrained_bilstm`.
-        suite, entry: the suite of benchmarks that trained it, and the entry of its tasks.
-        task: `"sentiment"`, `"speech"` or `"translation"`.
+        preset: its name, `<dataset>_<architecture>`, with the way it was trained in between if
+            there are several, as in `imdb_pretrained_bilstm`.
+        suite, entry: the benchmark suite that trained it, and the suite's entry for its task.
+        task: the task kind, such as `"sentiment"`.
         architecture: a name of `zoo.layers.architectures`.
-        dataset, dataset_digest, dataset_licence: what it was trained on; the SHA-256 of the
-            whole data.
+        dataset, dataset_digest, dataset_licence: the training data; the digest is a SHA-256 of
+            all of it.
         metric, value, interval: the metric on the test split with its 95 % interval.
         signature: how the metric was computed.
         seed: the seed of these weights, the best on the validation split.
-        seeds: the metric's value of every seed that was trained, this one's included.
+        seeds: the metric's value for every trained seed, this one included.
         parameters: number of weights.
-        train_seconds: time of the training.
-        command: what trains and measures it anew.
-        git_commit: the commit of the run that made it; members that it took from runs before it may
-            be of others.
-        paper: of the architecture.
-        licence: of the weights.
-        bytes: size of the files.
-        sha256: of each file, by its path in the preset's folder.
+        train_seconds: training time.
+        command: the command that trains and evaluates it again.
+        git_commit: the commit of the run that trained it; an ensemble's members may come from
+            earlier commits.
+        paper: the paper of the architecture.
+        licence: the licence of the weights.
+        bytes: total size of the files.
+        sha256: SHA-256 of each file, by its path in the preset's folder.
     """
 
     format: int
@@ -85,7 +76,7 @@ class Card:
 
 
 def list_presets(pattern="*"):
-    """Names of the pretrained models.
+    """Names of all pretrained models.
 
     Args:
         pattern: str, with the wildcards `*`, `?` and `[...]`.
@@ -132,11 +123,10 @@ def load(preset):
             store that `MLFLOW_TRACKING_URI` names.
 
     Returns:
-        A `zoo.models.TextClassifier`, `NgramClassifier`, `AudioClassifier` or `Translator` with
-        weights, or an ensemble of such, `TextEnsemble`, `AudioEnsemble` or `TranslatorEnsemble`.
+        A `zoo.models.TaskModel` with weights, such as a `TextClassifier` or a `Translator`.
 
     Raises:
-        PresetError: there is no such preset, or a file is missing or not what its card says.
+        PresetError: there is no such preset, or a file is missing or differs from its card.
 
     Example:
     ```python
@@ -154,13 +144,15 @@ def load(preset):
         name = json.loads((folder / "task.json").read_text(encoding="utf-8"))["class_name"]
     except (OSError, ValueError, KeyError) as error:
         raise PresetError(f"Preset {preset!r} has no readable task.json: {error}") from error
-    if name not in TASKS:
-        raise PresetError(f"Preset {preset!r} is a {name!r}, which the zoo doesn't have.")
-    return getattr(models, name).from_preset(str(folder))
+    try:
+        model_class = protocol.get(name)
+    except ValueError as error:
+        raise PresetError(f"Preset {preset!r} can't be loaded. {error}") from error
+    return model_class.from_preset(str(folder))
 
 
 def digests(folder):
-    """SHA-256 of each file of a preset but its card, by the path in the folder."""
+    """SHA-256 of each file of a preset except its card, by its path in the folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CARD)
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -169,9 +161,9 @@ def digests(folder):
 
 
 def _download(uri, folder):
-    """The preset of a model that MLflow has, copied into `folder`; returns its path.
+    """Downloads the preset of a model in MLflow into `folder`; returns its path.
 
-    MLflow runs in a process of its own: the zoo doesn't import it, nor need it otherwise.
+    MLflow runs in a separate process, since the zoo doesn't import it.
     """
     command = [sys.executable, "-m", "mlflow", "artifacts", "download", "--artifact-uri"]
     done = subprocess.run(
@@ -180,8 +172,8 @@ def _download(uri, folder):
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise PresetError(
-            f"MLflow can't give {uri}: {reason[0]} Check the URI and MLFLOW_TRACKING_URI; "
-            "pip install 'recurrent-zoo[benchmarks]' has MLflow."
+            f"MLflow can't load {uri}: {reason[0]} Check the URI and MLFLOW_TRACKING_URI. "
+            "MLflow comes with pip install 'recurrent-zoo[benchmarks]'."
         )
     return str(next(Path(folder).rglob("task.json")).parent)
 
@@ -190,13 +182,11 @@ def _verify(folder, card):
     found = digests(folder)
     for name, expected in card.sha256.items():
         if name not in found:
-            raise PresetError(
-                f"Preset {card.preset!r} lacks its file {name}. Install the zoo again."
-            )
+            raise PresetError(f"Preset {card.preset!r} lacks its file {name}. Reinstall the zoo.")
         if found[name] != expected:
             raise PresetError(
                 f"The file {name} of preset {card.preset!r} is damaged: its SHA-256 is "
-                f"{found[name]}, the card says {expected}. Install the zoo again."
+                f"{found[name]}, the card says {expected}. Reinstall the zoo."
             )
 
 
@@ -208,5 +198,5 @@ def _folder(preset):
     near = difflib.get_close_matches(str(preset), list_presets(), n=1, cutoff=0.0)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise PresetError(
-        f"There is no preset and no preset's folder {preset!r}.{hint} `zoo list` shows all."
+        f"There is no preset and no preset folder {preset!r}.{hint} `zoo list` shows all."
     )

@@ -1,19 +1,38 @@
-"""Adversarial training of a text classifier: texts are also learned with the worst small change."""
+"""Step `adversarial`: as `fit`, but texts are also learned under an adversarial perturbation."""
+
+from typing import ClassVar
 
 import keras
+import pydantic
 import tensorflow as tf
 
+from benchmarks.recipes.fit import Fit
 from zoo.models.sequence_classifier import Classifier
 
 
-class AdversarialTraining(keras.Model):
-    """Trains a `TextClassifier` on each batch as it is, and moved to where its loss grows fastest.
+class Adversarial(Fit, frozen=True):
+    """Adversarial training of a text classifier; see `AdversarialTraining`.
 
-    All embedded subwords of a text move together, by a distance of `norm` times the root mean
-    square of what is embedded, in the direction of the gradient of the loss. What is made smaller
-    is the mean of the losses at both places; the loss that is logged is that of the batch as it is
-    (T. Miyato, A. M. Dai and I. Goodfellow, "Adversarial Training Methods for Semi-Supervised Text
-    Classification", 2017). Weights are those of the classifier, which is to be used afterwards.
+    `norm` is the size of the perturbation of a text's embedding, in root mean squares of the
+    embedded subwords.
+    """
+
+    name: ClassVar[str] = "adversarial"
+
+    norm: pydantic.PositiveFloat
+
+    def trainer(self, model):
+        return AdversarialTraining(model, self.norm)
+
+
+class AdversarialTraining(keras.Model):
+    """Trains a `TextClassifier` on each batch as it is, and under an adversarial perturbation.
+
+    The embedding of each text is moved by `norm` times the root mean square of the embedded
+    subwords, along the gradient of the loss. The mean of the losses with and without the
+    perturbation is minimised; the loss that is logged is the one without (T. Miyato, A. M. Dai and
+    I. Goodfellow, "Adversarial Training Methods for Semi-Supervised Text Classification", 2017).
+    The weights are the classifier's, so that it is trained when this is.
 
     Args:
         classifier: a `TextClassifier`.
@@ -36,29 +55,29 @@ class AdversarialTraining(keras.Model):
         weights = self.classifier.trainable_weights
         with tf.GradientTape() as tape:
             embedded = self._embed(inputs)
-            said = self.network([embedded, inputs["padding_mask"]], training=True)
-            loss = self.compute_loss(inputs, labels, said, sample_weight)
+            outputs = self.network([embedded, inputs["padding_mask"]], training=True)
+            loss = self.compute_loss(inputs, labels, outputs, sample_weight)
         *gradients, ascent = tape.gradient(loss, [*weights, embedded])
-        change = self._change(embedded, ascent, inputs["padding_mask"])
+        perturbation = self._perturbation(embedded, ascent, inputs["padding_mask"])
         with tf.GradientTape() as tape:
-            moved = self.network(
-                [self._embed(inputs) + change, inputs["padding_mask"]], training=True
+            perturbed = self.network(
+                [self._embed(inputs) + perturbation, inputs["padding_mask"]], training=True
             )
-            loss_of_moved = self.compute_loss(inputs, labels, moved, sample_weight)
-        of_moved = tape.gradient(loss_of_moved, weights)
+            adversarial_loss = self.compute_loss(inputs, labels, perturbed, sample_weight)
+        adversarial_gradients = tape.gradient(adversarial_loss, weights)
         means = [
             (tf.convert_to_tensor(one) + tf.convert_to_tensor(other)) / 2
-            for one, other in zip(gradients, of_moved, strict=True)
+            for one, other in zip(gradients, adversarial_gradients, strict=True)
         ]
         self.optimizer.apply(means, weights)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(labels)[0])
-        return self.compute_metrics(inputs, labels, said, sample_weight)
+        return self.compute_metrics(inputs, labels, outputs, sample_weight)
 
     def _embed(self, inputs):
         return self.classifier.backbone.token_embedding(inputs["token_ids"])
 
-    def _change(self, embedded, ascent, padding_mask):
-        """What is added to the embedded subwords of each text; its norm is the same for all."""
+    def _perturbation(self, embedded, ascent, padding_mask):
+        """The perturbation of the embedded subwords of each text, of one norm for all texts."""
         is_text = tf.cast(padding_mask, embedded.dtype)[..., None]
         count = tf.reduce_sum(is_text) * embedded.shape[-1]
         size = tf.sqrt(tf.reduce_sum(embedded**2 * is_text) / count)

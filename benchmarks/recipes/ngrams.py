@@ -1,4 +1,6 @@
-"""A linear model of n-grams, fitted to labelled texts."""
+"""The auxiliary model of an ensemble: a linear model of n-grams, fitted to labelled texts."""
+
+import time
 
 import keras
 import numpy as np
@@ -10,6 +12,24 @@ from zoo.models.ngram_classifier.ngram_backbone import hashes
 LEAST_TEXTS = 2  # that an n-gram stands in, to be known
 INVERSE_STRENGTH = 1.0  # of the regularisation
 CERTAIN = 10.0  # the log-odds of a class that all texts have, or none has
+
+
+def fitted(examples, member, order, count):
+    """The auxiliary model for an ensemble with a text classifier.
+
+    Args:
+        examples: the labelled `Examples`.
+        member: the `TextClassifier`, whose labels and preprocessor it takes.
+        order, count: as `fit`.
+
+    Returns:
+        A `zoo.models.NgramClassifier`, and the seconds that it took.
+    """
+    start = time.perf_counter()
+    preprocessor = member.preprocessor
+    inputs = preprocessor(examples.inputs)
+    model = fit(inputs, examples.targets, member.labels, preprocessor, order, count)
+    return model, time.perf_counter() - start
 
 
 def fit(inputs, labels, names, preprocessor, order, count):

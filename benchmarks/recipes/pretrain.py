@@ -1,74 +1,125 @@
-"""Pretraining without labels: a state predicts the subwords that are near ahead of it."""
+"""Step `pretrain`: a text model learns from texts without labels which subwords lie ahead."""
 
 import hashlib
 import json
-import os
 import time
+from typing import ClassVar
 
 import keras
 import numpy as np
+import pydantic
 from keras import ops
 
-from benchmarks.optimizer import adam
+from benchmarks.recipes.checkpoint import Checkpoint, read_variables, write_variables
+from benchmarks.recipes.optimizer import adam
+from benchmarks.recipes.step import Step, Trained, train
 from zoo.datasets import cache
 from zoo.layers import architectures
 
 STEPS = 128  # of a piece of text
 PIECES = 32  # a batch
-CANDIDATES = 512  # that the right subword has to stand out from
-FREQUENT = 1e-4  # subwords with a greater part in the text count less
+CANDIDATES = 512  # that the target has to stand out from
+FREQUENT = 1e-4  # subwords with a greater share of the text weigh less
 LEARNING_RATE = 0.003
 WARMUP = 200  # batches
-VERSION = 1  # to be raised with every change to what is learned, since results are kept
+TOKENIZED_AT_ONCE = 1000  # texts
 
 
-def pretrain_once(backbone, token_ids, window, epochs, seed, update=lambda **progress: None):
-    """As `pretrain`, but what was pretrained before in the same way is taken from the cache.
+class Pretrain(Step, frozen=True):
+    """Pretraining of the embedding and the recurrent layer, before a label is seen.
 
-    Returns:
-        The loss, and the seconds that it took when it was done.
+    The texts are those of the training split, and of the split `unlabelled` where there is one;
+    `epochs` is the number of passes over them. From the state of a step the model predicts one of
+    the next `window` subwords; see `pretrain`. What was pretrained in the same way before is taken
+    from the cache.
     """
-    settings = [backbone.architecture, backbone.bidirectional, window, epochs, seed]
-    settings += [VERSION, STEPS, PIECES, CANDIDATES, FREQUENT, LEARNING_RATE, WARMUP]
-    key = hashlib.sha256(json.dumps(settings).encode())
-    for array in (token_ids, *backbone.get_weights()):
-        key.update(np.ascontiguousarray(array))
-    path = cache.folder("pretrained") / f"{key.hexdigest()}.npz"
-    if not path.exists():
-        start = time.perf_counter()
-        loss = pretrain(backbone, token_ids, window, epochs, seed, update)
-        of_this_run = path.with_suffix(f".{os.getpid()}.npz")
-        results = {"loss": loss, "seconds": time.perf_counter() - start}
-        np.savez(of_this_run, *backbone.get_weights(), **results)
-        of_this_run.replace(path)
-    with np.load(path) as kept:
-        backbone.set_weights([kept[f"arr_{index}"] for index in range(len(kept.files) - 2)])
-        return float(kept["loss"]), float(kept["seconds"])
+
+    name: ClassVar[str] = "pretrain"
+    reads_unlabelled: ClassVar[bool] = True
+
+    epochs: pydantic.PositiveInt
+    window: pydantic.PositiveInt = 10
+
+    def check(self, task, model, splits, before):
+        if model.num_layers > 1:
+            raise ValueError("it needs a model of one layer (`num_layers`)")
+        if any(step.trains for step in before):
+            raise ValueError("it stands ahead of the steps that train with labels")
+
+    def run(self, training, before):
+        model = train(training, before).model
+        log = training.log
+        loss, seconds = self.pretrained(
+            model.backbone,
+            _token_ids(training.task.examples("train").inputs, training.task.unlabelled(), model),
+            training.seed,
+            lambda part: log.update(total=1, completed=part),
+        )
+        log.spend(f"pretraining, seed {training.seed}", seconds)
+        log.metrics |= {"pretraining/loss": loss, "pretraining/seconds": seconds}
+        return Trained(model)
+
+    def pretrained(self, backbone, token_ids, seed, progress=lambda part: None):
+        """As `pretrain`, but results are kept in the cache, and each pass as a checkpoint there.
+
+        Returns:
+            The loss, and the seconds that it took when it was done.
+        """
+        settings = [backbone.architecture, backbone.bidirectional, self.window, self.epochs, seed]
+        settings += [self.VERSION, STEPS, PIECES, CANDIDATES, FREQUENT, LEARNING_RATE, WARMUP]
+        key = hashlib.sha256(json.dumps(settings).encode())
+        for array in (token_ids, *backbone.get_weights()):
+            key.update(np.ascontiguousarray(array))
+        folder = cache.folder("pretrained")
+        result = Checkpoint(folder / key.hexdigest())
+        if (kept := result.load()) is None:
+            passes = Checkpoint(folder / f"{key.hexdigest()}-passes")
+            loss, seconds = pretrain(
+                backbone, token_ids, self.window, self.epochs, seed, progress, passes
+            )
+            kept = {"weights": backbone.get_weights()}, {"loss": loss, "seconds": seconds}
+            result.save(*kept)
+            passes.path.unlink(missing_ok=True)
+        arrays, facts = kept
+        backbone.set_weights(arrays["weights"])
+        return facts["loss"], facts["seconds"]
 
 
-def pretrain(backbone, token_ids, window, epochs, seed, update=lambda **progress: None):
+def _token_ids(texts, unlabelled, model):
+    """The subwords of all texts behind one another, int32 `[subwords]`."""
+    texts = [*texts, *unlabelled]
+    parts = []
+    for start in range(0, len(texts), TOKENIZED_AT_ONCE):
+        inputs = model.preprocessor(texts[start : start + TOKENIZED_AT_ONCE])
+        parts.append(inputs["token_ids"][inputs["padding_mask"]])
+    return np.concatenate(parts)
+
+
+def pretrain(backbone, token_ids, window, epochs, seed, progress=lambda part: None, passes=None):
     """Trains the embedding and the recurrent layer of a `TextBackbone` on text alone.
 
-    From the state of each step one of the `window` next subwords, whichever chance takes, is to be
-    told from others; where both directions are read, from the backward state one of those before.
-    With a window of one this is a language model (A. M. Dai and Q. V. Le, "Semi-supervised Sequence
-    Learning", 2015); a wider one asks less for grammar and more for what a text is about, as the
-    two-view embeddings of R. Johnson and T. Zhang do ("Supervised and Semi-Supervised Text
-    Categorization using LSTM for Region Embeddings", 2016). The softmax is sampled (S. Jean et al.,
-    2015), and frequent subwords count less (T. Mikolov et al., 2013).
+    From the state of each step the network predicts one of the `window` next subwords, drawn at
+    random, among sampled candidates; a backward state predicts one of those before. With a window
+    of one this is a language model (A. M. Dai and Q. V. Le, "Semi-supervised Sequence Learning",
+    2015). A wider window asks less for grammar and more for the topic, as the two-view embeddings
+    of R. Johnson and T. Zhang do ("Supervised and Semi-Supervised Text Categorization using LSTM
+    for Region Embeddings", 2016). The softmax is sampled (S. Jean et al., 2015), and frequent
+    subwords weigh less (T. Mikolov et al., 2013).
 
     Args:
-        backbone: a `TextBackbone` of one layer; of more, states of both directions would have seen
-            what they are to predict.
+        backbone: a `TextBackbone` of one layer. With more layers, states of both directions would
+            have seen what they predict.
         token_ids: int array `[subwords]`, all texts behind one another.
-        window: int, how far ahead the farthest subword may be.
-        epochs: int.
-        seed: int, of the examples. What starts at random is of Keras' own seed.
-        update: called with `total` and `completed` batches.
+        window: int, the greatest distance of the predicted subword.
+        epochs: int, passes over the text.
+        seed: int, of the order of the examples; initial weights follow Keras' own seed.
+        progress: called with the part of the training that is over, 0 to 1.
+        passes: `Checkpoint` or None; from there the training goes on, and after each pass it is
+            saved there.
 
     Returns:
-        The loss per direction, the mean over the last tenth of the batches: a float. It is that of
-        telling the right subword from the candidates, not from the whole vocabulary.
+        `(loss, seconds)`: the loss a direction, the mean of the last tenth of the batches. It is
+        the loss among the candidates, not over the whole vocabulary.
     """
     import tensorflow as tf
 
@@ -79,14 +130,17 @@ def pretrain(backbone, token_ids, window, epochs, seed, update=lambda **progress
     # Pieces may begin later than the text, so the last may be missing.
     pieces = max(1, len(token_ids) // STEPS - 1)
     size = min(PIECES, pieces)
-    batches = epochs * (pieces // size)
-    network.compile(adam(LEARNING_RATE, batches, WARMUP), jit_compile=False)
+    batches = pieces // size
+    network.compile(adam(LEARNING_RATE, epochs * batches, WARMUP), jit_compile=False)
+    network.optimizer.build(network.trainable_variables)
+    log = _Passes(epochs * batches, progress, passes)
+    log.restore(network)
 
     def examples():
-        generator = np.random.default_rng(seed)
         target_weights = np.minimum(1, np.sqrt(FREQUENT / np.maximum(frequency, 1e-12)))
-        for _ in range(epochs):
-            for piece in _pieces(token_ids, size, batches // epochs, generator):
+        for epoch in range(log.done, epochs):
+            generator = np.random.default_rng([seed, epoch])
+            for piece in _pieces(token_ids, size, batches, generator):
                 drawn = generator.choice(len(chance), CANDIDATES, p=chance)
                 columns = [piece, drawn.astype("int32")]
                 for direction in directions:
@@ -98,15 +152,18 @@ def pretrain(backbone, token_ids, window, epochs, seed, update=lambda **progress
     step, drawn = tf.TensorSpec((None, STEPS), "int32"), tf.TensorSpec((CANDIDATES,), "int32")
     column = [step, tf.TensorSpec((None, STEPS), "float32")]
     signature = ((step, drawn, *column * len(directions)),)
-    log = _LossLog(update)
-    network.fit(
-        tf.data.Dataset.from_generator(examples, output_signature=signature).prefetch(4),
-        steps_per_epoch=batches,
-        shuffle=False,
-        verbose=0,
-        callbacks=[log],
-    )
-    return log.last(max(1, batches // 10)) / len(directions)
+    if log.done < epochs:
+        network.fit(
+            tf.data.Dataset.from_generator(examples, output_signature=signature).prefetch(4),
+            initial_epoch=log.done,
+            epochs=epochs,
+            steps_per_epoch=batches,
+            shuffle=False,
+            verbose=0,
+            callbacks=[log],
+        )
+    last = log.losses[-max(1, epochs * batches // 10) :]
+    return float(np.mean(last)) / len(directions), log.seconds
 
 
 def _network(backbone, chance):
@@ -176,20 +233,40 @@ class _SampledSoftmax(keras.layers.Layer):
         return ()
 
 
-class _LossLog(keras.callbacks.Callback):
-    """Moves the progress bar and keeps the loss of each batch."""
+class _Passes(keras.callbacks.Callback):
+    """Keeps the loss of each batch, and saves a checkpoint behind each pass."""
 
-    def __init__(self, update):
+    def __init__(self, batches, progress, checkpoint):
         super().__init__()
-        self.update = update
-        self.means = []
+        self.batches = batches
+        self.progress = progress
+        self.checkpoint = checkpoint
+        self.losses = []
+        self.done = 0
+        self.seconds = 0.0
+
+    def restore(self, network):
+        """Sets the network to where its last checkpoint left it."""
+        if self.checkpoint is None or (saved := self.checkpoint.load()) is None:
+            return
+        arrays, facts = saved
+        write_variables(network, arrays["variables"])
+        self.losses = facts["losses"]
+        self.done, self.seconds = facts["done"], facts["seconds"]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+        self._before = 0.0
 
     def on_train_batch_end(self, batch, logs=None):
-        self.means.append(logs["loss"])  # of all batches so far
-        self.update(total=self.params["steps"], completed=batch + 1)
+        total = float(logs["loss"]) * (batch + 1)  # the loss of the logs is the mean of the pass
+        self.losses.append(total - self._before)
+        self._before = total
+        self.progress(len(self.losses) / self.batches)
 
-    def last(self, count):
-        """The mean loss of so many last batches."""
-        total = len(self.means)
-        before = self.means[-count - 1] * (total - count) if total > count else 0.0
-        return float(self.means[-1] * total - before) / count
+    def on_epoch_end(self, epoch, logs=None):
+        self.done = epoch + 1
+        self.seconds += time.perf_counter() - self._start
+        if self.checkpoint is not None:
+            facts = {"done": self.done, "seconds": self.seconds, "losses": self.losses}
+            self.checkpoint.save({"variables": read_variables(self.model)}, facts)

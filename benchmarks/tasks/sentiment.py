@@ -1,29 +1,27 @@
 """Sentiment: the class of a text, by a recurrent text classifier."""
 
 import functools
-import time
 from typing import Literal
 
 import numpy as np
 import pydantic
 
-from benchmarks.tasks import cooccurrence, ngrams
-from benchmarks.tasks.adversarial import AdversarialTraining
-from benchmarks.tasks.pretraining import pretrain_once
-from benchmarks.tasks.task import Task, accuracy, bucketed_batches, logistic_baseline
+from benchmarks.tasks import cooccurrence
+from benchmarks.tasks.batches import Batches
+from benchmarks.tasks.classification import Classification, accuracy
+from benchmarks.tasks.task import ModelConfig
 from zoo import models
 from zoo.models.pooling import METHODS
 
 
-class Sentiment(Task):
+class Sentiment(Classification):
     """Text and label; the metric is accuracy."""
 
-    metric = "accuracy"
-    input_name = "text"
     feature = "text"
-    has_self_training = True
+    steps = (*Classification.steps, "pretrain", "adversarial")
+    has_ngrams = True
 
-    class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
+    class Model(ModelConfig, frozen=True):
         vocabulary_size: pydantic.PositiveInt
         embedding_dim: pydantic.PositiveInt
         units: pydantic.PositiveInt
@@ -34,17 +32,10 @@ class Sentiment(Task):
         token_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
         max_length: pydantic.PositiveInt
         embedding_window: pydantic.NonNegativeInt = 0
-        pretraining_epochs: pydantic.NonNegativeInt = 0
-        pretraining_window: pydantic.PositiveInt = 10
-        adversarial_norm: pydantic.NonNegativeFloat = 0.0
-        ngram_order: pydantic.NonNegativeInt = 0
-        ngram_count: pydantic.PositiveInt = 200_000
 
-        @pydantic.model_validator(mode="after")
-        def _one_layer_is_pretrained(self):
-            if self.pretraining_epochs and self.num_layers > 1:
-                raise ValueError("`pretraining_epochs` needs a model of one layer (`num_layers`)")
-            return self
+        @property
+        def reads_unlabelled(self):
+            return bool(self.embedding_window)
 
     def build(self, config):
         model = config.model
@@ -66,86 +57,35 @@ class Sentiment(Task):
             backbone.token_embedding.set_weights([embeddings])
         return models.TextClassifier(
             backbone,
-            labels=self.features["label"].names,
+            labels=self.labels,
             preprocessor=models.TextClassifierPreprocessor(tokenizer, model.max_length),
             pooling=model.pooling,
             dropout=model.dropout,
         )
 
-    def pretrain(self, model, config, update):
-        if not config.model.pretraining_epochs:
-            return {}
-        token_ids, padding_mask = self._tokens_of_all(
-            config.model.vocabulary_size, config.model.max_length
-        )
-        loss, seconds = pretrain_once(
-            model.backbone,
-            token_ids[padding_mask],
-            config.model.pretraining_window,
-            config.model.pretraining_epochs,
-            config.seed,
-            update,
-        )
-        return {"pretraining/loss": loss, "pretraining/seconds": seconds}
-
-    def trainer(self, model, config):
-        norm = config.model.adversarial_norm
-        return AdversarialTraining(model, norm) if norm else model
-
-    def companions(self, config):
-        model = config.model
-        if not model.ngram_order:
-            return super().companions(config)
-        classifier, seconds = self._ngrams(
-            model.vocabulary_size, model.max_length, model.ngram_order, model.ngram_count
-        )
-        return [classifier], seconds
-
-    def loss(self, config):
-        return "categorical_crossentropy" if config.training.self_training else "auto"
-
-    def batches(self, model, split, config, shuffle):
-        texts, targets = self._examples(split, config)
-        return self._batches(model, texts, targets, config, shuffle)
-
-    def self_training_batches(self, model, config, labels):
-        texts, targets = self._examples("train", config)
-        texts = texts + self.read("unlabelled")["text"]
-        return self._batches(model, texts, np.concatenate([targets, labels]), config, shuffle=True)
-
-    def _examples(self, split, config):
-        """Texts and labels of a split, as probabilities where others will be of that kind."""
-        data = self.read(split)
-        labels = np.asarray(data["label"])
-        if config.training.self_training:
-            labels = np.eye(len(self.features["label"].names), dtype="float32")[labels]
-        return data["text"], labels
-
-    def _batches(self, model, texts, targets, config, shuffle):
-        inputs = model.preprocessor(texts)
+    def batches(self, model, examples, config, batch_size=32):
+        inputs = model.preprocessor(examples.inputs)
         lengths = inputs["padding_mask"].sum(axis=1)
 
-        def columns(chosen):
+        def columns(chosen, generator):
             width = lengths[chosen].max()
-            return {name: array[chosen, :width] for name, array in inputs.items()}, targets[chosen]
+            batch = {name: array[chosen, :width] for name, array in inputs.items()}
+            return batch, examples.targets[chosen]
 
-        seed = config.seed if shuffle else None
-        return bucketed_batches(columns, lengths, config.training.batch_size, seed)
+        return Batches(examples, columns, lengths, batch_size)
 
     def evaluate(self, model, config):
-        test = self.read("test")
-        return accuracy(test["label"], model.predict(test["text"]), model.labels, test["text"])
+        test = self.examples("test")
+        return accuracy(test.targets, model.predict(test.inputs), model.labels, test.inputs)
 
     def baseline(self):
         """TF-IDF of words and pairs of words with logistic regression: it ignores order
         beyond two words."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        return logistic_baseline(
+        return self.linear_baseline(
             "TF-IDF of one and two words",
             TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
-            self.labelled(),
-            self.features["label"].names,
             candidates=(1.0, 4.0, 16.0),
         )
 
@@ -156,26 +96,11 @@ class Sentiment(Task):
         )
 
     @functools.cache  # noqa: B019
-    def _tokens_of_all(self, vocabulary_size, max_length):
-        """Of the texts to train on, and of those without labels, if the suite names some."""
-        texts = self.read("train")["text"] + (self.read("unlabelled") or {"text": []})["text"]
-        return self._tokenizer(vocabulary_size).pack(texts, end=True, max_length=max_length)
-
-    @functools.cache  # noqa: B019
-    def _ngrams(self, vocabulary_size, max_length, order, count):
-        data = self.read("train")
-        tokenizer = self._tokenizer(vocabulary_size)
-        preprocessor = models.TextClassifierPreprocessor(tokenizer, max_length)
-        names = self.features["label"].names
-        start = time.perf_counter()
-        inputs, labels = preprocessor(data["text"]), np.asarray(data["label"])
-        classifier = ngrams.fit(inputs, labels, names, preprocessor, order, count)
-        return classifier, time.perf_counter() - start
-
-    @functools.cache  # noqa: B019
     def _embeddings(self, vocabulary_size, dimensions, window, max_length):
-        token_ids, padding_mask = self._tokens_of_all(vocabulary_size, max_length)
-        size = self._tokenizer(vocabulary_size).vocabulary_size()
+        """Embeddings counted in the texts to train on and those without labels."""
+        texts = self.read("train")["text"] + self.unlabelled()
+        tokenizer = self._tokenizer(vocabulary_size)
+        token_ids, padding_mask = tokenizer.pack(texts, end=True, max_length=max_length)
         return cooccurrence.embeddings(
-            np.where(padding_mask, token_ids, 0), size, dimensions, window
+            np.where(padding_mask, token_ids, 0), tokenizer.vocabulary_size(), dimensions, window
         )

@@ -6,25 +6,25 @@ from typing import Literal
 import numpy as np
 import pydantic
 
-from benchmarks.tasks.task import Task, accuracy, bucketed_batches, logistic_baseline
+from benchmarks.tasks.batches import Batches
+from benchmarks.tasks.classification import Classification, accuracy
+from benchmarks.tasks.task import ModelConfig
 from zoo import models
-from zoo.models.audio_classifier.front_end import FEATURES
+from zoo.models.audio_classifier.front_end import FRONT_ENDS
 from zoo.models.pooling import METHODS
 
-_OF_A_WAVEFORM = ("speed", "min_frequency", "mean_normalization", "root_compression", "deltas")
+_OF_WAVEFORMS = ("speed", "min_frequency", "mean_normalization", "root_compression", "deltas")
 
 
-class Speech(Task):
+class Speech(Classification):
     """Frames or audio, and label; the metric is accuracy."""
-
-    metric = "accuracy"
 
     def __init__(self, read, features, licence):
         super().__init__(functools.cache(lambda split: _scaled(read(split))), features, licence)
-        self.feature = self.input_name = "audio" if "audio" in features else "frames"
+        self.feature = "audio" if "audio" in features else "frames"
 
-    class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
-        features: Literal[FEATURES] = "frames"
+    class Model(ModelConfig, frozen=True):
+        front_end: Literal[FRONT_ENDS] = "frames"
         feature_dim: pydantic.PositiveInt | None = None
         units: pydantic.PositiveInt
         bidirectional: bool
@@ -41,25 +41,25 @@ class Speech(Task):
         deltas: bool = False
 
         @pydantic.model_validator(mode="after")
-        def _features_of_a_waveform_are_counted(self):
-            if (self.features == "frames") != (self.feature_dim is None):
+        def _front_end_is_complete(self):
+            if (self.front_end == "frames") != (self.feature_dim is None):
                 raise ValueError(
-                    "`feature_dim` says how many features are made of a waveform: it is needed "
-                    "with `features` log_mel and mfcc, and with nothing else"
+                    "`feature_dim` is the number of features that a front end computes from a "
+                    "waveform: give it with `front_end` log_mel or mfcc, and with nothing else"
                 )
-            if self.features == "frames":
-                for key in _OF_A_WAVEFORM:
+            if self.front_end == "frames":
+                for key in _OF_WAVEFORMS:
                     if getattr(self, key) != type(self).model_fields[key].default:
-                        raise ValueError(f"`{key}` is of a waveform, not of frames")
+                        raise ValueError(f"`{key}` applies to a waveform, not to frames")
             return self
 
     def build(self, config):
         clips = self.read("train")[self.feature]
-        of_frames = config.model.features == "frames"
+        of_frames = config.model.front_end == "frames"
         feature_dim = clips[0].shape[1] if of_frames else config.model.feature_dim
         backbone = models.AudioBackbone(
             config.architecture,
-            features=config.model.features,
+            front_end=config.model.front_end,
             feature_dim=feature_dim,
             sampling_rate=self._sampling_rate(),
             units=config.model.units,
@@ -77,7 +77,7 @@ class Speech(Task):
         backbone.adapt(clips)
         return models.AudioClassifier(
             backbone,
-            labels=self.features["label"].names,
+            labels=self.labels,
             preprocessor=models.AudioClassifierPreprocessor(feature_dim if of_frames else None),
             pooling=config.model.pooling,
             dropout=config.model.dropout,
@@ -87,25 +87,21 @@ class Speech(Task):
         """In Hz; 8 kHz where the dataset doesn't say it or has no audio."""
         return getattr(self.features[self.feature], "sample_rate", None) or 8000
 
-    def batches(self, model, split, config, shuffle):
-        data = self.read(split)
-        clips, labels = data[self.feature], np.asarray(data["label"])
+    def batches(self, model, examples, config, batch_size=32):
         preprocessor = model.preprocessor
-        generator = np.random.default_rng(config.seed)
 
-        def columns(chosen):
-            played = [clips[index] for index in chosen]
-            if shuffle and config.model.speed:
-                played = [_faster(clip, config.model.speed, generator) for clip in played]
-            return preprocessor(played), labels[chosen]
+        def columns(chosen, generator):
+            clips = [examples.inputs[index] for index in chosen]
+            if generator is not None and config.model.speed:
+                clips = [_resampled(clip, config.model.speed, generator) for clip in clips]
+            return preprocessor(clips), examples.targets[chosen]
 
-        seed = config.seed if shuffle else None
-        lengths = [len(clip) for clip in clips]
-        return bucketed_batches(columns, lengths, config.training.batch_size, seed)
+        lengths = [len(clip) for clip in examples.inputs]
+        return Batches(examples, columns, lengths, batch_size)
 
     def evaluate(self, model, config):
-        test = self.read("test")
-        return accuracy(test["label"], model.predict(test[self.feature]), model.labels)
+        test = self.examples("test")
+        return accuracy(test.targets, model.predict(test.inputs), model.labels)
 
     def baseline(self):
         """Mean and standard deviation of the frames, or of the logarithm of a waveform's
@@ -113,11 +109,9 @@ class Speech(Task):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-        return logistic_baseline(
+        return self.linear_baseline(
             "mean and deviation of the frames",
             make_pipeline(FunctionTransformer(_summary), StandardScaler()),
-            self.labelled(),
-            self.features["label"].names,
             candidates=(0.1, 1.0, 10.0),
         )
 
@@ -130,9 +124,11 @@ def _scaled(data):
     return {**data, "audio": [scale(clip).astype("float32") for clip in data["audio"]]}
 
 
-def _faster(samples, deviation, generator):
-    """The samples played faster or slower, and so higher or lower: another voice. The logarithm of
-    the factor is normal."""
+def _resampled(samples, deviation, generator):
+    """Speed perturbation: the samples played faster or slower, and so higher or lower.
+
+    The logarithm of the factor is normal.
+    """
     import soxr
 
     return soxr.resample(samples, np.exp(generator.normal(0, deviation)), 1.0, quality="MQ")

@@ -1,13 +1,38 @@
-"""The shape of a task, and what tasks share: batches of like length and accuracy."""
+"""The shape of a task: what a run asks of a task kind on one dataset."""
 
 import abc
 import dataclasses
-import time
+import functools
+from typing import Any, ClassVar
 
-import numpy as np
-import scipy.stats
+import pydantic
 
-from zoo.datasets.registry import DatasetError
+from benchmarks.metrics import Metric
+
+
+class ModelConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """The `model` keys of a task in a suite; each task adds its own."""
+
+    @property
+    def reads_unlabelled(self):
+        """Whether these keys ask for the split `unlabelled`."""
+        return False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """Raw inputs and their targets.
+
+    Attributes:
+        inputs: list of raw inputs.
+        targets: what a model is to give for each, in the task's own form.
+    """
+
+    inputs: list
+    targets: Any
+
+    def __len__(self):
+        return len(self.inputs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,10 +42,10 @@ class Evaluation:
     Attributes:
         value: the task's metric.
         interval: its 95 % confidence interval, `(low, high)`.
+        signature: how the metric was computed, in its library's own words.
         details: further metrics by name.
         figures: matplotlib figures by name.
         texts: text artifacts by file name.
-        signature: how the metric was computed, in its library's own words.
     """
 
     value: float
@@ -33,7 +58,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """A task's reference that ignores order or doesn't learn.
+    """A task's reference that ignores order, copies or doesn't learn.
 
     Attributes:
         name: what it is, in a few words.
@@ -49,62 +74,48 @@ class Baseline:
 
 
 class Task(abc.ABC):
-    """One task on one dataset.
+    """A task kind on one dataset.
 
     Attributes:
-        metric: name of the test metric.
-        input_name: what a raw input is called where models are served.
-        feature: what it is called in the dataset.
-        has_self_training: whether `self_training_batches` are there.
+        metric: the `Metric` on the test split.
+        validation_metric: the `Metric` that training computes after each epoch, by which seeds and
+            champions are chosen; what is called `val/<name>` in MLflow.
+        feature: the name of the raw input among the dataset's features.
+        steps: names of the steps that its models can be trained by.
+        has_ngrams: whether an ensemble may have the auxiliary model of n-grams.
+        Model: the `ModelConfig` of its `model` keys.
 
     Args:
-        read: callable from a split's name to a dict of lists, one a feature.
+        read: callable from a split's name to a dict of lists, one a feature, or None for a split
+            that the suite doesn't name.
         features: dict of the dataset's TFDS features by name.
         licence: str, the dataset's.
     """
 
-    metric: str
-    input_name: str
+    metric: ClassVar[Metric]
+    validation_metric: ClassVar[Metric]
     feature: str
-    has_self_training = False
-    Model: type
+    steps: ClassVar[tuple] = ("fit", "ensemble")
+    has_ngrams: ClassVar[bool] = False
+    Model: ClassVar[type[ModelConfig]]
 
     def __init__(self, read, features, licence):
         self.read = read
         self.features = features
         self.licence = licence
+        self.examples = functools.cache(self.read_examples)
+
+    @abc.abstractmethod
+    def read_examples(self, split):
+        """The `Examples` of a split; `examples` keeps them."""
 
     @abc.abstractmethod
     def build(self, config):
         """An untrained model with its preprocessor, of a `RunConfig`."""
 
-    def pretrain(self, model, config, update):
-        """Trains an untrained model without labels, where the config asks for it.
-
-        Returns:
-            Metrics by name, with `pretraining/seconds` among them where there was something to
-            do. `update` is called with `total` and `completed` batches.
-        """
-        return {}
-
-    def trainer(self, model, config):
-        """What is fitted in the place of a model, to train it in another way."""
-        return model
-
-    def companions(self, config):
-        """Classifiers of another kind that are to answer together with the recurrent ones, where
-        the config asks for some: a list of them, fitted, and the seconds that it took."""
-        return [], 0.0
-
     @abc.abstractmethod
-    def batches(self, model, split, config, shuffle):
-        """`tf.data` batches of a split, preprocessed; shuffled anew each epoch, from the
-        config's seed, where `shuffle`."""
-
-    def self_training_batches(self, model, config, labels):
-        """As `batches` to train on, with the unlabelled examples among them; `labels` is what a
-        model said of those, probabilities `[examples, classes]`."""
-        raise NotImplementedError
+    def batches(self, model, examples, config, batch_size=32):
+        """The `Batches` of preprocessed examples."""
 
     @abc.abstractmethod
     def evaluate(self, model, config):
@@ -114,137 +125,30 @@ class Task(abc.ABC):
     def baseline(self):
         """The task's `Baseline`, fitted and evaluated."""
 
-    def loss(self, config):
-        """The loss to train with; "auto" is the model's own."""
+    def loss(self, config, examples):
+        """The loss for these examples; "auto" is the model's own."""
         return "auto"
+
+    def unlabelled(self):
+        """Raw inputs without targets, a list; empty where the suite names no such split."""
+        return (self.read("unlabelled") or {self.feature: []})[self.feature]
+
+    def with_pseudo_labels(self, split, labels):
+        """The `Examples` of a split; those to train on with the unlabelled inputs among them.
+
+        Args:
+            split: str.
+            labels: what a teacher predicted for the unlabelled inputs, or None.
+        """
+        if labels is None:
+            return self.examples(split)
+        raise NotImplementedError
 
     def example(self):
         """One raw input, from the validation split."""
         return self.read("validation")[self.feature][0]
 
-    def labelled(self):
-        """Raw inputs and labels of each split, of a dataset with labels."""
-        splits = {name: self.read(name) for name in ("train", "validation", "test")}
-        if len(set(splits["train"]["label"])) < 2:
-            raise DatasetError(
-                "All training examples have one label; there is nothing to tell apart."
-            )
-        return {name: (data[self.feature], data["label"]) for name, data in splits.items()}
-
     def shown(self):
         """The raw input of the test split that pictures show: one of median length."""
         inputs = sorted(self.read("test")[self.feature], key=len)
         return inputs[len(inputs) // 2]
-
-
-def bucketed_batches(columns, lengths, batch_size, seed=None):
-    """Batches of examples of like length, so that little of a batch is padding.
-
-    Args:
-        columns: function from an array of indices to one padded batch.
-        lengths: int array, one an example.
-        batch_size: int.
-        seed: int, shuffle anew each epoch; None keeps the order of length, in batches four
-            times as large.
-
-    Returns:
-        A `tf.data.Dataset` of known cardinality.
-    """
-    import tensorflow as tf
-
-    if seed is None:
-        batch_size *= 4  # nothing is learned from these, so they may be as large as runs fast
-    lengths = np.asarray(lengths)
-    generator = np.random.default_rng(seed)
-    count = len(lengths)
-
-    def epoch():
-        if seed is None:
-            order = np.argsort(lengths, kind="stable")
-            starts = np.arange(0, count, batch_size)
-        else:
-            # Lengths are blurred so that an example meets other neighbours each epoch.
-            blurred = lengths * generator.uniform(0.85, 1.15, count) + generator.uniform(
-                0, 1, count
-            )
-            order = np.argsort(blurred, kind="stable")
-            starts = generator.permutation(np.arange(0, count, batch_size))
-        for start in starts:
-            yield columns(order[start : start + batch_size])
-
-    # Batch and time vary; the features of a frame don't.
-    signature = tf.nest.map_structure(
-        lambda array: tf.TensorSpec((None, None)[: array.ndim] + array.shape[2:], array.dtype),
-        columns(np.arange(1)),
-    )
-    dataset = tf.data.Dataset.from_generator(epoch, output_signature=signature)
-    cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
-    return dataset.apply(cardinality).prefetch(2)
-
-
-def logistic_baseline(name, features, data, labels, candidates):
-    """Logistic regression on features that ignore order, as a `Baseline`.
-
-    Args:
-        name: str, what the features are.
-        features: scikit-learn transformer from raw inputs.
-        data: dict from `train`, `validation` and `test` to `(inputs, labels)`.
-        labels: list of str, the names of the classes.
-        candidates: list of float, the inverse strengths of regularisation to choose from, on the
-            validation split.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    start = time.perf_counter()
-    train = features.fit_transform(data["train"][0])
-    validation = features.transform(data["validation"][0])
-    fitted = [
-        LogisticRegression(C=c, max_iter=5000).fit(train, data["train"][1]) for c in candidates
-    ]
-    best = max(fitted, key=lambda model: model.score(validation, data["validation"][1]))
-    seconds = time.perf_counter() - start
-    test_inputs, test_labels = data["test"]
-    # A class that no training example has is no column of the regression's.
-    probabilities = np.zeros((len(test_labels), len(labels)))
-    probabilities[:, best.classes_] = best.predict_proba(features.transform(test_inputs))
-    return Baseline(
-        name=f"{name}, logistic regression",
-        seconds=seconds,
-        parameters=best.coef_.size + best.intercept_.size,
-        evaluation=accuracy(test_labels, probabilities, labels),
-    )
-
-
-def accuracy(labels, probabilities, names, inputs=None):
-    """The `Evaluation` of a classifier: accuracy with Wilson's interval, and who was confused.
-
-    Args:
-        labels: int array `[examples]`, the right classes.
-        probabilities: float array `[examples, classes]`.
-        names: list of str, the classes.
-        inputs: list of str or None; the first mistakes are shown with them.
-    """
-    from benchmarks import plots
-
-    labels = np.asarray(labels)
-    predicted = probabilities.argmax(axis=1)
-    right = predicted == labels
-    interval = scipy.stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
-    confusion = np.zeros((len(names), len(names)), int)
-    np.add.at(confusion, (labels, predicted), 1)
-    texts = {}
-    if inputs is not None:
-        texts["mistakes.txt"] = "\n".join(
-            f"{names[labels[i]]} taken for {names[predicted[i]]} "
-            f"({probabilities[i, predicted[i]]:.2f}): {inputs[i]}"
-            for i in np.flatnonzero(~right)[:100]
-        )
-    log_loss = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean()
-    return Evaluation(
-        value=float(right.mean()),
-        interval=(float(interval.low), float(interval.high)),
-        signature=f"accuracy of {len(right)} examples, 95 % Wilson interval",
-        details={"log_loss": float(log_loss)},
-        figures={"confusion_matrix": plots.confusion_matrix(confusion, names)},
-        texts=texts,
-    )

@@ -8,22 +8,25 @@ from typing import Literal
 
 import numpy as np
 import pydantic
-from sacrebleu.metrics import BLEU
+from sacrebleu.metrics import BLEU as SacreBLEU
 
 from benchmarks import plots
-from benchmarks.tasks.task import Baseline, Evaluation, Task, bucketed_batches
+from benchmarks.metrics import ACCURACY, BLEU
+from benchmarks.tasks.batches import Batches
+from benchmarks.tasks.task import Baseline, Evaluation, Examples, ModelConfig, Task
 from zoo import models
 from zoo.models.translator.translator_backbone import ATTENTION
 
 
 class Translation(Task):
-    """Source and target; the metric is sacreBLEU, cased and detokenised."""
+    """Source and target; the metric is sacreBLEU, cased and detokenised. On validation it is the
+    accuracy of the next subword, with teacher forcing."""
 
-    metric = "bleu"
-    input_name = "text"
+    metric = BLEU
+    validation_metric = ACCURACY
     feature = "source"
 
-    class Model(pydantic.BaseModel, frozen=True, extra="forbid"):
+    class Model(ModelConfig, frozen=True):
         vocabulary_size: pydantic.PositiveInt
         embedding_dim: pydantic.PositiveInt
         units: pydantic.PositiveInt
@@ -51,22 +54,25 @@ class Translation(Task):
         preprocessor = models.TranslatorPreprocessor(tokenizer)
         return models.Translator(backbone, preprocessor, beam_width=model.beam_width)
 
-    def batches(self, model, split, config, shuffle):
+    def read_examples(self, split):
+        data = self.read(split)
+        return Examples(data["source"], data["target"])
+
+    def batches(self, model, examples, config, batch_size=32):
         inputs, targets, weights = self._encoded(
-            model.preprocessor.tokenizer, split, config.model.max_length
+            model.preprocessor.tokenizer, examples, config.model.max_length
         )
         source = inputs["encoder_padding_mask"].sum(axis=1)
         target = weights.sum(axis=1)
 
-        def columns(chosen):
+        def columns(chosen, generator):
             widths = {"e": source[chosen].max(), "d": target[chosen].max()}
             x = {name: array[chosen, : widths[name[0]]] for name, array in inputs.items()}
             return x, targets[chosen, : widths["d"]], weights[chosen, : widths["d"]]
 
-        seed = config.seed if shuffle else None
-        return bucketed_batches(columns, source + target, config.training.batch_size, seed)
+        return Batches(examples, columns, source + target, batch_size)
 
-    def loss(self, config):
+    def loss(self, config, examples):
         return models.SequenceCrossEntropy(config.model.label_smoothing)
 
     def evaluate(self, model, config):
@@ -109,10 +115,9 @@ class Translation(Task):
         )
 
     @functools.cache  # noqa: B019
-    def _encoded(self, tokenizer, split, max_length):
-        data = self.read(split)
+    def _encoded(self, tokenizer, examples, max_length):
         return models.TranslatorPreprocessor(tokenizer, max_length)(
-            {"encoder_text": data["source"], "decoder_text": data["target"]}
+            {"encoder_text": examples.inputs, "decoder_text": examples.targets}
         )
 
 
@@ -121,7 +126,7 @@ def bleu(data, outputs, figures):
     interval over 1,000 resamples (Koehn 2004), and chrF."""
     from sacrebleu.metrics import CHRF
 
-    metric = BLEU()
+    metric = SacreBLEU()
     references = [data["target"]]
     score = metric.corpus_score(outputs, references, n_bootstrap=1000)
     table = io.StringIO()

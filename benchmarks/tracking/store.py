@@ -1,17 +1,12 @@
-"""MLflow: where runs are logged and read back.
-
-Nothing else in the project knows MLflow, but `served_model.py`, which MLflow runs on its own.
-"""
+"""The store of runs: what is logged to MLflow, and read back from it."""
 
 import contextlib
 import dataclasses
 import io
-import json
 import logging
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -27,21 +22,24 @@ from mlflow.entities import ViewType
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
+from benchmarks import metrics
 from benchmarks.config import BASELINE
-from benchmarks.layers.contenders import CONTENDERS
+from benchmarks.layers.implementations import IMPLEMENTATIONS
+from benchmarks.recipes.step import Finished
+from benchmarks.tracking import processes
 from zoo import pretrained
 from zoo.layers import architectures
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 LOCAL_STORE = ROOT / "mlruns"
-VIEW = "learning-curves"
 NOTE = "mlflow.note.content"
 NEEDED = ("keras", "keras-hub", "sentencepiece", "tensorflow")  # by a served model
+UNFINISHED = ("RUNNING", "KILLED", "FAILED")
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A finished run as MLflow tells it.
+    """A finished run as MLflow has it.
 
     Attributes:
         run_id, experiment_id: MLflow's.
@@ -62,19 +60,49 @@ class Record:
     def model_uri(self):
         return f"runs:/{self.run_id}/model"
 
+    @property
+    def selection_key(self):
+        """What the best of several seeds or models is chosen by, higher is better: the metric on
+        the validation split, then the loss."""
+        name = self.tags["validation_metric"]
+        loss = self.metrics["best/val/loss"]
+        return metrics.get(name).rank(self.metrics[f"best/val/{name}"]), -loss
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenRun:
+    """A run that is being logged.
+
+    Attributes:
+        run_id: MLflow's.
+        checkpoints: `Path` of the folder for its checkpoints, which is deleted when it finishes.
+        logged_epochs: the epochs that it has already, where it goes on after a kill.
+    """
+
+    run_id: str
+    checkpoints: Path
+    logged_epochs: frozenset = frozenset()
+
+    def log_epoch(self, values, epoch):
+        """Logs the metrics of an epoch; `epoch` counts from 1 and is the step."""
+        if epoch not in self.logged_epochs:
+            mlflow.log_metrics(values, step=epoch)
+
 
 def connect():
-    """Points MLflow at `MLFLOW_TRACKING_URI`, or at a SQLite store in this checkout."""
+    """Points MLflow at `MLFLOW_TRACKING_URI`, or at a SQLite store in this checkout, and marks runs
+    whose process died as KILLED."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(tracking_uri())
     mlflow.enable_system_metrics_logging()
     mlflow.set_system_metrics_sampling_interval(5)
-    if _is_local():
+    if is_local():
         LOCAL_STORE.mkdir(exist_ok=True)
         # The empty experiment that a new store comes with would only be in the way.
         with contextlib.suppress(mlflow.exceptions.MlflowException):
             mlflow.delete_experiment("0")
+    _end_dead_runs()
 
 
 def tracking_uri():
@@ -82,36 +110,58 @@ def tracking_uri():
     return os.environ.get("MLFLOW_TRACKING_URI") or _local_uri()
 
 
+def is_local():
+    """Whether runs are logged to the store in this checkout."""
+    return mlflow.get_tracking_uri() == _local_uri()
+
+
 def find_finished(config, dataset_digest):
     """The newest finished run of the same configuration and data, or None."""
     experiment = mlflow.get_experiment_by_name(config.experiment)
     if experiment is None:
         return None
-    found = _finished(config, dataset_digest, [experiment.experiment_id])
+    found = _of_config(config, dataset_digest, [experiment.experiment_id], ("FINISHED",))
     return found[0] if found else None
 
 
+def find_killed(config, dataset_digest):
+    """The newest run of the same configuration and data that was killed or failed on this machine,
+    and can go on from its checkpoints; or None."""
+    experiment = mlflow.get_experiment_by_name(config.experiment)
+    if experiment is None:
+        return None
+    for record in _of_config(config, dataset_digest, [experiment.experiment_id], UNFINISHED):
+        process = record.tags.get("process")
+        is_over = process == processes.this_process() or (process and processes.is_dead(process))
+        if is_over and _checkpoints(record.run_id).is_dir():
+            return record
+    return None
+
+
 def find_trained(config, dataset_digest):
-    """A finished run of the same configuration and data, of whatever entry of a suite, with what it
-    left; or None, also where its files are gone.
+    """A finished training of the same configuration and data, of whatever entry of a suite; or
+    None, also where its files are gone.
 
     Returns:
-        The `Record`, a list of the metrics of each epoch, and the model.
+        A `benchmarks.recipes.step.Finished`.
     """
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
-    client = mlflow.MlflowClient()
-    for record in _finished(config, dataset_digest, experiments):
+    for record in _of_config(config, dataset_digest, experiments, ("FINISHED",)):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 model = pretrained.load(str(download_preset(record, Path(folder))))
             except (mlflow.exceptions.MlflowException, pretrained.PresetError):
                 continue
-        epochs = {}
-        for name in record.metrics:
-            if name.startswith(("train/", "val/")):
-                for metric in client.get_metric_history(record.run_id, name):
-                    epochs.setdefault(metric.step, {})[name] = metric.value
-        return record, [epochs[step] for step in sorted(epochs)], model
+        epochs = _epochs(record)
+        same_quality = float(record.params["quality"]) == config.quality
+        return Finished(
+            model,
+            [epochs[step] for step in sorted(epochs)],
+            record.metrics["train_seconds"],
+            record.metrics["examples_per_second"],
+            record.metrics.get("seconds_to_quality") if same_quality else None,
+            f"run {record.run_id}, commit {record.tags['git_commit']}",
+        )
     return None
 
 
@@ -132,7 +182,7 @@ def finished(configs):
             continue
         wanted = {config.digest for config in configs if config.experiment == name}
         newest = {}
-        for record in _search([experiment.experiment_id], "attributes.status = 'FINISHED'"):
+        for record in search([experiment.experiment_id], "attributes.status = 'FINISHED'"):
             if record.tags.get("config_digest") in wanted:
                 newest.setdefault(record.tags["config_digest"], record)
         data = [record.tags["dataset_digest"] for record in newest.values()]
@@ -143,8 +193,8 @@ def finished(configs):
 
 
 def latest(suite):
-    """The newest finished run of each architecture, contender and preset of a suite that trains
-    nothing.
+    """The newest finished run of each architecture, implementation and preset of a suite that
+    trains nothing.
 
     Returns:
         A dict from an experiment's name, such as `layers/lstm`, to a list of `Record`.
@@ -152,11 +202,13 @@ def latest(suite):
     latest = {}
     for experiment in mlflow.search_experiments():
         records = {}
-        for record in _search(
+        for record in search(
             [experiment.experiment_id],
             f"attributes.status = 'FINISHED' and tags.suite = '{suite}'",
         ):
-            key = tuple(record.tags.get(tag) for tag in ("architecture", "contender", "preset"))
+            key = tuple(
+                record.tags.get(tag) for tag in ("architecture", "implementation", "preset")
+            )
             records.setdefault(key, record)
         if records:
             latest[experiment.name] = list(records.values())
@@ -164,52 +216,73 @@ def latest(suite):
 
 
 @contextlib.contextmanager
-def run(config, task, dataset_digest, config_digest):
+def run(config, asked_for, task, dataset_digest, killed=None):
     """Logs the run of a configuration, from start to end.
 
     Args:
-        config: a `RunConfig`.
+        config: the `RunConfig`, its units resolved.
+        asked_for: the `RunConfig` as the suite has it, by whose digest the run is found.
         task: the `Task`.
         dataset_digest: SHA-256 of the whole data.
-        config_digest: what `finished` knows the configuration by.
+        killed: `Record` of the run that is gone on with, or None for a new run.
+
+    Yields:
+        An `OpenRun`.
     """
     tags = {
         "suite": config.suite,
+        "entry": config.entry,
         "task": config.task,
         "dataset": config.dataset_name,
         "dataset_digest": dataset_digest,
         "dataset_licence": task.licence,
         "architecture": config.architecture,
         "seed": str(config.seed),
-        "metric": task.metric,
+        "metric": task.metric.name,
+        "validation_metric": task.validation_metric.name,
         "kernel": "none",
-        "config_digest": config_digest,
+        "config_digest": asked_for.digest,
+        "config": asked_for.as_json(),
     }
-    with open_run(config.experiment, config.title, tags, config.flat()):
-        yield
+    with open_run(config.experiment, config.title, tags, config.flat(), killed) as opened:
+        opened.checkpoints.mkdir(parents=True, exist_ok=True)
+        yield opened
+    shutil.rmtree(opened.checkpoints, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def open_run(experiment, title, tags, params):
+def open_run(experiment, title, tags, params, killed=None):
     """Logs a run from start to end: FINISHED, FAILED, or KILLED when interrupted.
 
     Args:
         experiment: str, the name of the experiment, which is made if there is none.
         title: str, the name of the run.
-        tags: dict of str; the commit and the backend are added.
+        tags: dict of str; the commit, the backend and the process are added.
         params: dict.
+        killed: `Record` of the run that is gone on with, or None for a new run.
+
+    Yields:
+        An `OpenRun`.
     """
     tags = {
-        "mlflow.runColor": _color(tags.get("contender") or tags["architecture"]),
+        "mlflow.runColor": _color(tags.get("implementation") or tags["architecture"]),
         "git_commit": git_commit(),
         "backend": keras.backend.backend(),
+        "process": processes.this_process(),
         **tags,
     }
-    mlflow.start_run(experiment_id=_experiment(experiment), run_name=title, tags=tags)
+    if killed is None:
+        mlflow.start_run(experiment_id=_experiment(experiment), run_name=title, tags=tags)
+        epochs = frozenset()
+    else:
+        mlflow.start_run(run_id=killed.run_id)
+        mlflow.set_tags({**tags, "resumed": str(int(killed.tags.get("resumed", 0)) + 1)})
+        epochs = frozenset(_epochs(killed))
+    run_id = mlflow.active_run().info.run_id
     try:
         mlflow.log_params(params)
-        yield
-    except KeyboardInterrupt:
+        yield OpenRun(run_id, _checkpoints(run_id), epochs)
+    except (KeyboardInterrupt, SystemExit):
         mlflow.end_run("KILLED")
         raise
     except BaseException:
@@ -218,15 +291,10 @@ def open_run(experiment, title, tags, params):
     mlflow.end_run("FINISHED")
 
 
-def log_epoch(metrics, epoch):
-    """Metrics of one epoch; `epoch` counts from 1 and is the step."""
-    mlflow.log_metrics(metrics, step=epoch)
-
-
 def log_evaluation(metric, evaluation):
-    """The look at the test split: values, figures and texts."""
+    """Logs an `Evaluation` on the test split: values, figures and texts."""
     low, high = evaluation.interval
-    values = {metric: evaluation.value, f"{metric}_low": low, f"{metric}_high": high}
+    values = {metric.name: evaluation.value, f"{metric.name}_low": low, f"{metric.name}_high": high}
     values |= evaluation.details
     mlflow.log_metrics({f"test/{name}": value for name, value in values.items()})
     mlflow.set_tag("metric_signature", evaluation.signature)
@@ -236,33 +304,36 @@ def log_evaluation(metric, evaluation):
 
 
 def log_metrics(values):
-    """Values that a run has once."""
+    """Logs values that a run has once."""
     mlflow.log_metrics(values)
 
 
 def log_tag(name, value):
-    """One more tag of the running run."""
+    """Sets one more tag of the running run."""
     mlflow.set_tag(name, value)
 
 
 def log_figures(figures):
-    """Matplotlib figures by name, as PNG."""
+    """Logs Matplotlib figures by name, as PNG."""
     for name, figure in figures.items():
         mlflow.log_figure(figure, f"{name}.png", save_kwargs={"dpi": 110})
 
 
-def log_model(model, task):
-    """The trained model as a pyfunc that takes raw input and answers with labels or text."""
-    example = task.example()
-    kind = DataType.string
+def log_model(model, example):
+    """Logs the trained model as a pyfunc that takes raw input and gives JSON-ready answers.
+
+    Args:
+        model: a task model of the zoo.
+        example: one raw input.
+    """
+    schema = model.input_schema
+    kind = DataType.string if schema.dtype == "string" else DataType.double
+    for _ in range(schema.rank):
+        kind = Array(kind)
     if isinstance(example, np.ndarray):
-        kind = DataType.double
-        for _ in example.shape:
-            kind = Array(kind)
         example = example.astype(float).tolist()
     signature = ModelSignature(
-        inputs=Schema([ColSpec(kind, task.input_name)]),
-        outputs=Schema([ColSpec(AnyType())]),
+        inputs=Schema([ColSpec(kind, schema.name)]), outputs=Schema([ColSpec(AnyType())])
     )
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder, "preset")
@@ -276,7 +347,7 @@ def log_model(model, task):
             code_paths=[str(Path(folder, "zoo"))],
             signature=signature,
             pip_requirements=[f"{name}=={version(name)}" for name in NEEDED],
-            input_example=pd.DataFrame({task.input_name: [example]}),
+            input_example=pd.DataFrame({schema.name: [example]}),
         )
 
 
@@ -288,115 +359,33 @@ def download_preset(record, folder):
 
 def register_champion(experiment):
     """Registers the best trained model of an experiment, with the alias `champion`; does
-    nothing where it is that already.
+    nothing where it is registered already.
 
-    The best is the one of the highest accuracy on the validation split of the data that the newest
-    run has, and of the least loss among equals: the test split decides nothing."""
+    The best is chosen by the metric on the validation split of the data that the newest run has,
+    and by the loss among equals: the test split decides nothing."""
+    found = mlflow.get_experiment_by_name(experiment)
     records = [
         record
-        for record in _search(
-            [mlflow.get_experiment_by_name(experiment).experiment_id],
-            "attributes.status = 'FINISHED'",
-        )
+        for record in search([found.experiment_id], "attributes.status = 'FINISHED'")
         if "best/val/loss" in record.metrics
     ]
     records = [r for r in records if r.tags["dataset_digest"] == records[0].tags["dataset_digest"]]
     if not records:
         return
-    best = max(records, key=quality)
+    best = max(records, key=lambda record: record.selection_key)
     name = experiment.replace("/", ".")
     client = mlflow.MlflowClient()
     with contextlib.suppress(mlflow.exceptions.MlflowException):
         if client.get_model_version_by_alias(name, "champion").run_id == best.run_id:
             return
-    with contextlib.redirect_stderr(io.StringIO()):  # MLflow tells of it there
+    with contextlib.redirect_stderr(io.StringIO()):  # where MLflow reports success
         version = mlflow.register_model(best.model_uri, name)
     client.set_registered_model_alias(name, "champion", version.version)
 
 
-def quality(record):
-    """What trained models are chosen by: accuracy on the validation split, then less loss."""
-    return record.metrics["best/val/accuracy"], -record.metrics["best/val/loss"]
-
-
-def arrange_charts(experiment):
-    """Saves a view of the experiment in which learning curves come first, for `ui_url`.
-
-    MLflow sorts charts by name otherwise, `best/*` ahead. A view is a tag of the experiment; what
-    it doesn't name, MLflow adds.
-    """
-    sections = {
-        name: {"uuid": name, "name": name, "display": is_open, "isReordered": True}
-        for name, is_open in (
-            ("val", True),
-            ("train", True),
-            ("test", True),
-            ("Model metrics", True),
-            ("best", False),
-            ("System metrics", False),
-        )
-    }
-    charts = [
-        {
-            "type": "LINE",
-            "uuid": metric,
-            "metricKey": metric,
-            "metricSectionId": metric.split("/")[0],
-            "isGenerated": True,
-            "deleted": False,
-            "lineSmoothness": 0,
-            "scaleType": "linear",
-            "xAxisKey": "step",
-            "xAxisScaleType": "linear",
-            "yAxisKey": "metric",
-            "useGlobalXaxisKey": True,
-            "useGlobalLineSmoothing": True,
-        }
-        for metric in ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
-    ]
-    view = {
-        "compareRunCharts": charts,
-        "compareRunSections": list(sections.values()),
-        "isAccordionReordered": True,
-    }
-    mlflow.MlflowClient().set_experiment_tag(
-        mlflow.get_experiment_by_name(experiment).experiment_id,
-        f"mlflow.sharedViewState.{VIEW}",
-        json.dumps(view),
-    )
-
-
 def describe(text):
-    """What the UI shows as the running run's description."""
+    """Sets what the UI shows as the running run's description."""
     mlflow.set_tag(NOTE, text)
-
-
-def serve(port):
-    """Serves the UI on the local store until it is interrupted; returns the exit status."""
-    server = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
-    server += ["--backend-store-uri", tracking_uri()]
-    return subprocess.run(server, check=False).returncode
-
-
-def ui_url(port):
-    """The page of the UI that shows the runs of the newest experiment side by side."""
-    server = tracking_uri() if is_remote() else f"http://127.0.0.1:{port}"
-    base = f"{server}/#/experiments"
-    ids = [experiment.experiment_id for experiment in mlflow.search_experiments()]
-    newest = mlflow.search_runs(
-        ids, order_by=["attributes.start_time DESC"], max_results=1, output_format="list"
-    )
-    if not newest:
-        return base
-    page = f"{base}/{newest[0].info.experiment_id}/runs?compareRunsMode=CHART"
-    experiment = mlflow.get_experiment(newest[0].info.experiment_id)
-    arranged = f"mlflow.sharedViewState.{VIEW}" in experiment.tags
-    return f"{page}&viewStateShareKey={VIEW}" if arranged else page
-
-
-def is_remote():
-    """Whether runs are logged to a server, which has a UI of its own."""
-    return tracking_uri().startswith(("http:", "https:"))
 
 
 def git_commit():
@@ -414,27 +403,8 @@ def git_commit():
     return commit.stdout.strip()
 
 
-def _experiment(name):
-    experiment = mlflow.get_experiment_by_name(name)
-    if experiment is not None:
-        return experiment.experiment_id
-    return mlflow.create_experiment(
-        name,
-        artifact_location=(LOCAL_STORE / "artifacts").as_uri() if _is_local() else None,
-        tags={"mlflow.experimentKind": "custom_model_development"},
-    )
-
-
-def _finished(config, dataset_digest, experiment_ids):
-    """The finished runs of a configuration on this data, the newest first."""
-    return _search(
-        experiment_ids,
-        f"attributes.status = 'FINISHED' and tags.config_digest = '{config.digest}' "
-        f"and tags.dataset_digest = '{dataset_digest}'",
-    )
-
-
-def _search(experiment_ids, query):
+def search(experiment_ids, query):
+    """The `Record` of each run that a query in MLflow's language finds, the newest first."""
     runs = mlflow.search_runs(
         experiment_ids,
         filter_string=query,
@@ -454,12 +424,74 @@ def _search(experiment_ids, query):
     ]
 
 
+def every_run():
+    """The `Record` of every run, of whatever status, the newest first."""
+    experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    return search(experiments, "") if experiments else []
+
+
+def update_run(run_id, tags, params=None, remove=()):
+    """Sets tags of a run that isn't running, adds params, and removes tags by name."""
+    client = mlflow.MlflowClient()
+    for name, value in (params or {}).items():
+        client.log_param(run_id, name, value)
+    for name, value in tags.items():
+        client.set_tag(run_id, name, value)
+    for name in remove:
+        client.delete_tag(run_id, name)
+
+
+def _end_dead_runs():
+    """Marks runs as KILLED that a process which is dead left as RUNNING."""
+    experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    for record in search(experiments, "attributes.status = 'RUNNING'") if experiments else ():
+        process = record.tags.get("process")
+        if process and processes.is_dead(process):
+            mlflow.MlflowClient().set_terminated(record.run_id, "KILLED")
+
+
+def _checkpoints(run_id):
+    """The folder for checkpoints of a run, on this machine."""
+    return LOCAL_STORE / "checkpoints" / run_id
+
+
+def _epochs(record):
+    """The metrics of each epoch, a dict from the step to a dict."""
+    client = mlflow.MlflowClient()
+    epochs = {}
+    for name in record.metrics:
+        if name.startswith(("train/", "val/")):
+            for metric in client.get_metric_history(record.run_id, name):
+                epochs.setdefault(metric.step, {})[name] = metric.value
+    return epochs
+
+
+def _of_config(config, dataset_digest, experiment_ids, statuses):
+    """The runs of a configuration on this data with one of these statuses, the newest first."""
+    return [
+        record
+        for status in statuses
+        for record in search(
+            experiment_ids,
+            f"attributes.status = '{status}' and tags.config_digest = '{config.digest}' "
+            f"and tags.dataset_digest = '{dataset_digest}'",
+        )
+    ]
+
+
+def _experiment(name):
+    experiment = mlflow.get_experiment_by_name(name)
+    if experiment is not None:
+        return experiment.experiment_id
+    return mlflow.create_experiment(
+        name,
+        artifact_location=(LOCAL_STORE / "artifacts").as_uri() if is_local() else None,
+        tags={"mlflow.experimentKind": "custom_model_development"},
+    )
+
+
 def _local_uri():
     return f"sqlite:///{LOCAL_STORE / 'mlflow.db'}"
-
-
-def _is_local():
-    return mlflow.get_tracking_uri() == _local_uri()
 
 
 def _color(name):
@@ -467,6 +499,6 @@ def _color(name):
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    known = [BASELINE, *architectures.names(), *CONTENDERS]
+    known = [BASELINE, *architectures.names(), *IMPLEMENTATIONS]
     palette = colormaps["tab20"].colors[::2] + colormaps["tab20"].colors[1::2]
     return to_hex(palette[(known.index(name) - 1) % len(palette)])

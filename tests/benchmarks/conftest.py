@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from benchmarks import config, runner, tracking
+from benchmarks import config, data
+from benchmarks.tracking import store as runs
 from zoo import datasets
 
 SUITE = """
@@ -23,13 +24,15 @@ tasks:
     quality: 0.1
     model: {units: 4, bidirectional: false, num_layers: 1, pooling: mean, dropout: 0.1,
             noise: 0.1, shift: 0.1, frame_dropout: 0.1}
-    training: {epochs: 3, batch_size: 8, learning_rate: 0.02}
+    recipe:
+      - fit: {epochs: 3, batch_size: 8, learning_rate: 0.02}
   translation:
     dataset: echo
     quality: 0.1
     model: {vocabulary_size: 290, embedding_dim: 8, units: 8, bidirectional: true, num_layers: 1,
             attention: luong, dropout: 0.0, max_length: 16, beam_width: 2}
-    training: {epochs: 1, batch_size: 8, learning_rate: 0.01}
+    recipe:
+      - fit: {epochs: 1, batch_size: 8, learning_rate: 0.01}
 """
 
 
@@ -72,8 +75,8 @@ def empty_store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("empty") / "mlruns"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "")
-        patch.setattr(tracking, "LOCAL_STORE", folder)
-        tracking.connect()
+        patch.setattr(runs, "LOCAL_STORE", folder)
+        runs.connect()
         mlflow.search_experiments()
     return folder
 
@@ -83,11 +86,11 @@ def store(tmp_path, monkeypatch, empty_store):
     """An empty store of this test's own."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     shutil.copytree(empty_store, tmp_path / "mlruns")
-    monkeypatch.setattr(tracking, "LOCAL_STORE", tmp_path / "mlruns")
+    monkeypatch.setattr(runs, "LOCAL_STORE", tmp_path / "mlruns")
     # Sampling the machine takes a thread and seconds a run.
     monkeypatch.setattr(mlflow, "enable_system_metrics_logging", lambda: None)
     mlflow.disable_system_metrics_logging()
-    tracking.connect()
+    runs.connect()
     yield
     while mlflow.active_run():
         mlflow.end_run()
@@ -100,7 +103,7 @@ def suite(tmp_path, monkeypatch, store):
 
     def builder(name):
         make = {"tones": tones, "echo": echo}[name]
-        data = {
+        content = {
             split: make(count, np.random.default_rng(seed))
             for seed, (split, count) in enumerate(splits.items())
         }
@@ -117,16 +120,16 @@ def suite(tmp_path, monkeypatch, store):
             redistribution_info=types.SimpleNamespace(license="CC0"),
             splits={k: types.SimpleNamespace(num_examples=v) for k, v in splits.items()},
         )
-        return types.SimpleNamespace(data=data, info=info)
+        return types.SimpleNamespace(content=content, info=info)
 
     monkeypatch.setattr(datasets, "builder", builder)
-    monkeypatch.setattr(datasets, "read", lambda builder, split: builder.data[split])
+    monkeypatch.setattr(datasets, "read", lambda builder, split: builder.content[split])
     monkeypatch.setattr(datasets, "digest", lambda builder: "0" * 64)
-    runner.load_task.cache_clear()
+    data.load_task.cache_clear()
     path = tmp_path / "small.yaml"
     path.write_text(SUITE)
     yield str(path)
-    runner.load_task.cache_clear()
+    data.load_task.cache_clear()
 
 
 @pytest.fixture

@@ -16,6 +16,15 @@ def write(tmp_path, change):
     return str(path)
 
 
+def fit(content, entry):
+    """The keys of the step `fit` of an entry of `quick`."""
+    return content["tasks"][entry]["recipe"][0]["fit"]
+
+
+def change_recipe(content, entry, recipe):
+    content["tasks"][entry]["recipe"] = recipe
+
+
 @pytest.mark.parametrize("suite", config.suites())
 def test_every_suite_is_valid(suite):
     load = {
@@ -43,23 +52,47 @@ def test_variants_are_the_tasks_of_quick_at_equal_parameters():
     for run in runs:
         assert run.equal_parameters == "lstm"
         assert run.model == quick[run.task].model
-        assert run.training == quick[run.task].training
+        assert run.recipe == quick[run.task].recipe
     without_gates = [run for run in variants if run.architecture in ("rnn", "jordan")]
-    rates = {run.training.learning_rate for run in without_gates if run.task == "translation"}
+    rates = {run.recipe[0].learning_rate for run in without_gates if run.task == "translation"}
     assert rates == {0.0025}
 
 
 def test_a_suite_changes_the_one_that_it_is_based_on_at_any_level(tmp_path):
     path = tmp_path / "slow.yaml"
-    path.write_text(
-        "{based_on: quick, tasks: {translation: {overrides: {lstm: {learning_rate: 1}}}}}"
-    )
-    runs = {run.architecture: run for run in config.load(str(path), tasks=["translation"])}
-    quick = {run.architecture: run for run in config.load("quick", tasks=["translation"])}
-    assert runs["lstm"].training.learning_rate == 1
-    assert runs["lstm"].training.epochs == quick["lstm"].training.epochs
-    assert runs["lstm"].model == quick["lstm"].model
-    assert runs["rnn"].training == quick["rnn"].training  # which quick itself overrides
+    path.write_text("{based_on: quick, tasks: {translation: {model: {units: 7}}}}")
+    (run,) = config.load(str(path), tasks=["translation"], chosen=["lstm"])
+    (quick,) = config.load("quick", tasks=["translation"], chosen=["lstm"])
+    assert run.model == quick.model.model_copy(update={"units": 7})
+    assert run.recipe == quick.recipe
+
+
+def test_an_entry_inherits_from_another_of_its_suite(tmp_path):
+    def change(content):
+        entry = {"based_on": "translation", "model": {"units": 7}, "preset": "small"}
+        content["tasks"]["small"] = entry
+
+    path = write(tmp_path, change)
+    (small,) = config.load(path, tasks=["small"], chosen=["rnn"])
+    (base,) = config.load(path, tasks=["translation"], chosen=["rnn"])
+    assert (small.task, small.preset) == ("translation", "small")
+    assert small.model == base.model.model_copy(update={"units": 7})
+    assert small.recipe == base.recipe
+
+
+def test_lists_are_replaced_whole(tmp_path):
+    path = tmp_path / "short.yaml"
+    fit = "{epochs: 1, batch_size: 8, learning_rate: 0.1}"
+    path.write_text(f"{{based_on: quick, tasks: {{speech: {{recipe: [fit: {fit}]}}}}}}")
+    (run,) = config.load(str(path), tasks=["speech"], chosen=["rnn"])
+    (step,) = run.recipe
+    assert (step.epochs, step.warmup_epochs) == (1, 0)
+
+
+def test_the_zoo_s_suites_inherit_in_one_way_alone():
+    for suite in config.suites():
+        events = yaml.parse((config.SUITES / f"{suite}.yaml").read_text())
+        assert not any(isinstance(event, yaml.AliasEvent) for event in events)
 
 
 def test_choices_narrow_the_suite():
@@ -70,7 +103,7 @@ def test_choices_narrow_the_suite():
         "lstm, seed 1",
         "gru, seed 1",
     ]
-    assert {run.training.epochs for run in runs} == {1}
+    assert {run.recipe[0].epochs for run in runs} == {1}
 
 
 @pytest.mark.parametrize(
@@ -82,29 +115,51 @@ def test_choices_narrow_the_suite():
             "speech, model: Unknown key 'unit'. Did you mean 'units'?",
         ),
         (
-            lambda c: c["tasks"]["speech"]["training"].update(epoch=3),
-            "Unknown key 'tasks.speech.training.epoch'. Did you mean 'epochs'?",
+            lambda c: fit(c, "speech").update(epoch=3),
+            "speech, recipe, fit: Unknown key 'epoch'. Did you mean 'epochs'?",
         ),
+        (
+            lambda c: c["tasks"]["speech"]["recipe"].insert(0, {"pretrian": {}}),
+            "speech, recipe: Unknown step 'pretrian'. Did you mean 'pretrain'?",
+        ),
+        (
+            lambda c: c["tasks"]["speech"].update(recipe=[]),
+            "tasks.speech.recipe: List should have at least 1 item",
+        ),
+        (
+            lambda c: c["tasks"]["speech"]["recipe"][0].update(ensemble={"members": 2}),
+            "tasks.speech.recipe.0: Dictionary should have at most 1 item",
+        ),
+        (
+            lambda c: c["tasks"]["speech"].update(based_on="speach"),
+            "speech: Unknown entry 'speach'. Did you mean 'speech'?",
+        ),
+        (lambda c: c["tasks"]["speech"].update(based_on="speech"), "leads in a circle"),
+        (lambda c: c.update(based_on="changed.yaml"), "Unknown suite 'changed.yaml'"),
         (lambda c: c["architectures"].append("ltsm"), "'ltsm'. Did you mean 'lstm'?"),
         (
             lambda c: c["tasks"].update(speach=c["tasks"].pop("speech")),
             "Unknown task 'speach'. Did you mean 'speech'?",
         ),
         (
-            lambda c: c["tasks"]["speech"]["training"].update(epochs=0),
-            "tasks.speech.training.epochs: Input should be greater than 0. Received: 0",
+            lambda c: fit(c, "speech").update(epochs=0),
+            "speech, recipe, fit: epochs: Input should be greater than 0. Received: 0",
         ),
         (
-            lambda c: c["tasks"]["speech"].update(overrides={"rnnn": {}}),
-            "speech, overrides: Unknown architecture 'rnnn'. Did you mean 'rnn'?",
+            lambda c: fit(c, "speech").update(monitor="bleu"),
+            "`monitor` must be one of ('loss', 'accuracy'). Received: 'bleu'",
         ),
         (
-            lambda c: c["tasks"]["speech"].update(overrides={"rnn": {"epoch": 3}}),
-            "overrides of rnn: Unknown key 'epoch'. Did you mean 'epochs'?",
+            lambda c: fit(c, "speech").update(learning_rate={"default": 0.1, "rnnn": 1}),
+            "Unknown architecture 'rnnn'. Did you mean 'rnn'?",
+        ),
+        (
+            lambda c: fit(c, "speech").update(learning_rate={"rnn": 0.1}),
+            "fit: learning_rate: Input should be a valid number",
         ),
         (
             lambda c: c["tasks"]["speech"]["model"].update(deltas=True),
-            "`deltas` is of a waveform, not of frames",
+            "`deltas` applies to a waveform, not to frames",
         ),
         (lambda c: c.update(seeds="many"), "seeds: Input should be a valid integer"),
         (lambda c: c.update(seeds=21), "seeds: Input should be less than or equal to 20"),
@@ -120,19 +175,42 @@ def test_choices_narrow_the_suite():
         ),
         (
             lambda c: c["tasks"]["speech"].update(splits={"unlabelled": "more"}),
-            "`unlabelled` needs `embedding_window` or",
+            "speech: nothing reads the split `unlabelled`",
         ),
         (
-            lambda c: c["tasks"]["sentiment"]["model"].update(pretraining_epochs=1, num_layers=2),
-            "`pretraining_epochs` needs a model of one layer",
+            lambda c: change_recipe(c, "sentiment", [{"pretrain": {"epochs": 1}}]),
+            "sentiment, recipe: no step trains the model. Add one of: fit, adversarial",
         ),
         (
-            lambda c: c["tasks"]["translation"]["training"].update(self_training=1),
-            "translation: `self_training` works for a sentiment task",
+            lambda c: (
+                c["tasks"]["sentiment"]["model"].update(num_layers=2),
+                c["tasks"]["sentiment"]["recipe"].insert(0, {"pretrain": {"epochs": 1}}),
+            ),
+            "pretrain: it needs a model of one layer",
         ),
         (
-            lambda c: c["tasks"]["sentiment"]["training"].update(self_training=1),
-            "whose splits name `unlabelled` texts",
+            lambda c: c["tasks"]["sentiment"]["recipe"].append({"pretrain": {"epochs": 1}}),
+            "pretrain: it stands ahead of the steps that train with labels",
+        ),
+        (
+            lambda c: c["tasks"]["translation"]["recipe"].append({"pseudo_label": None}),
+            "translation can't be trained by this step. Its steps: fit, ensemble.",
+        ),
+        (
+            lambda c: c["tasks"]["sentiment"]["recipe"].append({"pseudo_label": None}),
+            "name the split `unlabelled`",
+        ),
+        (
+            lambda c: c["tasks"]["speech"]["recipe"].append({"ensemble": {"members": 1}}),
+            "ensemble: an ensemble needs two or more `members`, or `ngrams`",
+        ),
+        (
+            lambda c: c["tasks"]["speech"]["recipe"].insert(0, {"ensemble": {"members": 2}}),
+            "members are trained by the steps ahead",
+        ),
+        (
+            lambda c: c["tasks"]["speech"]["recipe"].append({"ensemble": {"ngrams": {"order": 2}}}),
+            "`ngrams` are of a task that classifies texts",
         ),
     ],
 )
@@ -159,42 +237,52 @@ def test_digest_changes_with_what_is_computed_and_with_nothing_else():
     assert first.digest == first.model_copy(update={"suite": "other", "quality": 0.1}).digest
     larger = first.model.model_copy(update={"units": 99})
     assert first.digest != first.model_copy(update={"model": larger}).digest
-    longer = first.training.model_copy(update={"epochs": 99})
-    assert first.digest != first.model_copy(update={"training": longer}).digest
+    longer = (first.recipe[0].with_epochs(99),)
+    assert first.digest != first.model_copy(update={"recipe": longer}).digest
 
 
-def test_a_new_option_at_its_default_leaves_the_digest():
+def test_digest_changes_with_a_default_and_with_the_version_of_a_step(monkeypatch):
     (run,) = config.load("quick", tasks=["speech"], chosen=["lstm"])
+    before = run.digest
 
     class Later(type(run.model), frozen=True, extra="forbid"):
-        option: float = 0.5
+        speed: float = 0.5  # which was 0 by default
 
-    later = run.model_copy(update={"model": Later(**run.model.model_dump())})
-    assert later.digest == run.digest
-    chosen = later.model.model_copy(update={"option": 0.1})
-    assert later.model_copy(update={"model": chosen}).digest != run.digest
+    keys = run.model.model_dump(exclude={"speed"})
+    assert run.model_copy(update={"model": Later(**keys)}).digest != before
+    monkeypatch.setattr(type(run.recipe[0]), "VERSION", 99)
+    assert run.digest != before
 
 
-def test_members_have_seeds_of_their_own():
-    runs = config.load("quick", tasks=["speech"], chosen=["lstm"], seeds=2)
-    assert [run.of_members for run in runs] == [[run] for run in runs]
-    seeds = []
+def test_a_config_comes_back_from_json():
+    runs = config.load("standard", tasks=["sentiment_self_trained", "new_speakers"])
     for run in runs:
-        training = run.training.model_copy(update={"members": 3})
-        seeds += [one.seed for one in run.model_copy(update={"training": training}).of_members]
-    assert seeds == list(range(6))
+        again = config.from_json(run.as_json())
+        assert again == run
+        assert again.digest == run.digest
+        assert type(again.model) is type(run.model)
 
 
-def test_overrides_are_of_one_architecture(tmp_path):
-    change = {"overrides": {"rnn": {"epochs": 2}}}
-    path = write(tmp_path, lambda content: content["tasks"]["speech"].update(change))
+def test_flat_parameters_name_the_step():
+    (run,) = config.load("standard", tasks=["sentiment_self_trained"], chosen=["bilstm"])
+    flat = run.flat()
+    assert flat["adversarial.norm"] == 4
+    assert flat["ensemble.ngrams.order"] == 4
+    assert flat["splits.unlabelled"] == "unsupervised"
+    twice = run.model_copy(update={"recipe": run.recipe[:1] * 2}).flat()
+    assert twice["pretrain.epochs"] == twice["pretrain_2.epochs"] == 2
+
+
+def test_a_value_may_differ_by_architecture(tmp_path):
+    path = write(
+        tmp_path, lambda content: fit(content, "speech").update(epochs={"default": 9, "rnn": 2})
+    )
     epochs = {
-        run.architecture: run.training.epochs
+        run.architecture: run.recipe[0].epochs
         for run in config.load(path, tasks=["speech"])
-        if run.training
+        if run.recipe
     }
-    assert epochs["rnn"] == 2
-    assert epochs["gru"] == epochs["lstm"] != 2
+    assert epochs == {"rnn": 2, "lstm": 9, "gru": 9}
 
 
 def held_out(content):

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 import yaml
 
 from benchmarks import __main__ as command_line
-from benchmarks import config, runner
+from benchmarks import config, data
 from zoo import datasets
 from zoo.datasets import reading
 
@@ -23,7 +23,7 @@ TEXT = {
     "max_length": 16,
 }
 SOUND = {
-    "features": "log_mel",
+    "front_end": "log_mel",
     "feature_dim": 8,
     "units": 4,
     "bidirectional": False,
@@ -53,10 +53,10 @@ def mock_data(monkeypatch):
     monkeypatch.setattr(reading, "_check_split", lambda split, builder: None)
     monkeypatch.setattr(datasets, "digest", lambda builder: "0" * 64)
     policy = tfds.testing.MockPolicy.USE_CODE
-    runner.load_task.cache_clear()
+    data.load_task.cache_clear()
     with tfds.testing.mock_data(num_examples=24, policy=policy):
         yield
-    runner.load_task.cache_clear()
+    data.load_task.cache_clear()
 
 
 @pytest.mark.usefixtures("store", "mock_data")
@@ -93,8 +93,8 @@ def mock_data(monkeypatch):
 )
 def test_a_dataset_of_tfds_runs(task, content, tmp_path):
     path = tmp_path / "own.yaml"
-    training = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01}
-    tasks = {task: {**content, "quality": 0.1, "training": training}}
+    recipe = [{"fit": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01}}]
+    tasks = {task: {**content, "quality": 0.1, "recipe": recipe}}
     path.write_text(yaml.safe_dump({"architectures": ["gru"], "seeds": 1, "tasks": tasks}))
     arguments = ["run", "--suite", str(path), "--arch", "gru"]
     assert command_line.main(arguments) == 0
@@ -113,15 +113,15 @@ def a_builder(**features):
 def loads(monkeypatch):
     """A function that gives `load_task` of a builder and its data."""
 
-    def load(builder, data, *arguments):
+    def load(builder, content, *arguments):
         monkeypatch.setattr(datasets, "builder", lambda name: builder)
         monkeypatch.setattr(datasets, "digest", lambda builder: "")
-        monkeypatch.setattr(datasets, "read", lambda builder, split: dict(data))
-        runner.load_task.cache_clear()
-        return runner.load_task(*arguments)[0]
+        monkeypatch.setattr(datasets, "read", lambda builder, split: dict(content))
+        data.load_task.cache_clear()
+        return data.load_task(*arguments)[0]
 
     yield load
-    runner.load_task.cache_clear()
+    data.load_task.cache_clear()
 
 
 def test_a_feature_divides_the_only_split(loads):

@@ -1,7 +1,6 @@
 """Runs from suite to MLflow and back: what is logged, kept, killed and reported."""
 
 import io
-import re
 
 import keras
 import mlflow
@@ -11,13 +10,18 @@ from rich.console import Console
 
 import zoo
 from benchmarks import __main__ as command_line
-from benchmarks import report, runner, tracking
+from benchmarks import report
+from benchmarks import run as running
+from benchmarks.data import task_of
+from benchmarks.recipes import fit
+from benchmarks.recipes.ensemble import Ensemble
+from benchmarks.tracking import store as records
 
 
 def run(configs, **options):
     """Runs configurations; returns what was printed."""
     console = Console(file=io.StringIO(), width=120)
-    runner.run_suite(configs, console, **options)
+    running.run_suite(configs, console, **options)
     return console.file.getvalue()
 
 
@@ -36,7 +40,7 @@ def test_a_run_logs_what_the_contract_names(load):
     assert logged.info.status == "FINISHED"
     tags = {"suite", "task", "dataset", "dataset_digest", "architecture", "seed"}
     assert tags | {"git_commit", "backend", "kernel"} <= logged.data.tags.keys()
-    assert logged.data.params["training.epochs"] == "3"
+    assert logged.data.params["fit.epochs"] == "3"
     once = {"params", "train_seconds", "seconds_to_quality", "examples_per_second", "predict_ms"}
     assert once | {"test/accuracy", "best/val/loss", "best/epoch"} <= logged.data.metrics.keys()
     for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
@@ -51,8 +55,8 @@ def test_a_run_logs_what_the_contract_names(load):
 @pytest.mark.parametrize("monitor", ["loss", "accuracy"])
 def test_the_epoch_that_is_kept_is_the_best_on_validation(load, monitor):
     (config,) = load(tasks=["speech"], chosen=["gru"], epochs=8)
-    training = config.training.model_copy(update={"monitor": monitor})
-    run([config.model_copy(update={"training": training})])
+    (step,) = config.recipe
+    run([config.model_copy(update={"recipe": (step.model_copy(update={"monitor": monitor}),)})])
     (logged,) = runs("speech/tones")
     values = {
         name: [value for _, value in history(logged.info.run_id, f"val/{name}")]
@@ -81,7 +85,7 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
     name = experiment.replace("/", ".")
     version = mlflow.MlflowClient().get_model_version_by_alias(name, "champion")
     assert version.run_id == best.info.run_id
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.tracking_uri())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", records.tracking_uri())
     assert (
         zoo.load(f"models:/{name}@champion").backbone.architecture == best.data.tags["architecture"]
     )
@@ -95,40 +99,33 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
         assert isinstance(answer["output"], str)
 
 
-def test_a_model_is_pretrained_before_it_is_trained(load, monkeypatch):
-    (config,) = load(tasks=["speech"], chosen=["gru"])
-    task, _ = runner.load_task("speech", "tones", config.splits, config.features)
-    order, fit = [], runner.fit
+@pytest.fixture
+def trained(monkeypatch):
+    """The seeds of what is fitted, and the models, in their order."""
+    found, run_step = [], fit.Fit.run
 
-    def pretrain(model, config, update):
-        order.append("pretrain")
-        return {"pretraining/loss": 1.5, "pretraining/seconds": 1000.0}
+    def run(step, training, before):
+        result = run_step(step, training, before)
+        found.append((training.seed, result.model))
+        return result
 
-    monkeypatch.setattr(task, "pretrain", pretrain)
-    monkeypatch.setattr(runner, "fit", lambda *all: (order.append("fit"), fit(*all))[1])
-    run([config])
-    assert order == ["pretrain", "fit"]
-    (logged,) = runs("speech/tones")
-    metrics = logged.data.metrics
-    assert metrics["pretraining/loss"] == 1.5
-    assert metrics["train_seconds"] > 1000
-    assert metrics["seconds_to_quality"] > 1000
+    monkeypatch.setattr(fit.Fit, "run", run)
+    return found
 
 
-def test_members_of_an_ensemble_are_trained_in_one_run(load, monkeypatch):
-    (config,) = load(tasks=["speech"], chosen=["gru"])
-    task, _ = runner.load_task("speech", "tones", config.splits, config.features)
-    first, fit = [], runner.fit
-    monkeypatch.setattr(
-        runner, "fit", lambda model, *rest: (first.append(model), fit(model, *rest))[1]
-    )
-    training = config.training.model_copy(update={"members": 2, "epochs": 2})
-    config = config.model_copy(update={"training": training})
-    run([config])
+def an_ensemble(config, members, **changes):
+    recipe = (*config.recipe, Ensemble(members=members))
+    return config.model_copy(update={"recipe": recipe, **changes})
+
+
+def test_members_of_an_ensemble_are_trained_in_one_run(load, trained):
+    (config,) = load(tasks=["speech"], chosen=["gru"], epochs=2)
+    task, _ = task_of(config)
+    run([an_ensemble(config, 2)])
     (logged,) = runs("speech/tones")
     metrics = logged.data.metrics
     assert [step for step, _ in history(logged.info.run_id, "val/loss")] == [1, 2, 3, 4]
-    one, other = first
+    (_, one), (_, other) = trained
     assert metrics["params"] == one.count_params() + other.count_params()
     assert not np.allclose(one.get_weights()[-1], other.get_weights()[-1])
     data = task.read("validation")
@@ -139,15 +136,13 @@ def test_members_of_an_ensemble_are_trained_in_one_run(load, monkeypatch):
     np.testing.assert_allclose(champion.predict(data["frames"]), mean, rtol=1e-5)
 
 
-def test_members_that_were_run_alone_are_not_trained_again(load, monkeypatch):
+def test_members_that_were_run_alone_are_not_trained_again(load, trained):
     alone = load(tasks=["speech"], chosen=["gru"], seeds=2)
     run(alone)
-    trained, fit = [], runner.fit
-    monkeypatch.setattr(runner, "fit", lambda *all: (trained.append(all[2].seed), fit(*all))[1])
-    training = alone[0].training.model_copy(update={"members": 3})
-    together = alone[0].model_copy(update={"training": training, "entry": "together"})
+    trained.clear()
+    together = an_ensemble(alone[0], 3, entry="together")
     run([together])
-    assert trained == [2]
+    assert [seed for seed, _ in trained] == [2]
     (logged,) = runs("speech/tones/together")
     values = dict(history(logged.info.run_id, "val/loss"))
     assert sorted(values) == list(range(1, 10))
@@ -161,7 +156,7 @@ def test_members_that_were_run_alone_are_not_trained_again(load, monkeypatch):
     assert [f"member_{number}" in logged.data.tags for number in range(3)] == [True, True, False]
     trained.clear()
     run([together], rerun=True)
-    assert trained == [0, 1, 2]
+    assert [seed for seed, _ in trained] == [0, 1, 2]
     again, first = runs("speech/tones/together")
     assert again.data.metrics["best/val/loss"] == pytest.approx(first.data.metrics["best/val/loss"])
 
@@ -196,8 +191,8 @@ def test_equal_parameters_choose_the_units(load, architecture):
             "model": config.model.model_copy(update={"units": 40}),
         }
     )
-    task, _ = runner.load_task("speech", "tones", config.splits, config.features)
-    resolved = runner.resolve(config, task)
+    task, _ = task_of(config)
+    resolved = running.resolve(config, task)
     reference = task.build(config.model_copy(update={"architecture": "lstm"})).count_params()
     counts = {}
     for step in (-1, 0, 1):
@@ -225,20 +220,20 @@ def test_an_interrupt_kills_the_run_and_keeps_what_is_finished(load, suite, monk
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner._EpochLog, "on_epoch_end", interrupt)
+    monkeypatch.setattr(fit._Epochs, "on_epoch_end", interrupt)
     arguments = ["run", "--suite", suite, "--task", "speech", "--arch", "rnn,gru", "--epochs", "1"]
     assert command_line.main(arguments) == 130
     statuses = {run.data.tags["architecture"]: run.info.status for run in runs("speech/tones")}
     assert statuses == {"rnn": "FINISHED", "gru": "KILLED"}
     assert mlflow.active_run() is None
-    assert "KILLED" in capsys.readouterr().out
+    assert "Interrupted" in capsys.readouterr().out
 
 
 def test_a_failure_is_logged_as_one(load, monkeypatch):
     def fail(*args):
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(runner, "latency_ms", fail)
+    monkeypatch.setattr(running, "latency_ms", fail)
     with pytest.raises(RuntimeError, match="no luck"):
         run(load(tasks=["speech"], chosen=["rnn"], epochs=1))
     assert runs("speech/tones")[0].info.status == "FAILED"
@@ -247,45 +242,29 @@ def test_a_failure_is_logged_as_one(load, monkeypatch):
 def test_the_report_has_a_row_an_architecture_baseline_first(load, suite):
     run(load(tasks=["speech"], seeds=1, epochs=1))
     run(load(tasks=["speech"], chosen=["gru"], seeds=2, epochs=1))
-    records = tracking.finished(load(tasks=["speech"], seeds=2, epochs=1))["speech/tones"]
+    finished = records.finished(load(tasks=["speech"], seeds=2, epochs=1))["speech/tones"]
     (table,) = report.comparisons(load(tasks=["speech"], seeds=2, epochs=1))
     assert [row[0] for row in table.rows] == ["baseline", "rnn", "gru"]
     scores = {}
-    for record in records:
+    for record in finished:
         scores.setdefault(record.tags["architecture"], []).append(record.metrics["test/accuracy"])
     mean, spread = np.mean(scores["gru"]), np.std(scores["gru"], ddof=1)
     assert table.rows[2][1] == f"{mean:.3f} ± {spread:.3f}"
-    text = report.markdown([table])
-    assert text.count("\n| ") == 4
-    assert "\n1 to 2 seeds; " in text
-    assert "baseline: mean and deviation of the frames" in text
+    assert "1 to 2 seeds" in table.footnote
+    assert "baseline: mean and deviation of the frames" in table.footnote
 
 
 def test_a_table_shows_what_the_configurations_computed_and_nothing_else(load, suite):
     run(load(tasks=["speech"], chosen=["gru"], epochs=1))
     run(load(tasks=["speech"], chosen=["gru"], epochs=2))
-    (shown,) = tracking.finished(load(tasks=["speech"], epochs=1)).values()
-    assert [record.params["training.epochs"] for record in shown] == ["1"]
-    assert tracking.finished(load(tasks=["speech"], epochs=3)) == {}
+    (shown,) = records.finished(load(tasks=["speech"], epochs=1)).values()
+    assert [record.params["fit.epochs"] for record in shown] == ["1"]
+    assert records.finished(load(tasks=["speech"], epochs=3)) == {}
 
 
-def test_a_report_without_runs_says_so_and_writes_nothing(suite, tmp_path, capsys):
-    path = tmp_path / "README.md"
-    path.write_text("<!-- small:begin -->old<!-- small:end -->")
-    assert command_line.main(["report", "--suite", suite, "--write", str(path)]) == 2
+def test_a_report_without_runs_says_so(suite, capsys):
+    assert command_line.main(["report", "--suite", suite]) == 2
     assert "No finished runs" in capsys.readouterr().out
-    assert "old" in path.read_text()
-
-
-def test_a_report_is_written_between_its_marks(tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text("before\n<!-- quick:begin -->old<!-- quick:end -->\nafter\n")
-    report.write_between_marks(path, "quick", "new")
-    assert re.fullmatch(
-        r"before\n<!-- quick:begin -->\s+new\s+<!-- quick:end -->\nafter\n", path.read_text()
-    )
-    with pytest.raises(ValueError, match="has no marks <!-- other:begin -->"):
-        report.write_between_marks(path, "other", "new")
 
 
 def test_bad_choices_end_with_a_message_and_status_2(suite, capsys):

@@ -1,4 +1,4 @@
-"""Beam search against an exhaustive search over every answer."""
+"""Beam search against an exhaustive search over every output."""
 
 import itertools
 
@@ -14,9 +14,9 @@ VOCABULARY, END, LENGTH = 5, 3, 4
 
 
 def markov_model(seed):
-    """A `next` whose logits depend on the token before and on the row's cache."""
+    """A `next` whose logits depend on the previous token and on the row's cache."""
     table = np.random.default_rng(seed).normal(size=(2, VOCABULARY, VOCABULARY)).astype("float32")
-    table[..., 0] = -30.0  # padding is no word
+    table[..., 0] = -30.0  # padding is never predicted
 
     def next(prompt, cache, index):
         token = ops.take(prompt, index - 1, axis=1)
@@ -27,16 +27,16 @@ def markov_model(seed):
 
 
 def exhaustive(table, length_penalty):
-    """The best answer of up to LENGTH tokens, by enumeration."""
+    """The best output of up to LENGTH tokens, by enumeration."""
     log_probs = table - np.log(np.exp(table).sum(axis=-1, keepdims=True))
     best = (-np.inf, None)
     for length in range(1, LENGTH + 1):
-        for answer in itertools.product(range(1, VOCABULARY), repeat=length):
-            ended = answer[-1] == END
-            if END in answer[:-1] or (length < LENGTH and not ended):
+        for output in itertools.product(range(1, VOCABULARY), repeat=length):
+            ended = output[-1] == END
+            if END in output[:-1] or (length < LENGTH and not ended):
                 continue
-            score = sum(log_probs[a, b] for a, b in itertools.pairwise((2, *answer)))
-            best = max(best, (score / ((5 + length) / 6) ** length_penalty, answer))
+            score = sum(log_probs[a, b] for a, b in itertools.pairwise((2, *output)))
+            best = max(best, (score / ((5 + length) / 6) ** length_penalty, output))
     return list(best[1]) + [0] * (LENGTH - len(best[1]))
 
 
@@ -48,7 +48,7 @@ def search(sampler, next):
 
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0])
 @pytest.mark.parametrize("seed", range(8))
-def test_a_wide_beam_finds_the_best_answer(seed, length_penalty):
+def test_a_wide_beam_finds_the_best_output(seed, length_penalty):
     next, table = markov_model(seed)
     found = search(BeamSearchSampler(VOCABULARY**3, length_penalty), next)
     for row in range(2):
@@ -68,7 +68,7 @@ def test_a_beam_of_one_is_greedy():
 
 @pytest.mark.parametrize("batch", [2, None])
 @pytest.mark.parametrize("width", [1, 3])
-def test_the_graph_finds_what_eager_search_finds(batch, width):
+def test_search_in_a_graph_equals_eager_search(batch, width):
     next, _ = markov_model(5)
     sampler = BeamSearchSampler(width)
     graph = tf.function(
@@ -82,7 +82,7 @@ def test_the_graph_finds_what_eager_search_finds(batch, width):
     np.testing.assert_array_equal(found, search(sampler, next))
 
 
-def test_settings_are_kept_and_checked():
+def test_settings_are_serialised_and_checked():
     sampler = BeamSearchSampler(3, length_penalty=0.6)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(sampler))
     assert (again.beam_width, again.length_penalty) == (3, 0.6)

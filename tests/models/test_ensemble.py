@@ -1,28 +1,25 @@
-"""Ensembles: what their members say, averaged, saved and loaded as one model."""
+"""Ensembles: the mean of their members' probabilities, saved and loaded as one model."""
 
 import keras
 import keras_hub
 import numpy as np
 import pytest
+from examples import audio_classifier_of_frames, audio_classifier_of_waveforms
+from texts import TEXTS, tokenizer
 
 import zoo
 from zoo import models
 
-TEXTS = ["a fine film", "a dull film, really", "what a waste of time", "great fun for all"]
+WAVEFORMS = audio_classifier_of_waveforms.INPUTS
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return models.SubwordTokenizer.train(TEXTS * 5, 60)
-
-
-def text_members(tokenizer):
-    """Two of different architectures and sizes, and as a benchmark leaves them: trained."""
+def text_members():
+    """Trained, and of different architectures and sizes."""
     keras.utils.set_random_seed(0)
     members = []
     for architecture, units in (("bigru", 6), ("rnn", 5)):
-        backbone = models.TextBackbone(tokenizer.vocabulary_size(), architecture, 8, units)
-        preprocessor = models.TextClassifierPreprocessor(tokenizer)
+        backbone = models.TextBackbone(tokenizer().vocabulary_size(), architecture, 8, units)
+        preprocessor = models.TextClassifierPreprocessor(tokenizer())
         member = models.TextClassifier(backbone, ["bad", "good"], preprocessor)
         member.compile()
         member.fit(TEXTS, np.array([0, 1, 0, 1]), verbose=0)
@@ -32,71 +29,63 @@ def text_members(tokenizer):
 
 def audio_members():
     keras.utils.set_random_seed(0)
-    members = []
-    for _ in range(3):
-        backbone = models.AudioBackbone("gru", features="mfcc", feature_dim=5, units=6)
-        backbone.adapt(WAVES)
-        preprocessor = models.AudioClassifierPreprocessor()
-        members.append(models.AudioClassifier(backbone, ["low", "high"], preprocessor))
-    return members
+    return [audio_classifier_of_waveforms.build() for _ in range(3)]
 
 
-def translators(tokenizer):
+def translators():
     keras.utils.set_random_seed(0)
     members = []
     for architecture, attention in (("lstm", "luong"), ("gru", "bahdanau")):
         backbone = models.TranslatorBackbone(
-            tokenizer.vocabulary_size(), architecture, 8, 6, attention=attention
+            tokenizer().vocabulary_size(), architecture, 8, 6, attention=attention
         )
-        preprocessor = models.TranslatorPreprocessor(tokenizer)
+        preprocessor = models.TranslatorPreprocessor(tokenizer())
         member = models.Translator(backbone, preprocessor, beam_width=3)
-        # As large as those of trained ones, so that they differ in what they say.
+        # As large as in trained translators, so that the members disagree.
         backbone.token_embedding.embeddings.assign(10 * backbone.token_embedding.embeddings)
         members.append(member)
     return members
 
 
-WAVES = [np.sin(np.arange(n) / 3).astype("float32") for n in (1, 800, 3001)]
-
-
-@pytest.mark.parametrize("kind", ["text", "audio"])
-def test_an_ensemble_says_the_mean_and_comes_back_the_same(kind, tokenizer, tmp_path):
-    members = text_members(tokenizer) if kind == "text" else audio_members()
-    inputs = TEXTS if kind == "text" else WAVES
+@pytest.mark.parametrize(
+    ("make_members", "inputs"), [(text_members, TEXTS), (audio_members, WAVEFORMS)]
+)
+def test_an_ensemble_predicts_the_mean_and_is_loaded_as_saved(make_members, inputs, tmp_path):
+    members = make_members()
     model = models.ensemble(members)
     mean = np.mean([member.predict(inputs) for member in members], axis=0)
-    answers = model.predict(inputs)
-    assert answers.dtype == np.float32
-    np.testing.assert_allclose(answers, mean, rtol=1e-6)
+    probabilities = model.predict(inputs)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, mean, rtol=1e-6)
     assert model.count_params() == sum(member.count_params() for member in members)
     assert model.labels == members[0].labels
     model.save_to_preset(str(tmp_path))
-    again = zoo.load(str(tmp_path))
-    assert type(again) is type(model)
-    np.testing.assert_array_equal(again.predict(inputs), answers)
+    loaded = zoo.load(str(tmp_path))
+    assert type(loaded) is type(model)
+    np.testing.assert_array_equal(loaded.predict(inputs), probabilities)
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-    np.testing.assert_array_equal(again.predict(inputs), answers)
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(loaded.predict(inputs), probabilities)
 
 
-def test_an_ensemble_stays_as_it_is_when_its_members_learn(tokenizer):
-    members = text_members(tokenizer)
+def test_training_a_member_leaves_the_ensemble_unchanged():
+    members = text_members()
     model = models.ensemble(members)
     before = model.predict(TEXTS)
     members[0].fit(TEXTS, np.array([1, 1, 0, 0]), epochs=3, verbose=0)
     np.testing.assert_array_equal(model.predict(TEXTS), before)
 
 
-def test_keras_hub_loads_an_ensemble_of_texts(tokenizer, tmp_path):
-    model = models.ensemble(text_members(tokenizer))
+def test_keras_hub_loads_an_ensemble_of_text_classifiers(tmp_path):
+    model = models.ensemble(text_members())
     model.save_to_preset(str(tmp_path))
-    again = keras_hub.models.TextClassifier.from_preset(str(tmp_path))
-    assert type(again) is models.TextEnsemble
-    np.testing.assert_array_equal(again.predict(TEXTS), model.predict(TEXTS))
+    loaded = keras_hub.models.TextClassifier.from_preset(str(tmp_path))
+    assert type(loaded) is models.TextEnsemble
+    np.testing.assert_array_equal(loaded.predict(TEXTS), model.predict(TEXTS))
 
 
-def test_gates_of_an_ensemble_are_those_of_each_member(tokenizer):
-    members = text_members(tokenizer)
+def test_gates_of_an_ensemble_are_those_of_each_member():
+    members = text_members()
     found = zoo.gates(models.ensemble(members), "a fine film")
     assert [gates.layer for gates in found] == [
         "encoder_0 forward of member 0",
@@ -108,71 +97,83 @@ def test_gates_of_an_ensemble_are_those_of_each_member(tokenizer):
     np.testing.assert_allclose(found[2]["h"], alone[0]["h"], rtol=1e-6)
 
 
-def test_translators_choose_each_subword_together(tokenizer, tmp_path):
-    members = translators(tokenizer)
+def test_translators_choose_each_subword_together(tmp_path):
+    members = translators()
     model = models.ensemble(members)
     assert model.beam_width == 3
     x, _, _ = model.preprocessor({"encoder_text": TEXTS, "decoder_text": TEXTS[::-1]})
-    said = [keras.ops.softmax(member(x)) for member in members]
-    np.testing.assert_allclose(np.exp(model(x)), (said[0] + said[1]) / 2, rtol=1e-4, atol=1e-7)
-    answers = model.generate(TEXTS, max_length=9)
-    assert answers != members[0].generate(TEXTS, max_length=9)
-    weights, source, target = model.attention(TEXTS[0], answers[0])
+    probabilities = [keras.ops.softmax(member(x)) for member in members]
+    mean = (probabilities[0] + probabilities[1]) / 2
+    np.testing.assert_allclose(np.exp(model(x)), mean, rtol=1e-4, atol=1e-7)
+    outputs = model.generate(TEXTS, max_length=9)
+    assert outputs != members[0].generate(TEXTS, max_length=9)
+    weights, source, target = model.attention(TEXTS[0], outputs[0])
     assert weights.shape == (len(target), len(source))
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
     model.save_to_preset(str(tmp_path))
-    again = zoo.load(str(tmp_path))
-    assert type(again) is models.TranslatorEnsemble
-    assert again.generate(TEXTS, max_length=9) == answers
+    loaded = zoo.load(str(tmp_path))
+    assert type(loaded) is models.TranslatorEnsemble
+    assert loaded.generate(TEXTS, max_length=9) == outputs
     found = zoo.gates(model, TEXTS[0])
     assert {gates.architecture for gates in found} == {"lstm", "gru"}
 
 
-def test_step_by_step_translators_say_what_they_say_at_once(tokenizer):
-    model = models.ensemble(translators(tokenizer))
+def test_step_by_step_decoding_agrees_with_teacher_forcing():
+    model = models.ensemble(translators())
+    end = tokenizer().end_token_id
     inputs = model.preprocessor.generate_preprocess(TEXTS, 9)
     model.compile(sampler=models.BeamSearchSampler(1))
-    answers = keras.ops.convert_to_numpy(
-        model.generate_step(inputs, [tokenizer.end_token_id])["decoder_token_ids"]
-    )
+    outputs = keras.ops.convert_to_numpy(model.generate_step(inputs, [end])["decoder_token_ids"])
     source = {name: inputs[name] for name in ("encoder_token_ids", "encoder_padding_mask")}
-    read = {"decoder_token_ids": answers, "decoder_padding_mask": np.ones_like(answers, bool)}
-    expected = np.asarray(model({**source, **read})).argmax(axis=-1)
-    for answer, says in zip(answers[:, 1:].tolist(), expected.tolist(), strict=True):
-        length = answer.index(tokenizer.end_token_id) + 1 if tokenizer.end_token_id in answer else 8
-        assert answer[: min(length, 8)] == says[: min(length, 8)]
+    target = {"decoder_token_ids": outputs, "decoder_padding_mask": np.ones_like(outputs, bool)}
+    expected = np.asarray(model({**source, **target})).argmax(axis=-1)
+    for output, likeliest in zip(outputs[:, 1:].tolist(), expected.tolist(), strict=True):
+        # The limit of the length forces the ninth subword.
+        length = min(output.index(end) + 1 if end in output else 8, 8)
+        assert output[:length] == likeliest[:length]
 
 
-def test_an_ensemble_is_asked_for_what_its_members_have():
-    model = models.ensemble(audio_members())
-    assert model.backbone.sampling_rate == 8000
-    assert model.backbone.features == "mfcc"
-    assert not hasattr(model.backbone, "normalization")
-
-
-def test_one_alone_is_no_ensemble(tokenizer):
-    (member, _) = text_members(tokenizer)
+@pytest.mark.parametrize("make_members", [text_members, translators])
+def test_a_single_model_is_no_ensemble(make_members):
+    member, *_ = make_members()
     assert models.ensemble([member]) is member
-    (translator, _) = translators(tokenizer)
-    assert models.ensemble([translator]) is translator
 
 
-def test_members_that_do_not_fit_are_named(tokenizer):
-    text, other = text_members(tokenizer)
-    with pytest.raises(ValueError, match=r"Received: \['TextClassifier', 'Translator'\]"):
-        models.ensemble([text, translators(tokenizer)[0]])
-    with pytest.raises(ValueError, match=r"Received: \['TextClassifier', 'AudioClassifier'\]"):
-        models.ensemble([text, audio_members()[0]])
+def test_members_of_different_kinds_are_named():
+    text, _ = text_members()
+    for other, name in ((translators()[0], "Translator"), (audio_members()[0], "AudioClassifier")):
+        with pytest.raises(ValueError, match=rf"Received: \['TextClassifier', '{name}'\]"):
+            models.ensemble([text, other])
+
+
+def test_what_differs_between_members_is_named():
+    text, other = text_members()
     other.labels = ["good", "bad"]
-    with pytest.raises(ValueError, match=r"\['bad', 'good'\] and \['good', 'bad'\]"):
+    message = r"the same labels\. Received: \['bad', 'good'\] and \['good', 'bad'\]"
+    with pytest.raises(ValueError, match=message):
         models.ensemble([text, other])
     other.labels = text.labels
+    other.preprocessor = models.TextClassifierPreprocessor(tokenizer(), 100)
+    with pytest.raises(ValueError, match=r"the same sequence length\. Received: 512 and 100"):
+        models.ensemble([text, other])
     smaller = models.SubwordTokenizer.train(TEXTS[:2] * 5, 40)
-    for vocabulary, length in ((smaller, 512), (tokenizer, 100)):
-        other.preprocessor = models.TextClassifierPreprocessor(vocabulary, length)
-        with pytest.raises(ValueError, match="read alike"):
-            models.ensemble([text, other])
+    other.preprocessor = models.TextClassifierPreprocessor(smaller)
+    with pytest.raises(ValueError, match=r"the same vocabulary\. Received: \d+ subwords, SHA-256"):
+        models.ensemble([text, other])
+
+
+def test_audio_members_need_the_same_input_and_rate():
+    waveforms = audio_classifier_of_waveforms.build()
+    with pytest.raises(ValueError, match=r"the same input\. Received: audio and frames"):
+        models.ensemble([waveforms, audio_classifier_of_frames.build()])
+    backbone = models.AudioBackbone("gru", front_end="mfcc", feature_dim=5, sampling_rate=16000)
+    other = models.AudioClassifier(backbone, ["low", "high"], waveforms.preprocessor)
+    with pytest.raises(ValueError, match=r"the same sampling rate\. Received: 8000 and 16000"):
+        models.ensemble([waveforms, other])
+
+
+def test_an_ensemble_needs_members():
     with pytest.raises(ValueError, match=r"Received: \[\]"):
         models.ensemble([])
     with pytest.raises(ValueError, match="two or more members"):
-        models.EnsembleBackbone([text])
+        models.EnsembleBackbone(text_members()[:1])

@@ -1,4 +1,4 @@
-"""The log-mel and MFCC front end and the augmentation of frames."""
+"""The log-mel and MFCC front ends, and the augmentation of frames."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def noise(samples):
     return np.random.default_rng(0).normal(0, 0.1, (1, samples)).astype("float32")
 
 
-def test_a_higher_tone_lights_a_higher_band():
+def test_a_higher_tone_peaks_in_a_higher_band():
     front_end = LogMel(RATE, num_mel_bins=40)
     bands = [
         int(np.argmax(np.mean(front_end(tone(f), np.ones((1, 4000), bool))[0], axis=(0, 1))))
@@ -35,7 +35,7 @@ def test_mfcc_is_the_orthonormal_cosine_transform_of_log_mel():
     np.testing.assert_allclose(mfcc, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_frames_behind_the_end_are_padding():
+def test_frames_past_the_end_are_padding():
     mask = np.arange(4000) < np.array([4000, 1200, 1])[:, None]
     features, frames = LogMel(RATE)(np.repeat(tone(300), 3, axis=0) * mask, mask)
     assert features.shape[:2] == frames.shape
@@ -50,9 +50,9 @@ def test_every_length_has_a_mask_for_each_frame(samples):
     assert np.sum(mask) == -(-samples // 80)
 
 
-def test_mean_normalization_takes_away_what_all_of_a_clip_has():
+def test_mean_normalization_subtracts_the_mean_of_each_clip():
     clip = noise(2000)
-    mask = np.arange(2000)[None] < 1600  # the rest is padding, and no part of the mean
+    mask = np.arange(2000)[None] < 1600  # the rest is padding and doesn't count in the mean
     layer = LogMel(RATE, mean_normalization=1)
     features, kept = (np.asarray(x) for x in layer(clip * mask, mask))
     np.testing.assert_allclose(features[kept].mean(axis=0), 0, atol=1e-5)
@@ -62,7 +62,7 @@ def test_mean_normalization_takes_away_what_all_of_a_clip_has():
     np.testing.assert_allclose(np.asarray(alone)[0, :18], features[0, :18], atol=1e-5)
 
 
-def test_half_of_the_mean_may_stay_but_no_loudness():
+def test_half_mean_normalization_keeps_half_the_mean_and_no_loudness():
     clip, mask = noise(2000), np.ones((1, 2000), bool)
     log_mel, kept = (np.asarray(x) for x in LogMel(RATE)(clip, mask))
     spectrum = log_mel[kept].mean(axis=0)
@@ -103,7 +103,7 @@ def test_padding_changes_nothing(samples, root_compression):
     np.testing.assert_allclose(padded, alone, atol=1e-4)
 
 
-def test_roots_tell_no_loudness_and_less_of_pauses_than_logarithms():
+def test_root_compression_ignores_loudness_and_stresses_pauses_less():
     clip, mask = noise(2000), np.ones((1, 2000), bool)
     clip[:, :1000] *= 1e-2
     layer = LogMel(RATE, root_compression=0.1)
@@ -119,7 +119,7 @@ def test_roots_tell_no_loudness_and_less_of_pauses_than_logarithms():
     assert np.isfinite(silent).all()
 
 
-def test_no_band_begins_below_the_lowest_frequency():
+def test_bands_start_at_the_minimum_frequency():
     mask = np.ones((1, 4000), bool)
     hum = np.asarray(LogMel(RATE)(tone(60), mask)[0])[0, 5:-5]
     without = np.asarray(LogMel(RATE, min_frequency=150)(tone(60), mask)[0])[0, 5:-5]
@@ -127,21 +127,21 @@ def test_no_band_begins_below_the_lowest_frequency():
 
 
 @pytest.mark.parametrize("frequency", [-1.0, 4000.0])
-def test_bands_lie_below_half_the_sampling_rate(frequency):
+def test_a_minimum_frequency_out_of_range_is_refused(frequency):
     with pytest.raises(ValueError, match=f"Received: min_frequency={frequency}"):
         LogMel(RATE, min_frequency=frequency)
 
 
 @pytest.mark.parametrize("power", [-0.1, 1.0])
-def test_no_other_powers_are_taken(power):
+def test_a_root_compression_out_of_range_is_refused(power):
     with pytest.raises(ValueError, match=f"below 1.*Received: root_compression={power}"):
         LogMel(RATE, root_compression=power)
 
 
-@pytest.mark.parametrize("part", [-0.1, 1.5])
-def test_no_more_than_the_mean_is_subtracted(part):
-    with pytest.raises(ValueError, match=f"from 0 to 1. Received: mean_normalization={part}"):
-        LogMel(RATE, mean_normalization=part)
+@pytest.mark.parametrize("fraction", [-0.1, 1.5])
+def test_a_mean_normalization_out_of_range_is_refused(fraction):
+    with pytest.raises(ValueError, match=f"from 0 to 1. Received: mean_normalization={fraction}"):
+        LogMel(RATE, mean_normalization=fraction)
 
 
 def test_more_coefficients_than_bands_are_refused():
@@ -149,13 +149,13 @@ def test_more_coefficients_than_bands_are_refused():
         LogMel(RATE, num_coefficients=41)
 
 
-def test_augmentation_is_the_identity_outside_of_training():
+def test_augmentation_is_the_identity_outside_training():
     frames = np.ones((2, 3, 4), "float32")
     layer = FrameAugmentation(noise=1.0, shift=1.0, frame_dropout=0.5)
     np.testing.assert_array_equal(layer(frames, training=False), frames)
 
 
-def test_shift_is_one_offset_an_utterance_and_feature():
+def test_shift_is_constant_over_an_utterance():
     shifted = np.asarray(FrameAugmentation(shift=1.0, seed=1)(np.zeros((5, 7, 4)), training=True))
     assert np.ptp(shifted, axis=1).max() == 0
     assert np.unique(shifted[:, 0]).size == 20

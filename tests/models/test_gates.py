@@ -1,31 +1,22 @@
-"""Gates of a model stand at their tokens or frames, and are those of the model's own answer."""
+"""Gates of a model: their steps, their values, and their plot."""
 
 import keras
 import numpy as np
 import pytest
+from examples import text_classifier, translator
+from texts import TEXTS
 
 import zoo
 from zoo import models
 
-TEXTS = ["a fine film", "a dull film, really", "what a waste of time", "great fun for all"]
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return models.SubwordTokenizer.train(TEXTS * 5, 60)
-
 
 @pytest.fixture
-def classifier(tokenizer):
+def classifier():
     keras.utils.set_random_seed(0)
-    backbone = models.TextBackbone(
-        tokenizer.vocabulary_size(), "lstm", embedding_dim=8, units=6, bidirectional=True
-    )
-    preprocessor = models.TextClassifierPreprocessor(tokenizer)
-    return models.TextClassifier(backbone, ["bad", "good"], preprocessor)
+    return text_classifier.build("bilstm")
 
 
-def test_gates_of_both_directions_stand_at_their_subwords(classifier, tokenizer):
+def test_gates_of_both_directions_are_labelled_with_subwords(classifier):
     forward, backward = zoo.gates(classifier, TEXTS[0])
     assert [forward.layer, backward.layer] == ["encoder_0 forward", "encoder_0 backward"]
     assert "".join(forward.steps) == "▁a▁fine▁film</s>"
@@ -37,7 +28,7 @@ def test_gates_of_both_directions_stand_at_their_subwords(classifier, tokenizer)
     np.testing.assert_allclose(both, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_gates_of_frames_are_counted():
+def test_steps_of_frames_are_numbered():
     backbone = models.AudioBackbone("gru", feature_dim=3, units=6, num_layers=2)
     model = models.AudioClassifier(
         backbone, ["low", "high"], models.AudioClassifierPreprocessor(feature_dim=3)
@@ -48,23 +39,21 @@ def test_gates_of_frames_are_counted():
     assert list(second.values) == ["z", "r", "h_tilde", "h"]
 
 
-def test_a_translator_has_gates_of_source_and_translation(tokenizer):
+def test_gates_of_a_translator_are_those_of_source_and_translation():
     keras.utils.set_random_seed(0)
-    backbone = models.TranslatorBackbone(
-        tokenizer.vocabulary_size(), "lstm", embedding_dim=8, units=6
-    )
-    model = models.Translator(backbone, models.TranslatorPreprocessor(tokenizer))
+    model = translator.build("lstm")
     encoder, decoder = zoo.gates(model, TEXTS[0])
     assert encoder.steps[-1] == "</s>"
     assert decoder.steps[0] == "<s>"
     x, _, _ = model.preprocessor(
         {"encoder_text": TEXTS[:1], "decoder_text": model.generate(TEXTS[:1])}
     )
+    backbone = model.backbone
     queries = keras.Model(backbone.input, backbone.decoder_layers[0].output[0])(x)
     np.testing.assert_allclose(decoder["h"], np.asarray(queries)[0], rtol=1e-5, atol=1e-6)
 
 
-def test_the_plot_has_a_map_for_each_gate_and_names_the_steps(classifier, tmp_path):
+def test_the_plot_has_a_map_for_each_gate_and_labels_the_steps(classifier, tmp_path):
     figure = zoo.plot_gates(classifier, TEXTS[0], "encoder_0 backward")
     labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
     assert labels[:2] == ["input gate i", "forget gate f"]
@@ -74,6 +63,6 @@ def test_the_plot_has_a_map_for_each_gate_and_names_the_steps(classifier, tmp_pa
     figure.savefig(tmp_path / "gates.png")
 
 
-def test_a_layer_that_is_not_there_raises(classifier):
+def test_an_unknown_layer_names_the_known_ones(classifier):
     with pytest.raises(ValueError, match=r"no recurrent layer 'decoder'.*'encoder_0 forward'"):
         zoo.plot_gates(classifier, TEXTS[0], "decoder")

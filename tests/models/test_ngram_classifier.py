@@ -1,4 +1,4 @@
-"""The n-gram classifier: which n-grams count, once each, and that it stands beside others."""
+"""The n-gram classifier: scores, hashes, and ensembles with a recurrent model."""
 
 import numpy as np
 import pytest
@@ -21,13 +21,13 @@ def hashes_of(row, order):
 
 
 def reference(scores, order, row):
-    """The sum by a dictionary from n-grams to scores."""
+    """The sum of scores, looked up in a dictionary from n-grams."""
     known = {row[i : i + n] for n in range(1, order + 1) for i in range(len(row) - n + 1)}
     return sum(scores.get(ngram, 0.0) for ngram in known)
 
 
 def backbone(scores, order):
-    """One that knows these n-grams, for two classes."""
+    """A backbone that knows these n-grams, for two classes."""
     keys = {
         next(iter(hashes_of(gram, len(gram)) - hashes_of_shorter(gram))): gram for gram in scores
     }
@@ -40,7 +40,7 @@ def backbone(scores, order):
 
 
 def hashes_of_shorter(gram):
-    """Of all n-grams in it but itself."""
+    """Hashes of all n-grams in it but itself."""
     parts = [gram[i : i + n] for n in range(1, len(gram)) for i in range(len(gram) - n + 1)]
     return set().union(*(hashes_of(part, len(part)) for part in parts), set())
 
@@ -55,13 +55,13 @@ def test_each_known_n_gram_counts_once(order):
     scores = {tuple(map(int, gram)): float(generator.normal()) for gram in grams}
     model = backbone(scores, order)
     token_ids, padding_mask = pad(*rows)
-    answers = np.asarray(model({"token_ids": token_ids, "padding_mask": padding_mask}))
+    outputs = np.asarray(model({"token_ids": token_ids, "padding_mask": padding_mask}))
     expected = [reference(scores, order, tuple(map(int, row))) for row in rows]
-    np.testing.assert_allclose(answers[:, 1], np.array(expected) + 1, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(answers[:, 0], 0.5)
+    np.testing.assert_allclose(outputs[:, 1], np.array(expected) + 1, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(outputs[:, 0], 0.5)
 
 
-def test_n_grams_of_real_vocabularies_have_hashes_of_their_own():
+def test_hashes_of_different_n_grams_rarely_collide():
     grams = np.random.default_rng(0).integers(1, 30_000, (50_000, 3)).astype("int32")
     found = np.asarray(hashes(grams, grams > 0, 3)).reshape(-1, 3, 3)
     different = len(np.unique(grams, axis=0)) + len(np.unique(grams[:, 1:], axis=0))
@@ -78,16 +78,16 @@ def classifier():
     )
 
 
-def test_it_is_saved_and_loaded(classifier, tmp_path):
-    answers = classifier.predict(TEXTS)
-    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-6)
+def test_a_preset_predicts_the_same(classifier, tmp_path):
+    probabilities = classifier.predict(TEXTS)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
     classifier.save_to_preset(str(tmp_path))
-    again = zoo.load(str(tmp_path))
-    assert type(again) is models.NgramClassifier
-    np.testing.assert_array_equal(again.predict(TEXTS), answers)
+    loaded = zoo.load(str(tmp_path))
+    assert type(loaded) is models.NgramClassifier
+    np.testing.assert_array_equal(loaded.predict(TEXTS), probabilities)
 
 
-def test_it_answers_with_a_recurrent_model(classifier, tmp_path):
+def test_an_ensemble_with_a_recurrent_model_predicts_the_mean(classifier, tmp_path):
     preprocessor = classifier.preprocessor
     size = preprocessor.tokenizer.vocabulary_size()
     recurrent = models.TextClassifier(

@@ -1,4 +1,4 @@
-"""The subword tokenizer: packing inside and outside of tf.data, and round trips."""
+"""The subword tokenizer: packing inside and outside tf.data, and round trips."""
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def test_seeding_does_not_break_pipelines(tokenizer):
     np.testing.assert_array_equal(next(iter(dataset))[0], tokenizer.pack(["turn on"])[0])
 
 
-def test_length_counts_start_and_end(tokenizer):
+def test_max_length_includes_start_and_end(tokenizer):
     token_ids, _ = tokenizer.pack(["the light is on"], start=True, end=True, max_length=4)
     assert token_ids.shape == (1, 4)
     assert (token_ids[0, 0], token_ids[0, -1]) == (2, 3)
@@ -51,7 +51,7 @@ def test_byte_fallback_keeps_unseen_characters(tokenizer):
     assert tokenizer.detokenize(tokenizer([text]))[0] == text
 
 
-def test_equal_texts_give_an_equal_vocabulary():
+def test_the_same_texts_give_the_same_vocabulary():
     first = SubwordTokenizer.train(TEXTS, 60)
     second = SubwordTokenizer.train(TEXTS, 60)
     assert first.get_vocabulary() == second.get_vocabulary()
@@ -65,6 +65,6 @@ def test_lowercase_folds_case():
 
 
 @pytest.mark.parametrize(("texts", "size"), [(["a fine film"], 4), ([], 100)])
-def test_a_vocabulary_that_cannot_be_is_refused(texts, size):
+def test_an_impossible_vocabulary_is_refused(texts, size):
     with pytest.raises(VocabularyError, match=f"vocabulary_size={size}"):
         SubwordTokenizer.train(texts, size)

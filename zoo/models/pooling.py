@@ -8,15 +8,15 @@ METHODS = ("mean", "max", "last")
 
 @keras.saving.register_keras_serializable(package="zoo")
 class SequencePooling(keras.layers.Layer):
-    """Pools over time, padding left out.
+    """Pools over time, ignoring padding.
 
     Args:
         method: one of `"mean"`, `"max"`, `"last"` (the last step that isn't padding).
 
     Call arguments:
         inputs: float tensor `[batch, time, features]`.
-        padding_mask: bool tensor `[batch, time]`, False at padding. A row with no step pools
-            to zeros.
+        padding_mask: bool tensor `[batch, time]`, False at padding. A row of padding
+            alone pools to zeros.
 
     Returns:
         A float tensor `[batch, features]`.

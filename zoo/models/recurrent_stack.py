@@ -1,4 +1,4 @@
-"""A stack of recurrent layers of one architecture, the body of every model of the zoo."""
+"""A stack of recurrent layers of one architecture, shared by the backbones."""
 
 import keras
 
@@ -10,20 +10,22 @@ def recurrent_stack(
 ):
     """Applies `num_layers` recurrent layers with dropout between them.
 
-    The mask is passed to every layer explicitly, so that nothing depends on how a wrapper
-    hands an implicit one on.
+    The mask is passed to every layer explicitly, so nothing depends on how a wrapper propagates an
+    implicit one.
 
     Args:
         x: float tensor `[batch, time, features]`.
         mask: bool tensor `[batch, time]`, False at padding.
         architecture: str, a name of `zoo.layers.architectures`.
-        bidirectional: bool, read both directions even if the architecture doesn't.
-        units: int, units a layer and direction.
+        bidirectional: bool, whether to read both directions even if the architecture doesn't.
+        units: int, units of each layer and direction.
         num_layers: int.
-        dropout: float, the rate between two layers.
+        dropout: float, dropout rate between layers.
+        dtype: dtype or dtype policy of the layers.
+        name: str, prefix of the layers' names.
 
     Returns:
-        A float tensor `[batch, time, units]`, twice as wide where both directions are read.
+        A float tensor `[batch, time, units]`, twice as wide if both directions are read.
     """
     for index in range(num_layers):
         if index:

@@ -10,7 +10,7 @@ import sentencepiece
 
 from zoo._quiet_start import held_back
 
-# Otherwise it tells on standard error of each vocabulary that takes text as it is.
+# Otherwise it logs a line to standard error for each vocabulary without normalisation.
 sentencepiece.set_min_log_level(2)
 
 
@@ -20,7 +20,7 @@ class VocabularyError(ValueError):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
-    """Turns text into subword ids and back.
+    """Maps text to subword ids and back.
 
     `<pad>` is 0, `<unk>` 1, `<s>` 2 and `</s>` 3. Ids are int32.
 
@@ -45,19 +45,20 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
 
     @classmethod
     def train(cls, texts, vocabulary_size, *, lowercase=False, byte_fallback=False):
-        """Learns a vocabulary; equal texts give an equal vocabulary.
+        """Learns a vocabulary; the same texts always give the same vocabulary.
 
         Args:
             texts: iterable of str.
-            vocabulary_size: int, the most pieces to learn, special ones included. A small
+            vocabulary_size: int, the maximum number of pieces, special ones included. A small
                 corpus may give fewer.
-            lowercase: bool, fold case and compatibility forms (NFKC) before splitting;
-                otherwise text is taken as it is.
-            byte_fallback: bool, spell unknown characters in UTF-8 bytes, so that any text
+            lowercase: bool, whether to fold case and compatibility forms (NFKC) first; by
+                default text isn't normalised.
+            byte_fallback: bool, whether to spell unknown characters as UTF-8 bytes, so any text
                 survives a round trip; costs 256 pieces.
 
         Raises:
-            VocabularyError: there is no text, or no room for its characters.
+            VocabularyError: there is no text, or `vocabulary_size` is too small for its
+                characters.
         """
         model = io.BytesIO()
         try:
@@ -78,14 +79,14 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             )
         except RuntimeError as error:
             raise VocabularyError(
-                "No vocabulary can be learned: there must be text, and room for its characters and "
-                f"{260 if byte_fallback else 4} pieces beside them. Received: "
-                f"vocabulary_size={vocabulary_size}. SentencePiece says: {error}"
+                "No vocabulary can be learned: there must be text, and `vocabulary_size` must have "
+                f"room for its characters and {260 if byte_fallback else 4} further pieces. "
+                f"Received: vocabulary_size={vocabulary_size}. SentencePiece says: {error}"
             ) from error
         return cls(proto=model.getvalue())
 
     def _set_proto_tf(self, proto):
-        with held_back():  # TensorFlow's copy of SentencePiece has no such setting
+        with held_back():  # the log level of TensorFlow's copy of SentencePiece can't be set
             super()._set_proto_tf(proto)
 
     def load_assets(self, dir_path):
@@ -96,19 +97,19 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
 
         Args:
             texts: list of str, or a string tensor of shape `[batch]`.
-            start: bool, put `<s>` in front.
-            end: bool, put `</s>` behind.
-            max_length: int or None, cut texts to this many ids, `<s>` and `</s>` included.
+            start: bool, whether to begin each text with `<s>`.
+            end: bool, whether to close each text with `</s>`.
+            max_length: int or None, truncates texts to this many ids, `<s>` and `</s>` included.
 
         Returns:
-            `(token_ids, padding_mask)`: int32 and bool, both `[batch, time]`. Tensors inside a
-            `tf.data` pipeline, NumPy arrays outside of one.
+            `(token_ids, padding_mask)`: int32 and bool, both `[batch, time]`; tensors inside a
+            `tf.data` pipeline, NumPy arrays elsewhere.
         """
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
             if tf.is_symbolic_tensor(texts):
-                # In Python there too: seeding Keras drops the resource of tensorflow-text's op.
+                # In Python here too: seeding Keras drops the resource of tensorflow-text's op.
                 pack = lambda texts: self.pack(
                     list(texts), start=start, end=end, max_length=max_length
                 )
@@ -125,7 +126,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
 
 
 def pad_rows(rows, pad_value=0):
-    """Pads lists of ids to one `[batch, time]` int32 array; returns it and its bool mask."""
+    """Pads lists of ids to an int32 array `[batch, time]`; returns it and its bool mask."""
     lengths = np.array([len(row) for row in rows], "int32")
     mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
     token_ids = np.full(mask.shape, pad_value, "int32")

@@ -1,11 +1,11 @@
-"""Adversarial training: where texts are moved to, and that both places are learned."""
+"""Adversarial training: the perturbation, and that texts are learned with and without it."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.tasks.adversarial import AdversarialTraining
+from benchmarks.recipes.adversarial import AdversarialTraining
 from zoo import models
 
 TEXTS = ["a fine film", "a dull film, really", "what a fine day", "what a very dull day"]
@@ -21,25 +21,25 @@ def classifier():
     return models.TextClassifier(backbone, ["bad", "good"], preprocessor)
 
 
-def test_each_text_is_moved_by_the_same_distance_to_where_the_loss_is_greater(classifier):
+def test_perturbations_have_one_norm_and_raise_the_loss(classifier):
     trainer = AdversarialTraining(classifier, 2.0)
     inputs = classifier.preprocessor(TEXTS)
     mask = tf.constant(inputs["padding_mask"])
     losses = keras.losses.SparseCategoricalCrossentropy(reduction=None)
     with tf.GradientTape() as tape:
         embedded = trainer._embed(inputs)
-        said = trainer.network([embedded, mask])
-        before = losses(LABELS, said)
-    np.testing.assert_allclose(said, classifier.predict(TEXTS), rtol=1e-5)
-    change = trainer._change(embedded, tape.gradient(before, embedded), mask).numpy()
-    assert (change[~mask.numpy()] == 0).all()
-    distances = np.sqrt((change**2).sum(axis=(1, 2)))
+        outputs = trainer.network([embedded, mask])
+        before = losses(LABELS, outputs)
+    np.testing.assert_allclose(outputs, classifier.predict(TEXTS), rtol=1e-5)
+    perturbation = trainer._perturbation(embedded, tape.gradient(before, embedded), mask).numpy()
+    assert (perturbation[~mask.numpy()] == 0).all()
+    distances = np.sqrt((perturbation**2).sum(axis=(1, 2)))
     np.testing.assert_allclose(
         distances, 2.0 * np.sqrt((embedded.numpy()[mask.numpy()] ** 2).mean()), 1e-4
     )
-    moved = trainer.network([embedded + change, mask])
-    assert (losses(LABELS, moved).numpy() > before.numpy()).all()
-    back = trainer.network([embedded - change, mask])
+    perturbed = trainer.network([embedded + perturbation, mask])
+    assert (losses(LABELS, perturbed).numpy() > before.numpy()).all()
+    back = trainer.network([embedded - perturbation, mask])
     assert (losses(LABELS, back).numpy() < before.numpy()).all()
 
 
@@ -61,20 +61,20 @@ def test_every_weight_of_the_classifier_learns(classifier, soft):
     assert (classifier.predict(TEXTS).argmax(axis=1) == LABELS).all()
 
 
-def test_a_step_is_along_the_mean_of_the_gradients_at_both_places(classifier):
+def test_a_step_follows_the_mean_of_both_gradients(classifier):
     trainer = AdversarialTraining(classifier, 3.0)
     trainer.compile(keras.optimizers.SGD(0.1), jit_compile=False)
     inputs = {name: tf.constant(values) for name, values in classifier.preprocessor(TEXTS).items()}
     loss = keras.losses.SparseCategoricalCrossentropy()
     weights = classifier.trainable_weights
-    change, gradients = 0.0, []
+    perturbation, gradients = 0.0, []
     for _ in range(2):
         with tf.GradientTape() as tape:
             embedded = trainer._embed(inputs)
-            value = loss(LABELS, trainer.network([embedded + change, inputs["padding_mask"]]))
+            value = loss(LABELS, trainer.network([embedded + perturbation, inputs["padding_mask"]]))
         *of_weights, ascent = tape.gradient(value, [*weights, embedded])
         gradients.append([tf.convert_to_tensor(gradient).numpy() for gradient in of_weights])
-        change = trainer._change(embedded, ascent, inputs["padding_mask"])
+        perturbation = trainer._perturbation(embedded, ascent, inputs["padding_mask"])
     before = [weight.numpy() for weight in weights]
     trainer.train_on_batch(inputs, LABELS)
     for weight, old, one, other in zip(weights, before, *gradients, strict=True):
@@ -82,7 +82,7 @@ def test_a_step_is_along_the_mean_of_the_gradients_at_both_places(classifier):
     assert max(np.abs(one - other).max() for one, other in zip(*gradients, strict=True)) > 1e-3
 
 
-def test_without_a_distance_it_is_what_training_is(classifier):
+def test_with_a_norm_of_zero_it_is_plain_training(classifier):
     """Both losses are the same then, and so is their mean."""
     trainer = AdversarialTraining(classifier, 0.0)
     trainer.compile(keras.optimizers.SGD(0.1), jit_compile=False)

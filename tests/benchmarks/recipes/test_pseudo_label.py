@@ -1,15 +1,19 @@
-"""Self-training: what is labelled by whom, and who learns from it; and the companion of n-grams."""
+"""Pseudo-labels: who labels what, and who learns from it."""
 
 import types
 
-import keras
 import numpy as np
 import pytest
 
-from benchmarks import config, runner, tracking
-from benchmarks.tasks import TASKS, ngrams
+from benchmarks import config
+from benchmarks.metrics import ACCURACY
+from benchmarks.recipes import Training, fit, train
+from benchmarks.recipes.ensemble import Ensemble, NgramKeys
+from benchmarks.recipes.pseudo_label import PseudoLabel
+from benchmarks.recipes.run_log import RunLog
+from benchmarks.recipes.step import total_epochs
+from benchmarks.tasks import TASKS
 from zoo import models
-from zoo.models.ngram_classifier.ngram_backbone import hashes
 
 LABEL = types.SimpleNamespace(names=["bad", "good"])
 TEXTS = ["a fine film", "a dull film", "what a fine day", "what a dull day"] * 10
@@ -26,135 +30,103 @@ def task():
     return TASKS["sentiment"](data.get, {"label": LABEL}, "none")
 
 
-@pytest.fixture
-def logged(monkeypatch):
-    metrics, epochs = {}, []
-    monkeypatch.setattr(tracking, "log_metrics", metrics.update)
-    monkeypatch.setattr(tracking, "log_epoch", lambda values, epoch: epochs.append(epoch))
-    return metrics, epochs
-
-
-def of_suite(self_training=0, members=1, **model):
+def a_training(task, *steps):
+    """The `Training` of a small GRU by the step `fit` and these, and its recipe."""
     (run,) = config.load("standard", tasks=["sentiment"], chosen=["gru"], seeds=1)
     small = {"vocabulary_size": 60, "embedding_dim": 8, "units": 8, "embedding_window": 0}
-    of_text = {"epochs": 4, "batch_size": 8, "learning_rate": 0.02}
-    training = {**of_text, "self_training": self_training, "members": members}
-    return run.model_copy(
-        update={
-            "model": run.model.model_copy(update={**small, **model}),
-            "training": run.training.model_copy(update=training),
-        }
+    first = fit.Fit(epochs=8, batch_size=8, learning_rate=0.02)
+    recipe = (first, *steps)
+    run = run.model_copy(
+        update={"model": run.model.model_copy(update=small), "recipe": recipe, "quality": 0.5}
     )
-
-
-def test_a_model_learns_from_what_it_says_of_unlabelled_texts(task, logged, monkeypatch):
-    given, fit = [], runner.fit
-
-    def watched(model, task, config, log, labels):
-        best_epoch = fit(model, task, config, log, labels)
-        given.append((labels, log.examples))
-        return best_epoch
-
-    monkeypatch.setattr(runner, "fit", watched)
-    done = []
-    model, history = runner.train(
-        task, of_suite(self_training=2), lambda **progress: done.append(progress)
+    epochs, done = [], []
+    log = RunLog(
+        ACCURACY,
+        run.quality,
+        total_epochs(recipe),
+        lambda **progress: done.append(progress),
+        lambda values, epoch: epochs.append(epoch),
     )
-    metrics, epochs = logged
-    (none, first, second), counts = zip(*given, strict=True)
+    log.epochs, log.done = epochs, done
+    return run, log
+
+
+@pytest.fixture
+def trainer(task, tmp_path):
+    """A function that trains by `fit` and further steps, and returns the result and the log."""
+
+    def run(*steps):
+        config, log = a_training(task, *steps)
+        training = Training(config, task, log, tmp_path, config.seed)
+        return train(training, config.recipe), log
+
+    return run
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """The pseudo-labels, the number of examples and the model of each fit, in their order."""
+    found, run_step = [], fit.Fit.run
+
+    def run(step, training, before):
+        result = run_step(step, training, before)
+        found.append((training.pseudo_labels, len(training.examples("train")), result.model))
+        return result
+
+    monkeypatch.setattr(fit.Fit, "run", run)
+    return found
+
+
+def test_a_model_learns_from_pseudo_labels(trainer, fitted):
+    trained, log = trainer(PseudoLabel(rounds=2))
+    (none, first, second), counts, _ = zip(*fitted, strict=True)
     assert none is None
     assert counts == (len(TEXTS), len(TEXTS) + len(MORE), len(TEXTS) + len(MORE))
     assert first.shape == second.shape == (len(MORE), 2)
     np.testing.assert_allclose(first.sum(axis=1), 1, rtol=1e-5)
     assert not np.array_equal(first, second)
-    assert epochs == list(range(1, 13))
-    assert len(history["val/loss"]) == 12
-    assert 9 <= metrics["best/epoch"] <= 12
-    assert metrics["best/val/accuracy"] == history["val/accuracy"][metrics["best/epoch"] - 1] == 1
-    assert done[-1]["completed"] == done[-1]["total"] == 12
+    assert log.epochs == list(range(1, 25))
+    assert len(log.history["val/loss"]) == 24
+    best = trained.best["epoch"]
+    assert 17 <= best <= 24
+    assert trained.best["val/accuracy"] == log.history["val/accuracy"][best - 1] == 1
+    assert log.done[-1]["completed"] == log.done[-1]["total"] == 24
     # No labelled text has these words.
-    assert (model.predict(["grand", "dreary", "grand day"]).argmax(axis=1) == [1, 0, 1]).all()
+    grand, dreary = trained.model.predict(["grand", "dreary"])[:, 1]
+    assert grand > dreary + 0.05
 
 
-def test_the_unlabelled_have_the_labels_that_were_given(task):
-    run = of_suite(self_training=1)
+def test_unlabelled_texts_have_the_labels_that_were_predicted(task):
+    run, _ = a_training(task)
     model = task.build(run)
-    said = np.random.default_rng(0).dirichlet([1, 1], len(MORE)).astype("float32")
+    labels = np.random.default_rng(0).dirichlet([1, 1], len(MORE)).astype("float32")
+    examples = task.with_pseudo_labels("train", labels)
     pairs = {}
-    for inputs, targets in task.self_training_batches(model, run, said):
+    for inputs, targets in task.batches(model, examples, run).dataset:
         for ids, target in zip(inputs["token_ids"].numpy(), targets.numpy(), strict=True):
             pairs.setdefault(tuple(ids[ids > 0]), []).append(tuple(target))
     assert sum(map(len, pairs.values())) == len(TEXTS) + len(MORE)
     ids = lambda text: tuple(model.preprocessor([text])["token_ids"][0])
     assert set(pairs[ids("a fine film")]) == {(0, 1)}
-    assert sorted(pairs[ids(MORE[0])]) == sorted(map(tuple, said[0::4]))
+    assert sorted(pairs[ids(MORE[0])]) == sorted(map(tuple, labels[0::4]))
 
 
-def test_members_and_n_grams_teach_together(task, logged, monkeypatch):
-    given, fit = [], runner.fit
-    monkeypatch.setattr(runner, "fit", lambda *all: (given.append((all[0], all[-1])), fit(*all))[1])
-    run = of_suite(self_training=1, members=2, ngram_order=3)
-    model, _ = runner.train(task, run, lambda **progress: None)
-    kinds = [type(member) for member in model.backbone.members]
-    assert kinds == [models.TextClassifier, models.TextClassifier, models.NgramClassifier]
-    (one, _), (other, _), (_, labels), _ = given
-    (phrases,), seconds = task.companions(run)
-    mean = np.mean([member.predict(MORE) for member in (one, other, phrases)], axis=0)
+def test_members_and_ngrams_teach_together(trainer, fitted):
+    trained, log = trainer(Ensemble(members=2, ngrams=NgramKeys(order=3)), PseudoLabel())
+    *recurrent, phrases = trained.model.members
+    assert [type(member) for member in recurrent] == [models.TextClassifier] * 2
+    assert type(phrases) is models.NgramClassifier
+    (_, _, one), (_, _, other), (labels, _, _), _ = fitted
+    of_phrases = phrases.predict(one.preprocessor(MORE), verbose=0)
+    mean = np.mean([one.predict(MORE), other.predict(MORE), of_phrases], axis=0)
     np.testing.assert_allclose(labels, mean, rtol=1e-4)
-    assert logged[0]["best/val/accuracy"] == 1
-    assert 0 < seconds < logged[0]["train_seconds"]
+    assert trained.best["val/accuracy"] == 1
+    assert log.seconds > sum(log._epoch_seconds)
 
 
-def test_without_it_nothing_is_asked_of_unlabelled_texts(task, logged):
+def test_without_the_step_unlabelled_texts_are_not_read(task, trainer):
     read = task.read
     task.read = lambda split: {"train": read, "validation": read}[split](split)
-    model, _ = runner.train(task, of_suite(), lambda **progress: None)
-    assert isinstance(model, models.TextClassifier)
-    assert logged[0]["examples_per_second"] > 0
-
-
-@pytest.fixture(scope="module")
-def preprocessor():
-    tokenizer = models.SubwordTokenizer.train([*TEXTS, *MORE], 60)
-    return models.TextClassifierPreprocessor(tokenizer)
-
-
-def test_pairs_of_words_are_told_where_single_ones_are_not(preprocessor):
-    texts = ["fine day dull film", "dull day fine film", "a day"] * 10
-    labels = np.array([0, 1, 2] * 10)
-    names = ["film", "day", "none"]
-    order = {}
-    for longest in (1, 4):
-        keras.utils.set_random_seed(0)
-        model = ngrams.fit(preprocessor(texts), labels, names, preprocessor, longest, 500)
-        order[longest] = (model.predict(texts).argmax(axis=1) == labels).mean()
-    assert order[1] < 0.7
-    assert order[4] == 1
-
-
-def test_a_class_without_texts_is_never_named(preprocessor):
-    names = ["bad", "good", "neither"]
-    model = ngrams.fit(preprocessor(TEXTS), np.array([1, 0] * 20), names, preprocessor, 2, 999)
-    answers = model.predict(TEXTS)
-    assert (answers.argmax(axis=1) == [1, 0] * 20).all()
-    assert answers[:, 2].max() < 0.01
-    model = ngrams.fit(preprocessor(TEXTS), np.zeros(40, int), ["bad", "good"], preprocessor, 2, 9)
-    assert model.predict(TEXTS)[:, 0].min() > 0.99
-
-
-def test_those_are_kept_that_tell_most(preprocessor):
-    names = ["bad", "good"]
-    labels = np.array([1, 0] * 20)
-    inputs = preprocessor(TEXTS)
-    model = ngrams.fit(inputs, labels, names, preprocessor, 1, 4)
-    assert model.backbone.count == 4
-    assert (model.predict(TEXTS).argmax(axis=1) == labels).all()
-
-
-def test_what_stands_in_one_text_alone_is_not_known(preprocessor):
-    texts, labels = [*TEXTS, "day film"], np.array([1, 0] * 20 + [1])
-    model = ngrams.fit(preprocessor(texts), labels, ["bad", "good"], preprocessor, 2, 999)
-    (keys, *_) = model.backbone.scores.get_weights()
-    of_text = lambda text: set(np.asarray(hashes(**preprocessor([text]), order=2)).ravel())
-    assert of_text("a fine film") <= set(keys)
-    assert len(of_text("day film") - set(keys)) == 1
+    trained, log = trainer()
+    assert type(trained.model) is models.TextClassifier
+    assert log.examples_per_second > 0

@@ -1,4 +1,4 @@
-"""What a task does with its data before a model sees it."""
+"""What tasks do with their data before a model sees it."""
 
 import types
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import config
-from benchmarks.tasks import TASKS, sentiment
+from benchmarks.tasks import TASKS
 from zoo.datasets.registry import DatasetError
 
 LABEL = types.SimpleNamespace(names=["bad", "good"])
@@ -39,27 +39,6 @@ def test_an_embedding_starts_from_the_texts_unlabelled_ones_included(reviews):
     assert not np.allclose(embedding(task()), first)
 
 
-def test_a_model_is_pretrained_on_the_texts_unlabelled_ones_included(reviews, monkeypatch):
-    data, task = reviews
-    data["unlabelled"] = {"text": ["a film what a day"] * 20}
-    seen = []
-
-    def pretrain_once(backbone, token_ids, *settings):
-        seen.append((len(token_ids), *settings))
-        return 1.5, 20.0
-
-    monkeypatch.setattr(sentiment, "pretrain_once", pretrain_once)
-    options = {"vocabulary_size": 50, "embedding_dim": 4, "embedding_window": 0}
-    run = of_suite("sentiment", **options)
-    task = task()
-    model = task.build(run)
-    assert task.pretrain(model, run, None) == {}
-    run = of_suite("sentiment", **options, pretraining_epochs=3, pretraining_window=7)
-    assert task.pretrain(model, run, None) == {"pretraining/loss": 1.5, "pretraining/seconds": 20.0}
-    texts = data["train"]["text"] + data["unlabelled"]["text"]
-    assert seen == [(model.preprocessor(texts)["padding_mask"].sum(), 7, 3, run.seed, None)]
-
-
 def test_a_baseline_knows_labels_that_no_training_text_has():
     names = ["none", "bad", "rare", "good"]
     texts, labels = ["a fine film", "a dull film"] * 10, [3, 1] * 10
@@ -81,9 +60,12 @@ def test_clips_are_played_at_other_speeds_while_training_alone():
     run = of_suite("speech", speed=0.2, units=2)
     model = task.build(run)
     lengths = {}
-    for shuffle in (True, False):
-        (batch,) = task.batches(model, "train", run, shuffle)
-        lengths[shuffle] = np.asarray(batch[0]["padding_mask"]).sum(axis=1)
+    for shuffled in (True, False):
+        batches = task.batches(model, task.examples("train"), run)
+        if shuffled:
+            batches.shuffle(0)
+        (batch,) = batches.dataset
+        lengths[shuffled] = np.asarray(batch[0]["padding_mask"]).sum(axis=1)
     assert (lengths[False] == 4000).all()
     assert np.unique(lengths[True]).size == 8
     assert 2000 < lengths[True].min() < 4000 < lengths[True].max() < 8000

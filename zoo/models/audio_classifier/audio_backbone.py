@@ -1,4 +1,4 @@
-"""Backbone that hears: an optional front end, normalisation and recurrent layers."""
+"""Audio backbone: an optional front end, normalisation and recurrent layers."""
 
 import keras
 import keras_hub
@@ -6,31 +6,31 @@ import numpy as np
 from keras import ops
 
 from zoo.models.audio_classifier.augmentation import FrameAugmentation
-from zoo.models.audio_classifier.front_end import FEATURES, LogMel
+from zoo.models.audio_classifier.front_end import FRONT_ENDS, LogMel
 from zoo.models.recurrent_stack import recurrent_stack
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class AudioBackbone(keras_hub.models.Backbone):
-    """Reads frames of features, or a waveform, with recurrent layers.
+    """Encodes frames of features, or a waveform, with recurrent layers.
 
-    Features are normalised by the mean and variance of the training data, which `adapt` learns
-    and which are kept with the weights.
+    Features are normalised by the mean and variance of the training data, which `adapt` computes
+    and which are saved with the weights.
 
     Args:
         architecture: str, a name of `zoo.layers.architectures`, such as `"lstm"`.
-        features: `"frames"` when the input is frames of features, or the front end that makes
-            them from a waveform: `"log_mel"` or `"mfcc"`.
-        feature_dim: int, features a frame: their number in the input, the mel bands, or the
-            cepstral coefficients (out of 40 bands).
-        sampling_rate: int, in Hz, for a waveform.
-        bidirectional: bool, read both directions even if the architecture doesn't.
+        front_end: `"frames"` if the input is frames of features, else the front end that
+            computes them from a waveform: `"log_mel"` or `"mfcc"`.
+        feature_dim: int, features a frame: their number in the input, the number of mel bands,
+            or of cepstral coefficients (of 40 bands).
+        sampling_rate: int, in Hz, of a waveform.
+        bidirectional: bool, whether to read both directions even if the architecture doesn't.
         units: int, units of each recurrent layer and direction.
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate between layers.
         noise, shift, frame_dropout: see `FrameAugmentation`.
-        min_frequency, mean_normalization, root_compression, deltas: see `LogMel`; without effect
-            on frames.
+        min_frequency, mean_normalization, root_compression, deltas: see `LogMel`; ignored for
+            frames.
         dtype: dtype or dtype policy of the layers.
 
     Call arguments:
@@ -39,14 +39,14 @@ class AudioBackbone(keras_hub.models.Backbone):
             `[batch, samples]`, False at padding.
 
     Returns:
-        A dict of `"sequence"`, float `[batch, frames, units]` (twice as wide where both
-        directions are read), and `"padding_mask"`, bool `[batch, frames]`.
+        A dict of `"sequence"`, float `[batch, frames, units]` (twice as wide if both directions
+        are read), and `"padding_mask"`, bool `[batch, frames]`.
     """
 
     def __init__(
         self,
         architecture,
-        features="frames",
+        front_end="frames",
         feature_dim=40,
         sampling_rate=8000,
         units=64,
@@ -63,20 +63,20 @@ class AudioBackbone(keras_hub.models.Backbone):
         dtype=None,
         **kwargs,
     ):
-        if features not in FEATURES:
+        if front_end not in FRONT_ENDS:
             raise ValueError(
-                f"`features` must be one of {FEATURES}. Received: features={features!r}"
+                f"`front_end` must be one of {FRONT_ENDS}. Received: front_end={front_end!r}"
             )
-        shape = (None, feature_dim) if features == "frames" else (None,)
+        shape = (None, feature_dim) if front_end == "frames" else (None,)
         audio = keras.Input(shape, dtype="float32", name="audio")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
-        front_end = None
+        log_mel = None
         x, mask = audio, padding_mask
-        if features != "frames":
-            front_end = LogMel(
+        if front_end != "frames":
+            log_mel = LogMel(
                 sampling_rate,
-                num_mel_bins=40 if features == "mfcc" else feature_dim,
-                num_coefficients=feature_dim if features == "mfcc" else None,
+                num_mel_bins=40 if front_end == "mfcc" else feature_dim,
+                num_coefficients=feature_dim if front_end == "mfcc" else None,
                 frame_length=sampling_rate // 40,
                 frame_step=sampling_rate // 100,
                 min_frequency=min_frequency,
@@ -85,7 +85,7 @@ class AudioBackbone(keras_hub.models.Backbone):
                 deltas=deltas,
                 name="front_end",
             )
-            x, mask = front_end(audio, padding_mask)
+            x, mask = log_mel(audio, padding_mask)
         normalization = keras.layers.Normalization(name="normalization")
         x = normalization(x)
         x = FrameAugmentation(noise, shift, frame_dropout, dtype=dtype, name="augmentation")(x)
@@ -106,11 +106,11 @@ class AudioBackbone(keras_hub.models.Backbone):
             dtype=dtype,
             **kwargs,
         )
-        self.front_end = front_end
+        self.log_mel = log_mel
         self.normalization = normalization
         self.architecture = architecture
         self.bidirectional = bidirectional
-        self.features = features
+        self.front_end = front_end
         self.feature_dim = feature_dim
         self.sampling_rate = sampling_rate
         self.units = units
@@ -125,22 +125,22 @@ class AudioBackbone(keras_hub.models.Backbone):
         self.deltas = deltas
 
     def adapt(self, clips):
-        """Learns the mean and variance of the features.
+        """Computes the mean and variance of the features.
 
         Args:
             clips: list of float arrays, `[frames, feature_dim]` or `[samples]`.
         """
-        if self.front_end is not None:
-            clips = sorted(clips, key=len)  # what is batched together should be of like length
+        if self.log_mel is not None:
+            clips = sorted(clips, key=len)  # batches of similar length need little padding
             batches = [clips[start : start + 64] for start in range(0, len(clips), 64)]
             clips = [self._frames(batch) for batch in batches]
         self.normalization.adapt(np.concatenate(clips)[None])
 
     def _frames(self, clips):
-        """What the front end makes of waveforms, `[frames, feature_dim]` of all of them."""
+        """The front end's features of waveforms, concatenated: `[frames, features]`."""
         lengths = np.array([len(clip) for clip in clips])
         audio = keras.utils.pad_sequences(clips, padding="post", dtype="float32")
-        features, mask = self.front_end(audio, np.arange(audio.shape[1]) < lengths[:, None])
+        features, mask = self.log_mel(audio, np.arange(audio.shape[1]) < lengths[:, None])
         return ops.convert_to_numpy(features)[ops.convert_to_numpy(mask)]
 
     def get_config(self):
@@ -148,7 +148,7 @@ class AudioBackbone(keras_hub.models.Backbone):
             **super().get_config(),
             "architecture": self.architecture,
             "bidirectional": self.bidirectional,
-            "features": self.features,
+            "front_end": self.front_end,
             "feature_dim": self.feature_dim,
             "sampling_rate": self.sampling_rate,
             "units": self.units,

@@ -1,19 +1,21 @@
 """Task: clips of audio in, probabilities of labels out."""
 
-import keras
 import keras_hub
 
 from zoo.models.audio_classifier.audio_backbone import AudioBackbone
 from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
+from zoo.models.audio_classifier.audio_ensemble import AudioEnsemble
+from zoo.models.audio_input import AudioInput
+from zoo.models.protocol import register
 from zoo.models.sequence_classifier import SequenceClassifier
 
 
-@keras.saving.register_keras_serializable(package="zoo")
-class AudioClassifier(SequenceClassifier, keras_hub.models.Task):
+@register
+class AudioClassifier(AudioInput, SequenceClassifier, keras_hub.models.Task):
     """Classifies audio with a recurrent encoder, pooling over time and a softmax.
 
     `predict` takes a list of float arrays, waveforms `[samples]` or frames `[frames, features]`
-    of any length, and gives float32 probabilities `[batch, classes]`, in the order of `labels`.
+    of any length, and returns float32 probabilities `[batch, classes]`, in the order of `labels`.
     Arguments as in `SequenceClassifier`, with an `AudioBackbone` and an
     `AudioClassifierPreprocessor`.
 
@@ -24,5 +26,7 @@ class AudioClassifier(SequenceClassifier, keras_hub.models.Task):
     ```
     """
 
+    task_kind = "speech"
+    ensemble_class = AudioEnsemble
     backbone_cls = AudioBackbone
     preprocessor_cls = AudioClassifierPreprocessor

@@ -1,4 +1,4 @@
-"""Preprocessor of the audio classifier: clips of any length in, one padded batch out."""
+"""Preprocessor of the audio classifier: clips of any length in, a padded batch out."""
 
 import keras
 import keras_hub
@@ -9,23 +9,23 @@ from zoo.models.audio_classifier.audio_backbone import AudioBackbone
 
 @keras.saving.register_keras_serializable(package="zoo")
 class AudioClassifierPreprocessor(keras_hub.models.Preprocessor):
-    """Pads clips to the longest of a batch and marks the padding.
+    """Pads clips to the longest of a batch, with a mask of the padding.
 
     Args:
-        feature_dim: int or None. None for waveforms, `[samples]`; else clips are frames of so
-            many features, `[frames, feature_dim]`.
+        feature_dim: int or None. None for waveforms, `[samples]`; otherwise clips are frames,
+            `[frames, feature_dim]`.
 
     Call arguments:
         x: list of float arrays of any length; or an array of clips of one length.
-        y: labels, handed on.
-        sample_weight: handed on.
+        y: labels, passed through.
+        sample_weight: passed through.
 
     Returns:
         `x` as a dict of `"audio"`, float32 `[batch, time]` or `[batch, time, feature_dim]`, and
-        `"padding_mask"`, bool `[batch, time]`; with `y` and `sample_weight` where given.
+        `"padding_mask"`, bool `[batch, time]`; with `y` and `sample_weight` if given.
 
     Raises:
-        ValueError: for an empty clip, a clip of another shape, or values that aren't finite.
+        ValueError: a clip is empty or of another shape, or has values that aren't finite.
     """
 
     backbone_cls = AudioBackbone
@@ -52,7 +52,7 @@ class AudioClassifierPreprocessor(keras_hub.models.Preprocessor):
         clip = np.asarray(clip)
         if self.feature_dim is None and np.issubdtype(clip.dtype, np.integer) and clip.any():
             raise ValueError(
-                "Samples must be floats in -1 to 1; divide those of 16 bits by 32768. Received: "
+                "Samples must be floats from -1 to 1; divide 16-bit integers by 32768. Received: "
                 f"dtype={clip.dtype}"
             )
         clip = clip.astype("float32")

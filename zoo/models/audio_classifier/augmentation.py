@@ -1,4 +1,4 @@
-"""Augmentation of frames of features while training."""
+"""Augmentation of frames of features during training."""
 
 import keras
 from keras import ops
@@ -6,14 +6,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="zoo")
 class FrameAugmentation(keras.layers.Layer):
-    """Makes normalised frames vary while training; the identity otherwise.
+    """Augments normalised frames during training; the identity otherwise.
 
     Args:
         noise: float, standard deviation of Gaussian noise added to every value.
-        shift: float, standard deviation of one offset an utterance and feature, as another
-            microphone or voice would add to a cepstrum.
-        frame_dropout: float, the part of the frames that is set to zero; the others are scaled
-            by `1 / (1 - frame_dropout)`.
+        shift: float, standard deviation of a Gaussian offset for each utterance and feature, as
+            another microphone or voice would add to a cepstrum.
+        frame_dropout: float, the fraction of frames to set to zero; the others are scaled by
+            `1 / (1 - frame_dropout)`.
 
     Call arguments:
         features: float tensor `[batch, frames, features]`.

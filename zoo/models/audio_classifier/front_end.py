@@ -1,40 +1,40 @@
-"""Front ends of the audio classifier: from a waveform to frames of features, in the model."""
+"""Audio front ends: from a waveform to frames of features, inside the model."""
 
 import keras
 import numpy as np
 from keras import ops
 
-FEATURES = ("frames", "log_mel", "mfcc")
+FRONT_ENDS = ("frames", "log_mel", "mfcc")
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class LogMel(keras.layers.Layer):
     """Log-mel spectrogram, or its cepstrum (MFCC), of a padded batch of waveforms.
 
-    Frames of `frame_length` samples lie around every `frame_step`-th sample; a frame counts as
-    padding when that sample is behind the end of its waveform, so a clip of any length but zero
-    has at least one frame.
+    Frames of `frame_length` samples are centred on every `frame_step`-th sample. A frame counts as
+    padding if its centre lies past the end of its waveform, so every clip but an empty one has at
+    least one frame.
 
     Args:
         sampling_rate: int, in Hz.
         num_mel_bins: int, number of mel bands.
-        num_coefficients: int or None. None gives log-mel energies; a number gives that many
+        num_coefficients: int or None. None returns log-mel energies; a number returns that many
             cepstral coefficients, the orthonormal DCT-II over the bands (Davis and Mermelstein
             1980).
         frame_length: int, window in samples.
         frame_step: int, hop in samples.
-        min_frequency: float, in Hz, where the lowest band begins. What hums or rumbles beside a
-            voice lies mostly below 150 Hz.
-        mean_normalization: float, the part of each feature's mean over the clip that is
-            subtracted, which takes away what a microphone or a voice adds to all of it (Atal
-            1974). A single word's mean tells also which vowel it has, so that a part may serve
-            better than 1. The loudness of a clip is subtracted whole, unless this is 0.
-        root_compression: float, the power to which energies are raised, each in relation to the
-            mean energy of its clip, such as 0.1; 0 takes logarithms. A logarithm makes much of
-            how quiet the pauses are, that is of the recording; a root makes less of it (Kim and
-            Stern 2016).
-        deltas: bool, add to each feature its slope over five frames (Furui 1986), which gives
-            twice as many.
+        min_frequency: float, in Hz, the lower edge of the lowest band. Hum and rumble lie mostly
+            below 150 Hz.
+        mean_normalization: float from 0 to 1, the fraction of each feature's mean over the clip
+            to subtract. It removes the constant offset of a microphone or a voice (Atal 1974).
+            The mean of a single word also carries its vowel, so a fraction can work better than
+            1. A clip's loudness is subtracted entirely, unless this is 0.
+        root_compression: float, the power, such as 0.1, to which energies are raised relative to
+            the mean energy of their clip; 0 takes logarithms. A logarithm stresses how quiet the
+            pauses are, which depends on the recording; a root stresses it less (Kim and Stern
+            2016).
+        deltas: bool, whether to append to each feature its slope over five frames (Furui 1986),
+            which doubles the number of features.
 
     Call arguments:
         waveform: float tensor `[batch, samples]`, amplitudes in -1 to 1.
@@ -65,17 +65,17 @@ class LogMel(keras.layers.Layer):
             )
         if not 0 <= min_frequency < sampling_rate / 2:
             raise ValueError(
-                "`min_frequency` must be below half the sampling rate. Received: "
+                "`min_frequency` must be at least 0 and below half the sampling rate. Received: "
                 f"min_frequency={min_frequency}, sampling_rate={sampling_rate}"
             )
         if not 0 <= mean_normalization <= 1:
             raise ValueError(
-                "`mean_normalization` is a part, from 0 to 1. Received: "
+                "`mean_normalization` must be a fraction from 0 to 1. Received: "
                 f"mean_normalization={mean_normalization}"
             )
         if not 0 <= root_compression < 1:
             raise ValueError(
-                "`root_compression` is a power below 1, or 0 for the logarithm. Received: "
+                "`root_compression` must be a power below 1, or 0 for the logarithm. Received: "
                 f"root_compression={root_compression}"
             )
         self.sampling_rate = sampling_rate
@@ -106,9 +106,9 @@ class LogMel(keras.layers.Layer):
         waveform = ops.cast(waveform, "float32")
         waveform = ops.pad(waveform, [[0, 0], [0, self.frame_length]])
         energies = ops.transpose(self.spectrogram(waveform), (0, 2, 1))
-        # Of the samples around which frames lie; the last frame may lie behind the last sample.
-        behind = self.frame_length + self.frame_step
-        mask = ops.pad(padding_mask, [[0, 0], [0, behind]])[:, :: self.frame_step]
+        # The mask of the centres of frames; the last centre may lie past the last sample.
+        margin = self.frame_length + self.frame_step
+        mask = ops.pad(padding_mask, [[0, 0], [0, margin]])[:, :: self.frame_step]
         mask = mask[:, : ops.shape(energies)[1]]
         if self.root_compression:
             loudness = ops.mean(_means(energies, mask), axis=-1, keepdims=True)
@@ -160,8 +160,8 @@ def _means(features, mask):
 
 
 def _slopes(features, mask):
-    """Slope of the line through five frames, fitted by least squares. The first and the last frame
-    of a clip stand for those beyond, so what is padded behind doesn't matter."""
+    """Slope of a least-squares line through five frames. The first and the last frame of a clip are
+    repeated beyond its ends, so padding has no effect."""
     last = ops.maximum(ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True) - 1, 0)
     frames = ops.arange(ops.shape(features)[1], dtype="int32")[None]
 

@@ -1,1 +1,1 @@
-"""N-gram classifier: a linear model of text, to stand beside recurrent ones."""
+"""N-gram classifier: a linear model of text, to combine with recurrent ones."""

@@ -1,4 +1,4 @@
-"""Backbone that weighs the n-grams of a text, whatever their order."""
+"""N-gram backbone: a linear model of the n-grams that a text contains."""
 
 import keras
 import keras_hub
@@ -9,12 +9,12 @@ BASE = -1640531535  # 2**32 divided by the golden ratio, as int32
 
 @keras.saving.register_keras_serializable(package="zoo")
 class NgramBackbone(keras_hub.models.Backbone):
-    """Adds up what each different n-gram of subwords says for each class.
+    """Sums the scores of a text's distinct n-grams of subwords for each class.
 
     Args:
-        count: int, number of n-grams that are known; others say nothing.
+        count: int, number of known n-grams; others score nothing.
         classes: int.
-        order: int, the longest n-gram.
+        order: int, maximum length of an n-gram.
         dtype: dtype or dtype policy of the layers.
 
     Call arguments:
@@ -52,16 +52,16 @@ class NgramBackbone(keras_hub.models.Backbone):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class NgramScores(keras.layers.Layer):
-    """The sum of the scores of a text's different n-grams, and a bias.
+    """The sum of the scores of a text's distinct n-grams, plus a bias.
 
     An n-gram counts once, however often it occurs, as in S. Wang and C. D. Manning, "Baselines and
-    Bigrams", 2012. `keys` are the hashes of those that are known, in ascending order, `scores`
-    theirs, and `bias` that of any text. A model is fitted elsewhere; nothing here is trained.
+    Bigrams", 2012. `keys` holds the hashes of the known n-grams in ascending order, `scores` their
+    scores. The weights are fitted elsewhere and aren't trainable.
 
     Args:
-        count: int, number of n-grams that are known.
+        count: int, number of known n-grams.
         classes: int.
-        order: int, the longest n-gram.
+        order: int, maximum length of an n-gram.
 
     Call arguments:
         token_ids: int32 `[batch, time]`.
@@ -91,9 +91,9 @@ class NgramScores(keras.layers.Layer):
         return ops.sum(scores * ops.cast(counts, scores.dtype)[..., None], axis=1) + self.bias
 
     def _last_not_above(self, found):
-        """The places of the last keys that aren't above; of the first where all are.
+        """Index of the last key that isn't greater than each hash; 0 if all are greater.
 
-        Halved again and again by hand, since `ops.searchsorted` is in no exported format.
+        A binary search written out, since no export format supports `ops.searchsorted`.
         """
         places = ops.zeros_like(found)
         for bit in reversed(range((self.count - 1).bit_length())):
@@ -110,15 +110,15 @@ class NgramScores(keras.layers.Layer):
 
 
 def hashes(token_ids, padding_mask, order):
-    """A number for each n-gram up to a length, equal where the n-grams are.
+    """Hashes of all n-grams up to a length.
 
     Args:
         token_ids: int32 tensor `[batch, time]`; ids are above 0.
         padding_mask: bool tensor `[batch, time]`.
-        order: int, the longest n-gram.
+        order: int, maximum length of an n-gram.
 
     Returns:
-        An int32 tensor `[batch, order * time]`: polynomials of the ids, modulo 2**32. It is 0 at
+        An int32 tensor `[batch, order * time]`: polynomials of the ids, modulo 2**32; 0 at
         padding.
     """
     of_order = [token_ids]

@@ -1,4 +1,4 @@
-"""Backbone that reads subword ids: embedding and recurrent layers."""
+"""Text backbone: an embedding of subwords and recurrent layers."""
 
 import keras
 import keras_hub
@@ -8,17 +8,17 @@ from zoo.models.recurrent_stack import recurrent_stack
 
 @keras.saving.register_keras_serializable(package="zoo")
 class TextBackbone(keras_hub.models.Backbone):
-    """Embeds subwords and reads them with recurrent layers.
+    """Embeds subwords and encodes them with recurrent layers.
 
     Args:
         vocabulary_size: int, number of subwords.
         architecture: str, a name of `zoo.layers.architectures`, such as `"lstm"`.
         embedding_dim: int, width of the embedding.
-        bidirectional: bool, read both directions even if the architecture doesn't.
+        bidirectional: bool, whether to read both directions even if the architecture doesn't.
         units: int, units of each recurrent layer and direction.
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate of the embedding (whole channels) and between layers.
-        token_dropout: float, the part of the subwords that are read as zeros in training.
+        token_dropout: float, the fraction of subwords whose embedding is zeroed in training.
         dtype: dtype or dtype policy of the layers.
 
     Call arguments:
@@ -26,8 +26,8 @@ class TextBackbone(keras_hub.models.Backbone):
             `[batch, time]`, False at padding.
 
     Returns:
-        A dict of `"sequence"`, float `[batch, time, units]` (twice as wide where both
-        directions are read), and `"padding_mask"` as given.
+        A dict of `"sequence"`, float `[batch, time, units]` (twice as wide if both directions are
+        read), and `"padding_mask"` as given.
     """
 
     def __init__(

@@ -11,20 +11,20 @@ from zoo.models.tokenizer import SubwordTokenizer
 class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
     """Tokenizes text, closes it with `</s>` and pads a batch to its longest text.
 
-    The closing token makes an empty text a sequence of one step.
+    The closing token turns an empty text into a sequence of one step.
 
     Args:
         tokenizer: a `SubwordTokenizer`.
-        sequence_length: int, longer texts are cut to this many subwords.
+        sequence_length: int, longer texts are truncated to this many subwords.
 
     Call arguments:
         x: list of str, or a string tensor `[batch]`.
-        y: labels, handed on.
-        sample_weight: handed on.
+        y: labels, passed through.
+        sample_weight: passed through.
 
     Returns:
         `x` as a dict of `"token_ids"`, int32 `[batch, time]`, and `"padding_mask"`, bool
-        `[batch, time]`; with `y` and `sample_weight` where they were given.
+        `[batch, time]`; with `y` and `sample_weight` if given.
     """
 
     backbone_cls = TextBackbone

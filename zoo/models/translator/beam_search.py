@@ -9,15 +9,15 @@ NEVER = -1e9
 
 @keras.saving.register_keras_serializable(package="zoo")
 class BeamSearchSampler(keras_hub.samplers.Sampler):
-    """Keeps the `beam_width` best hypotheses; an ended one stays and competes.
+    """Keeps the `beam_width` best hypotheses; a finished one stays and competes.
 
     Hypotheses are ranked by `log P(y) / ((5 + |y|) / 6) ** length_penalty` (Wu et al. 2016,
     https://arxiv.org/abs/1609.08144, equation 14, without coverage). The search ends when every
-    kept hypothesis has ended.
+    kept hypothesis has finished.
 
     Args:
         beam_width: int, number of hypotheses kept for each input; 1 is greedy search.
-        length_penalty: float, 0 ranks by probability alone, more favours longer answers.
+        length_penalty: float; 0 ranks by probability alone, larger values favour longer outputs.
     """
 
     def __init__(self, beam_width=5, length_penalty=1.0, **kwargs):
@@ -38,12 +38,12 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
         hidden_states=None,
         model=None,
     ):
-        """Answers `prompt`, int32 `[batch, time]`, from position `index` on.
+        """Completes `prompt`, int32 `[batch, time]`, from position `index` on.
 
-        `next(prompt, cache, index)` gives `(logits, hidden_states, cache)` for the position.
-        `stop_token_ids` holds the one token that ends an answer; behind it stands padding, 0.
-        `cache` is a dict: what is under `"source"` is the same for all hypotheses of an input,
-        all else follows its hypothesis.
+        `next(prompt, cache, index)` returns `(logits, hidden_states, cache)` for the position.
+        `stop_token_ids` holds the one end token; padding, 0, follows it. `cache` is a dict: its
+        `"source"` is shared by all hypotheses of an input, everything else is reordered with
+        them.
         """
         width = self.beam_width
         if stop_token_ids is None or len(stop_token_ids) != 1:
@@ -69,7 +69,7 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
             logits, _, cache = next(prompt, cache, index)
             log_probs = ops.log_softmax(ops.cast(logits, "float32") / self.temperature)
             vocabulary = log_probs.shape[-1]
-            # An ended hypothesis goes on with padding alone, at no cost.
+            # A finished hypothesis continues with padding alone, at no cost.
             pad = ops.where(ops.arange(vocabulary) == 0, 0.0, NEVER)
             log_probs = ops.where(ended[..., None], pad, split(log_probs))
             lengths = ops.where(ended, lengths, lengths + 1)

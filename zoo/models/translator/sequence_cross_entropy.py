@@ -8,10 +8,10 @@ from keras import ops
 class SequenceCrossEntropy(keras.losses.Loss):
     """Cross-entropy of subword ids with the softmax of logits.
 
-    As `keras.losses.SparseCategoricalCrossentropy`, and with label smoothing, which that one
-    lacks: the right subword has the probability `1 - label_smoothing`, and all share the rest
-    (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567). It is written in whole-matrix
-    operations, which a CPU runs faster than TensorFlow's sparse cross-entropy.
+    As `keras.losses.SparseCategoricalCrossentropy`, plus label smoothing, which that one lacks:
+    the target puts `1 - label_smoothing` on the right subword and spreads the rest over the
+    vocabulary (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567). Its whole-matrix operations
+    run faster on a CPU than TensorFlow's sparse cross-entropy.
 
     Args:
         label_smoothing: float in [0, 1).

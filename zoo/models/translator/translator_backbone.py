@@ -1,4 +1,4 @@
-"""Backbone that translates: a recurrent encoder and a recurrent decoder with attention."""
+"""Translation backbone: a recurrent encoder and a recurrent decoder with attention."""
 
 import keras
 import keras_hub
@@ -15,24 +15,24 @@ ATTENTION = ("luong", "bahdanau")
 class TranslatorBackbone(keras_hub.models.Backbone):
     """Encoder, decoder and attention over one vocabulary shared by both languages.
 
-    The decoder starts from `tanh(W mean(encoder))`, one such product a state, and attends from
-    its top layer: a score for every source position, the weighted mean `c_t` of the encoder's
-    outputs, and `h~_t = tanh(W [c_t; h_t])` (Luong et al. 2015, equation 5). The mean is also
-    taken of the source's embeddings and stands in `c_t` beside that of the outputs, so that a
-    word can be told or copied from the word it answers (after Nguyen and Chiang 2018,
-    https://arxiv.org/abs/1710.01329).
+    Each state of the decoder starts from its own `tanh(W mean(encoder))`. Attention from the top
+    layer scores every source position and takes the weighted mean `c_t` of the encoder's outputs;
+    `h~_t = tanh(W [c_t; h_t])` (Luong et al. 2015, equation 5). `c_t` also holds the weighted mean
+    of the source's embeddings, so that a word can be translated or copied from the source word
+    directly (after Nguyen and Chiang 2018, https://arxiv.org/abs/1710.01329).
 
     Args:
         vocabulary_size: int, number of subwords.
-        architecture: str, a name of `zoo.layers.architectures`. One that reads both directions
-            does so in the encoder; the decoder reads forwards.
+        architecture: str, a name of `zoo.layers.architectures`. A bidirectional one reads both
+            directions in the encoder; the decoder runs forwards.
         embedding_dim: int, width of the embedding and of `h~_t`.
-        bidirectional: bool, read both directions in the encoder even if the architecture doesn't.
+        bidirectional: bool, whether to read both directions in the encoder even if the
+            architecture doesn't.
         units: int, units of each recurrent layer and direction.
         num_layers: int, recurrent layers of the encoder and of the decoder.
         attention: `"luong"`, the score `h_t W m_s / sqrt(units)` (Luong et al. 2015,
             https://arxiv.org/abs/1508.04025, "general", scaled as by Vaswani et al. 2017,
-            https://arxiv.org/abs/1706.03762, so that it is soft at first), or `"bahdanau"`, the
+            https://arxiv.org/abs/1706.03762, so that attention starts soft), or `"bahdanau"`, the
             score `v tanh(W h_t + U m_s)` (Bahdanau et al. 2015,
             https://arxiv.org/abs/1409.0473).
         dropout: float, dropout rate of embeddings, between layers and of `h~_t`.
@@ -168,7 +168,7 @@ class TranslatorBackbone(keras_hub.models.Backbone):
         """One step of the decoder.
 
         Args:
-            token_ids: int32 `[batch]`, the tokens of the step before.
+            token_ids: int32 `[batch]`, the tokens of the previous step.
             cache: dict of `"states"`, of the decoder's layers, and `"source"`, a dict of
                 `"memory"`, `"keys"` and `"padding_mask"`.
 

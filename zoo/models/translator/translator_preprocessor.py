@@ -13,11 +13,11 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     """Tokenizes source and target and pads each to the longest of the batch.
 
     The source is closed with `</s>`, so an empty text is a sequence of one step. The decoder
-    reads `<s> y_1 ... y_n` and is to answer `y_1 ... y_n </s>` (teacher forcing).
+    reads `<s> y_1 ... y_n`, and its targets are `y_1 ... y_n </s>` (teacher forcing).
 
     Args:
         tokenizer: a `SubwordTokenizer` of both languages.
-        sequence_length: int, texts are cut to this many subwords.
+        sequence_length: int, longer texts are truncated to this many subwords.
 
     Call arguments:
         x: dict of `"encoder_text"` and `"decoder_text"`: lists of str or string tensors.
@@ -51,13 +51,13 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return keras.utils.pack_x_y_sample_weight(x, target_ids[:, 1:], target_mask[:, 1:])
 
     def generate_preprocess(self, x, sequence_length=None):
-        """Source texts as the encoder's inputs and room for the answer.
+        """Source texts as the encoder's inputs, and room for their translations.
 
         Args:
             x: list of str.
-            sequence_length: int or None, the most subwords of an answer. By default half as
-                many again as its source has, and 5 more, so that a translation that goes round
-                in circles ends.
+            sequence_length: int or None, the maximum number of subwords of a translation. By
+                default 1.5 times that of its source, plus 5, so that a translation that repeats
+                itself ends.
         """
         x = self._source(x)
         if sequence_length is None:
@@ -73,7 +73,7 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         }
 
     def generate_postprocess(self, x):
-        """Token ids `[batch, time]`, cut at `</s>`, as a list of str."""
+        """Detokenizes token ids `[batch, time]` up to `</s>`; returns a list of str."""
         rows = keras.ops.convert_to_numpy(x["decoder_token_ids"]).tolist()
         end = self.tokenizer.end_token_id
         special = {self.tokenizer.pad_token_id, self.tokenizer.start_token_id}
@@ -88,7 +88,7 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
     @property
     def sequence_length(self):
-        """The most subwords of a source or an answer, `</s>` included."""
+        """The maximum number of subwords of a source or a translation, `</s>` included."""
         return self.max_length
 
     def get_config(self):

@@ -1,0 +1,67 @@
+"""What is wrong with a configuration, in words that name the key and the nearest right one."""
+
+import difflib
+
+import pydantic
+
+
+class ConfigError(ValueError):
+    """A suite, or a choice from it, can't be run; the message says what to change."""
+
+
+def validate(cls, content, where):
+    """Validates a mapping.
+
+    Args:
+        cls: a pydantic model.
+        content: the value from the file.
+        where: str, the place that messages begin with.
+
+    Returns:
+        An instance of `cls`.
+
+    Raises:
+        ConfigError: one line for each wrong or unknown key.
+    """
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: expected keys and values. Received: {content!r}")
+    try:
+        return cls.model_validate(content)
+    except pydantic.ValidationError as error:
+        lines = [f"{where}: {_explained(cls, detail)}" for detail in error.errors()]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def unknown(kind, received, known, compared=None):
+    """The message for an unknown name: the nearest known name, and all known ones.
+
+    Args:
+        kind: str, what is named, such as `"task"`.
+        received: str, the name as the message shows it.
+        known: iterable of str.
+        compared: str, the part of the name that is compared with the known ones.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(compared or received), known, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {kind} {received!r}.{hint} Known: {', '.join(known)}."
+
+
+def _explained(cls, detail):
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] != "extra_forbidden":
+        prefix = f"{place}: " if place else ""  # a check of several keys together has no place
+        return f"{prefix}{detail['msg']}. Received: {detail['input']!r}"
+    *parents, key = detail["loc"]
+    return unknown("key", place, _model_at(cls, parents).model_fields, str(key))
+
+
+def _model_at(cls, parents):
+    """The pydantic model that the keys `parents` lead to."""
+    for parent in parents:
+        field = cls.model_fields.get(parent)
+        inner = field.annotation if field else cls
+        arguments = [inner, *getattr(inner, "__args__", ())]
+        models = [a for a in arguments if isinstance(a, type) and issubclass(a, pydantic.BaseModel)]
+        cls = models[0] if models else cls
+    return cls

@@ -1,0 +1,198 @@
+"""From a suite file and what was chosen of it to the configurations of its runs."""
+
+import itertools
+import re
+
+from benchmarks.config import files
+from benchmarks.config.errors import ConfigError, unknown, validate
+from benchmarks.config.schema import (
+    BASELINE,
+    MOST_SEEDS,
+    LayersConfig,
+    PresetsConfig,
+    RunConfig,
+    SuiteConfig,
+    folder_name,
+)
+from benchmarks.recipes import STEPS
+from benchmarks.tasks import TASKS
+from zoo.layers import architectures
+
+BY_DEFAULT = "default"
+
+
+def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
+    """The runs of a suite, tasks first, then seeds, then architectures, baselines ahead.
+
+    Args:
+        suite: str, a name of `suites()`, or the path of a YAML file.
+        tasks: list of str or None, only these entries of the suite's tasks.
+        chosen: list of str or None, these architectures instead of the suite's; `baseline`
+            may be among them. By default the suite's and the baseline.
+        seeds: int or None, so many seeds instead of the suite's number, or of one a fold.
+        epochs: int or None, so many epochs in every step that has epochs of supervised training.
+
+    Returns:
+        A list of `RunConfig`.
+
+    Raises:
+        ConfigError: for an unknown suite, key, task, step or architecture, naming the nearest
+            known one, and for a value that doesn't fit.
+    """
+    path, content = files.read(suite)
+    config = validate(SuiteConfig, content, path.name)
+    if config.equal_parameters:
+        _check(config.equal_parameters, path.name)
+    for name in tasks or []:
+        if name not in config.tasks:
+            raise ConfigError(unknown("task", name, config.tasks))
+    runs = []
+    for entry, task in config.tasks.items():
+        names = chosen or [BASELINE, *(task.architectures or _listed(config.architectures))]
+        count = seeds or task.splits.fold_count or config.seeds
+        of_task = _runs_of_task(config, path, entry, task, names, count, epochs)
+        runs += of_task if not tasks or entry in tasks else []
+    return runs
+
+
+def every_seed(suite):
+    """The runs of a suite with any number of seeds that may have been asked for."""
+    return load(suite, seeds=MOST_SEEDS)
+
+
+def kind(suite):
+    """What a suite does, by the key that says it: it trains `tasks` (`load`), times `layers`
+    (`load_layers`), or measures `presets` (`load_presets`).
+
+    Raises:
+        ConfigError: for an unknown suite, or a file that isn't a suite.
+    """
+    content = files.read(suite)[1]
+    return next((key for key in ("layers", "presets") if key in content), "tasks")
+
+
+def load_layers(suite, chosen=None):
+    """The `LayersConfig` of a suite that times layers.
+
+    Args:
+        suite: str, a name of `suites()`, or the path of a YAML file.
+        chosen: list of str or None, these layers instead of the suite's.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    path, content = files.read(suite)
+    changes = {"suite": path.stem, **({"layers": chosen} if chosen else {})}
+    return validate(LayersConfig, {**content, **changes}, path.name)
+
+
+def load_presets(suite):
+    """The `PresetsConfig` of a suite that measures presets.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    path, content = files.read(suite)
+    return validate(PresetsConfig, {**content, "suite": path.stem}, path.name)
+
+
+def _runs_of_task(config, path, entry, task, names, seeds, epochs):
+    """The runs of one entry of a suite, seed by seed, the baseline ahead and once a fold."""
+    where = f"{path.name}, {entry}"
+    name = task.task or entry
+    if name not in TASKS:
+        raise ConfigError(unknown("task", name, TASKS))
+    model = validate(TASKS[name].Model, task.model, f"{where}, model")
+    for architecture in names:
+        _check(architecture, path.name)
+    common = {
+        "suite": path.stem,
+        "entry": entry,
+        "task": name,
+        "dataset": task.dataset,
+        "features": tuple(task.features.items()),
+        "preset": task.preset or _identifier(task.dataset),
+        "quality": task.quality,
+    }
+    trained = [architecture for architecture in names if architecture != BASELINE]
+    recipes = {
+        architecture: _recipe(task, TASKS[name], model, architecture, epochs, where)
+        for architecture in trained or [BASELINE]
+    }
+    baselines = [
+        RunConfig(**common, splits=task.splits.of_seed(fold), architecture=BASELINE, seed=fold)
+        for fold in range(min(seeds, task.splits.fold_count or 1))
+        if BASELINE in names
+    ]
+    return baselines + [
+        RunConfig(
+            **common,
+            splits=task.splits.of_seed(seed),
+            architecture=architecture,
+            seed=seed,
+            model=model,
+            recipe=recipes[architecture],
+            equal_parameters=(
+                config.equal_parameters if architecture != config.equal_parameters else None
+            ),
+        )
+        for seed, architecture in itertools.product(range(seeds), trained)
+    ]
+
+
+def _recipe(task, task_class, model, architecture, epochs, where):
+    """The validated steps of one architecture."""
+    recipe = []
+    for item in task.recipe:
+        ((name, keys),) = item.items()
+        place = f"{where}, recipe, {name}"
+        if name not in STEPS:
+            raise ConfigError(f"{where}, recipe: {unknown('step', name, STEPS)}")
+        keys = {key: _value(v, architecture, place) for key, v in (keys or {}).items()}
+        step = validate(STEPS[name], keys, place)
+        if name not in task_class.steps:
+            raise ConfigError(
+                f"{place}: {task.task or where.rpartition(', ')[2]} can't be trained by this step. "
+                f"Its steps: {', '.join(task_class.steps)}."
+            )
+        try:
+            step.check(task_class, model, task.splits, recipe)
+        except ValueError as error:
+            raise ConfigError(f"{place}: {error}") from error
+        recipe.append(step if epochs is None else step.with_epochs(epochs))
+    if not any(step.trains for step in recipe):
+        known = ", ".join(name for name in task_class.steps if STEPS[name].trains)
+        raise ConfigError(f"{where}, recipe: no step trains the model. Add one of: {known}.")
+    readers = [model, *recipe]
+    if task.splits.unlabelled and not any(reader.reads_unlabelled for reader in readers):
+        raise ConfigError(
+            f"{where}: nothing reads the split `unlabelled`. Leave it out, or add a step that "
+            "does (pretrain, pseudo_label), or an option of the model (embedding_window)."
+        )
+    return tuple(recipe)
+
+
+def _value(value, architecture, where):
+    """A value, or the one of this architecture where they differ: `{default: 0.1, rnn: 0.05}`."""
+    if not isinstance(value, dict) or BY_DEFAULT not in value:
+        return value
+    for name in value:
+        if name != BY_DEFAULT:
+            _check(name, where)
+    return value.get(architecture, value[BY_DEFAULT])
+
+
+def _listed(names):
+    one_way = [name for name in architectures.names() if not architectures.get(name).bidirectional]
+    return one_way if names == "all" else names
+
+
+def _identifier(dataset):
+    """A dataset's name as presets have it: `multi30k/de-en` is `multi30k_de_en`."""
+    return re.sub(r"\W+", "_", folder_name(dataset))
+
+
+def _check(architecture, where):
+    known = [BASELINE, *architectures.names()]
+    if architecture not in known:
+        raise ConfigError(f"{where}: {unknown('architecture', architecture, known)}")

@@ -1,0 +1,96 @@
+"""Metrics: the name, direction, format, tolerance and interval of each; one line registers one."""
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+
+import numpy as np
+import scipy.stats
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A measure of a model.
+
+    Attributes:
+        name: its name in MLflow, such as `"accuracy"` in `test/accuracy`.
+        higher_is_better: its direction.
+        format: how values are written, a format specification such as `".3f"`.
+        tolerance: how far a model that is measured anew may be from its card.
+        interval: function from one value an example to a 95 % confidence interval `(low, high)`,
+            or None where the library that computes the metric gives one.
+    """
+
+    name: str
+    higher_is_better: bool
+    format: str
+    tolerance: float
+    interval: Callable | None = None
+
+    def text(self, value):
+        """A value as tables write it."""
+        return format(value, self.format)
+
+    def is_better(self, value, other):
+        """Whether a value is strictly better than another."""
+        return value > other if self.higher_is_better else value < other
+
+    def reaches(self, value, target):
+        """Whether a value is as good as a target, or better."""
+        return not self.is_better(target, value)
+
+    def rank(self, value):
+        """A number that is higher for better values, to sort by."""
+        return value if self.higher_is_better else -value
+
+
+def wilson(correct):
+    """Wilson's 95 % interval of the mean of a bool array `[examples]` (E. B. Wilson, 1927)."""
+    test = scipy.stats.binomtest(int(np.sum(correct)), len(correct))
+    interval = test.proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def bootstrap(values, resamples=1000, seed=0):
+    """The 95 % percentile bootstrap interval of the mean of a float array `[examples]` (B. Efron,
+    1979)."""
+    values = np.asarray(values, "float64")
+    generator = np.random.default_rng(seed)
+    means = [
+        values[generator.integers(0, len(values), len(values))].mean() for _ in range(resamples)
+    ]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+_metrics: dict[str, Metric] = {}
+
+
+def register(metric):
+    """Adds a metric to the registry, and returns it.
+
+    Raises:
+        ValueError: if its name is taken by another one.
+    """
+    if _metrics.get(metric.name, metric) != metric:
+        raise ValueError(f"The metric {metric.name!r} is already registered.")
+    _metrics[metric.name] = metric
+    return metric
+
+
+def get(name):
+    """The metric of that name.
+
+    Raises:
+        ValueError: if there is none; it names the nearest one.
+    """
+    if name not in _metrics:
+        near = difflib.get_close_matches(str(name), _metrics, n=1, cutoff=0)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"Unknown metric {name!r}.{hint} Known: {', '.join(_metrics)}.")
+    return _metrics[name]
+
+
+ACCURACY = register(Metric("accuracy", True, ".3f", tolerance=0.001, interval=wilson))
+BLEU = register(Metric("bleu", True, ".1f", tolerance=0.1))
+LOSS = register(Metric("loss", False, ".4f", tolerance=0.001))

@@ -1,0 +1,69 @@
+"""Presets of an older version: renamed arguments, and classes whose module has moved."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import keras
+
+from zoo.pretrained import CARD
+
+RENAMED = {"zoo>AudioBackbone": {"features": "front_end"}}
+
+
+def migrate_preset(folder):
+    """Updates the JSON files of a preset; weights stay as they are.
+
+    Arguments that were renamed get their present names, and classes that moved the module they are
+    in. The card, if there is one, gets the new digests and size. A preset that is up to date stays
+    untouched.
+
+    Args:
+        folder: path of the preset.
+
+    Returns:
+        The names of the files that changed, a list of str.
+
+    Raises:
+        ValueError: a file that needs a change isn't what the card says; nothing was changed.
+    """
+    folder = Path(folder)
+    changed = {}
+    for path in sorted(folder.glob("*.json")):
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if path.name != CARD and (updated := _updated(content)) != content:
+            changed[path.name] = json.dumps(updated, indent=4)
+    if changed and (folder / CARD).is_file():
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        for name, text in changed.items():
+            if card["sha256"][name] != _digest((folder / name).read_bytes()):
+                raise ValueError(f"{folder / name} isn't what its card says; nothing was changed.")
+            card["bytes"] += len(text.encode()) - (folder / name).stat().st_size
+            card["sha256"][name] = _digest(text.encode())
+        changed[CARD] = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    for name, text in changed.items():
+        (folder / f"{name}.new").write_text(text, encoding="utf-8")
+    for name in changed:
+        (folder / f"{name}.new").replace(folder / name)
+    return list(changed)
+
+
+def _updated(value):
+    """A JSON value with the present names and modules of the classes that it holds."""
+    if isinstance(value, list):
+        return [_updated(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    value = {key: _updated(item) for key, item in value.items()}
+    name = value.get("registered_name")
+    cls = keras.saving.get_registered_object(name) if name else None
+    if cls is None:
+        return value
+    names = RENAMED.get(name, {})
+    config = {names.get(key, key): item for key, item in value["config"].items()}
+    return {**value, "module": cls.__module__, "config": config}
+
+
+def _digest(data):
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,18 @@
+"""Recipes: the steps that a training is made of, one file a step, and their registry."""
+
+from benchmarks.recipes.adversarial import Adversarial
+from benchmarks.recipes.ensemble import Ensemble
+from benchmarks.recipes.fit import Fit
+from benchmarks.recipes.pretrain import Pretrain
+from benchmarks.recipes.pseudo_label import PseudoLabel
+from benchmarks.recipes.step import Step, Trained, Training, train
+
+STEPS = {
+    "fit": Fit,
+    "pretrain": Pretrain,
+    "adversarial": Adversarial,
+    "ensemble": Ensemble,
+    "pseudo_label": PseudoLabel,
+}
+
+__all__ = ["STEPS", "Step", "Trained", "Training", "train"]

@@ -1,0 +1,77 @@
+"""Step `ensemble`: several models are trained by the steps ahead, and answer together."""
+
+from typing import ClassVar
+
+import pydantic
+
+from benchmarks.recipes import ngrams
+from benchmarks.recipes.fit import without_preprocessor
+from benchmarks.recipes.step import Step, Trained, train
+from zoo import models
+
+
+class NgramKeys(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Keys of the auxiliary model of n-grams: the longest n-gram, and the most to know."""
+
+    order: pydantic.PositiveInt
+    count: pydantic.PositiveInt = 200_000
+
+
+class Ensemble(Step, frozen=True):
+    """Trains `members` models with seeds of their own; the mean of their outputs is the answer.
+
+    A member whose run is finished already, in whatever suite, is taken from there. With `ngrams`,
+    an auxiliary linear model of n-grams is one more member.
+    """
+
+    name: ClassVar[str] = "ensemble"
+
+    members: pydantic.PositiveInt = 1
+    ngrams: NgramKeys | None = None
+
+    def check(self, task, model, splits, before):
+        if self.members == 1 and self.ngrams is None:
+            raise ValueError("an ensemble needs two or more `members`, or `ngrams`")
+        if not any(step.trains for step in before):
+            raise ValueError("members are trained by the steps ahead: put one such as `fit` there")
+        if any(step.name == self.name for step in before):
+            raise ValueError("a recipe has one step `ensemble` at most")
+        if self.ngrams and not task.has_ngrams:
+            raise ValueError("`ngrams` are of a task that classifies texts")
+
+    def total_epochs(self, before):
+        return self.members * before
+
+    def run(self, training, before):
+        members = [self._member(training, number, before) for number in range(self.members)]
+        if self.ngrams:
+            members.append(self._ngrams(training, members[0]))
+        model = models.ensemble(members)
+        validation = training.examples("validation")
+        model.compile(loss=training.task.loss(training.config, validation), jit_compile=False)
+        batches = training.task.batches(model, validation, training.config)
+        with without_preprocessor(model):
+            values = model.evaluate(batches.dataset, verbose=0, return_dict=True)
+        return Trained(model, {f"val/{name}": value for name, value in values.items()})
+
+    def _member(self, training, number, before):
+        seed = training.seed * self.members + number
+        member = training.branch(f"member_{number}", seed=seed)
+        if training.pseudo_labels is None:
+            changes = {"seed": seed, "recipe": before}
+            finished = training.find(training.config.model_copy(update=changes))
+            if finished:
+                training.log.add_finished(finished)
+                training.log.notes[f"member_{number}"] = finished.source
+                return finished.model
+        return train(member, before).model
+
+    def _ngrams(self, training, member):
+        """The auxiliary model, fitted once to the labelled examples."""
+        if self.ngrams not in training.shared:
+            training.shared[self.ngrams] = ngrams.fitted(
+                training.task.examples("train"), member, self.ngrams.order, self.ngrams.count
+            )
+        model, seconds = training.shared[self.ngrams]
+        training.log.spend("ngrams", seconds)
+        return model

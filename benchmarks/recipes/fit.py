@@ -1,0 +1,168 @@
+"""Step `fit`: supervised training, from which the epoch that is best on validation is kept."""
+
+import contextlib
+import math
+import time
+from typing import ClassVar
+
+import keras
+import pydantic
+
+from benchmarks import metrics
+from benchmarks.recipes.checkpoint import Checkpoint, read_variables, write_variables
+from benchmarks.recipes.optimizer import adam
+from benchmarks.recipes.step import Step, Trained, train
+
+
+class Fit(Step, frozen=True):
+    """Trains with Adam, a warm-up and a cosine decay of the learning rate.
+
+    The weights kept are those of the epoch that is best on the validation split by `monitor`: the
+    loss, or the task's validation metric.
+    """
+
+    name: ClassVar[str] = "fit"
+    trains: ClassVar[bool] = True
+
+    epochs: pydantic.PositiveInt
+    batch_size: pydantic.PositiveInt
+    learning_rate: pydantic.PositiveFloat
+    warmup_epochs: pydantic.NonNegativeFloat = 0.0
+    clip_norm: pydantic.PositiveFloat = 1.0
+    monitor: str = "loss"
+
+    def check(self, task, model, splits, before):
+        known = ("loss", task.validation_metric.name)
+        if self.monitor not in known:
+            raise ValueError(f"`monitor` must be one of {known}. Received: {self.monitor!r}")
+
+    def with_epochs(self, epochs):
+        return self.model_copy(update={"epochs": epochs})
+
+    def total_epochs(self, before):
+        return before + self.epochs
+
+    def trainer(self, model):
+        """What is fitted to train a model: the model itself, or a wrapper that trains it."""
+        return model
+
+    def run(self, training, before):
+        model = train(training, before).model
+        keras.utils.set_random_seed(training.seed)
+        config, task = training.config, training.task
+        examples, validation = training.examples("train"), training.examples("validation")
+        batches = task.batches(model, examples, config, self.batch_size)
+        batches.shuffle(training.seed)
+        validation_batches = task.batches(model, validation, config, self.batch_size)
+        steps = len(batches)
+        optimizer = adam(
+            self.learning_rate,
+            self.epochs * steps,
+            int(self.warmup_epochs * steps),
+            self.clip_norm,
+        )
+        trainer = self.trainer(model)
+        trainer.compile(optimizer, loss=task.loss(config, examples), jit_compile=False)
+        optimizer.build(trainer.trainable_variables)
+        checkpoint = Checkpoint(training.checkpoints / f"{len(before)}_{self.name}")
+        epochs = _Epochs(self, training, batches, checkpoint)
+        epochs.restore(trainer)
+        if epochs.done < self.epochs:
+            with without_preprocessor(model):
+                trainer.fit(
+                    batches.dataset,
+                    validation_data=validation_batches.dataset,
+                    initial_epoch=epochs.done,
+                    epochs=self.epochs,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[epochs],
+                )
+        return Trained(model, epochs.take_best(trainer))
+
+
+class _Epochs(keras.callbacks.Callback):
+    """Logs each epoch, keeps the best one's weights, and saves a checkpoint behind each."""
+
+    def __init__(self, step, training, batches, checkpoint):
+        super().__init__()
+        self.step = step
+        self.task = training.task
+        self.log = training.log
+        self.batches = batches
+        self.checkpoint = checkpoint
+        self.first = self.log.epoch
+        self.records = []
+        self.best_epoch = None
+        self.best_weights = []
+
+    @property
+    def done(self):
+        return len(self.records)
+
+    def restore(self, trainer):
+        """Sets the trainer to where its last checkpoint left it."""
+        saved = self.checkpoint.load()
+        if saved is None:
+            return
+        arrays, facts = saved
+        write_variables(trainer, arrays["variables"])
+        self.best_weights, self.best_epoch = arrays["best"], facts["best_epoch"]
+        for record in facts["records"]:
+            self.records.append(record)
+            self.log.add_epoch(**record)
+
+    def take_best(self, trainer):
+        """Sets the weights of the best epoch; returns its metrics."""
+        trainer.set_weights(self.best_weights)
+        return {
+            "epoch": self.first + self.best_epoch + 1,
+            **self.records[self.best_epoch]["metrics"],
+        }
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.epoch = epoch
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._end = time.perf_counter()
+        self.log.progress((batch + 1) / self.params["steps"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self._end - self._start
+        values = {
+            (f"val/{name[4:]}" if name.startswith("val_") else f"train/{name}"): float(value)
+            for name, value in logs.items()
+        }
+        self.records.append(
+            {
+                "metrics": values,
+                "seconds": seconds,
+                "examples_per_second": len(self.batches.examples) / seconds,
+            }
+        )
+        if self._is_best(values):
+            self.best_epoch, self.best_weights = epoch, self.model.get_weights()
+        self.checkpoint.save(
+            {"variables": read_variables(self.model), "best": self.best_weights},
+            {"records": self.records, "best_epoch": self.best_epoch},
+        )
+        self.log.add_epoch(**self.records[-1])
+
+    def _is_best(self, values):
+        if self.best_epoch is None:
+            return True
+        name = self.step.monitor
+        metric = metrics.LOSS if name == "loss" else self.task.validation_metric
+        best = self.records[self.best_epoch]["metrics"][f"val/{name}"]
+        return not math.isfinite(best) or metric.is_better(values[f"val/{name}"], best)
+
+
+@contextlib.contextmanager
+def without_preprocessor(model):
+    """A context for batches that are preprocessed already."""
+    preprocessor, model.preprocessor = model.preprocessor, None
+    try:
+        yield
+    finally:
+        model.preprocessor = preprocessor

@@ -1,0 +1,170 @@
+"""Comparisons: the models of one experiment, one row an architecture, the baseline first."""
+
+import statistics
+
+import pydantic
+
+from benchmarks import metrics
+from benchmarks.config import BASELINE
+from benchmarks.report.table import MISSING, Table, by_experiment
+from zoo.layers import architectures
+
+NOTES = """\
+Produced by `make bench SUITE={name}` and `make report SUITE={name}`. The line below each table
+gives the number of seeds (`SEEDS=3`).
+
+Within a table, only the recurrent layer differs, and what the suite sets for an architecture. The
+weights are those of the epoch that is best on the validation split. A run reads the test split
+once, at its end.
+
+- **test**: the mean over seeds ± their standard deviation.
+- **95 % interval**: reflects the size of the test split; for several seeds, the mean of the bounds.
+- **baseline**: a reference that ignores order or copies.
+- **latency**: the median time from one raw input to its answer.
+- **kernel**: `native` is the compiled recurrence, `keras` the one of Keras operations.
+
+Times depend on the machine and its load, so compare them only within a table.
+"""
+
+
+class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """One architecture of one experiment. Values are means over seeds.
+
+    Attributes:
+        members: what a model of several members is made of, such as `5 × bigru`.
+        deviation: the standard deviation of the metric over seeds; None for one seed.
+        low, high: the 95 % interval of the metric.
+        seeds: number of runs.
+        folds: whether each seed holds out another fold.
+        signature: how the metric is computed.
+        note: what the baseline is.
+        conditions: how times were measured, if that affects them.
+    """
+
+    task: str
+    dataset: str
+    entry: str
+    architecture: str
+    members: str | None = None
+    metric: str
+    value: float
+    deviation: float | None = None
+    low: float
+    high: float
+    seeds: int
+    folds: bool = False
+    parameters: int
+    train_seconds: float
+    examples_per_second: float | None = None
+    predict_ms: float | None = None
+    kernel: str
+    signature: str
+    note: str | None = None
+    conditions: str | None = None
+
+    @property
+    def experiment(self):
+        name = f"{self.task}/{self.dataset}"
+        return name if self.entry == self.task else f"{name}/{self.entry}"
+
+
+def rows(records):
+    """The rows of one experiment, from the `Record` of each run."""
+    runs = {}
+    for record in records:
+        runs.setdefault(record.tags["architecture"], []).append(record)
+    return [_row(runs[architecture]) for architecture in sorted(runs, key=_place)]
+
+
+def _place(architecture):
+    """Sorts baselines first, then in the order of the registry, unregistered ones last."""
+    order = [BASELINE, *architectures.names()]
+    known = architecture in order
+    return (order.index(architecture) if known else len(order), architecture)
+
+
+def _row(runs):
+    tags = runs[0].tags
+    metric = tags["metric"]
+
+    def mean(name):
+        values = [run.metrics[name] for run in runs if name in run.metrics]
+        return statistics.fmean(values) if values else None
+
+    values = [run.metrics[f"test/{metric}"] for run in runs]
+    return Row(
+        task=tags["task"],
+        dataset=tags["dataset"],
+        entry=tags["entry"],
+        architecture=tags["architecture"],
+        members=_members(runs[0]),
+        metric=metric,
+        value=statistics.fmean(values),
+        deviation=statistics.stdev(values) if len(values) > 1 else None,
+        low=mean(f"test/{metric}_low"),
+        high=mean(f"test/{metric}_high"),
+        seeds=len(runs),
+        folds="splits.folds" in runs[0].params,
+        parameters=round(mean("params")),
+        train_seconds=mean("train_seconds"),
+        examples_per_second=mean("examples_per_second"),
+        predict_ms=mean("predict_ms"),
+        kernel=", ".join(sorted({run.tags["kernel"] for run in runs})),
+        signature=tags["metric_signature"],
+        note=runs[0].description or None,
+    )
+
+
+def _members(run):
+    count = int(run.params.get("ensemble.members", 1))
+    names = [f"{count} × {run.tags['architecture']}" if count > 1 else run.tags["architecture"]]
+    names += ["ngram"] if "ensemble.ngrams.order" in run.params else []
+    return " + ".join(names) if count > 1 or len(names) > 1 else None
+
+
+def tables(rows):
+    """The tables of these rows, one an experiment."""
+    return [_table(name, found) for name, found in by_experiment(rows).items()]
+
+
+def _table(name, rows):
+    headings = [
+        "architecture",
+        f"test {rows[0].metric}",
+        "95 % interval",
+        "parameters",
+        "train s",
+        "examples/s",
+        "latency ms",
+        "kernel",
+    ]
+    return Table(name, headings, [_cells(row) for row in rows], _footnote(rows))
+
+
+def _cells(row):
+    number = metrics.get(row.metric).text
+    spread = "" if row.deviation is None else f" ± {number(row.deviation)}"
+    return [
+        row.members or row.architecture,
+        number(row.value) + spread,
+        f"{number(row.low)}–{number(row.high)}",
+        f"{row.parameters:,}",
+        f"{row.train_seconds:,.1f}",
+        MISSING if row.examples_per_second is None else f"{row.examples_per_second:,.0f}",
+        MISSING if row.predict_ms is None else f"{row.predict_ms:,.1f}",
+        row.kernel,
+    ]
+
+
+def _footnote(rows):
+    """How many seeds there are, how the metric is computed and what the baseline is."""
+    counts = [row.seeds for row in rows if row.architecture != BASELINE] or [0]
+    fewest, most = min(counts), max(counts)
+    seeds = f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' * (most != 1)}"
+    if any(row.folds for row in rows):
+        seeds += ", each with another fold held out; values and intervals are means over folds"
+    metric, signature = rows[0].metric, rows[0].signature
+    notes = [seeds, signature if signature.startswith(metric) else f"{metric}: {signature}"]
+    notes += [f"baseline: {row.note}" for row in rows if row.architecture == BASELINE and row.note]
+    notes += dict.fromkeys(f"times: {row.conditions}" for row in rows if row.conditions)
+    return "; ".join(notes)

@@ -1,0 +1,71 @@
+"""The files in `docs/results`: rows as CSV, and the Markdown rendered from them."""
+
+import csv
+import io
+from pathlib import Path
+
+from benchmarks.report import comparison, layers, presets
+from benchmarks.report.table import markdown
+
+ROOT = Path(__file__).parent.parent.parent
+RESULTS = ROOT / "docs" / "results"
+README = ROOT / "README.md"
+FORMS = (comparison, layers, presets)
+
+
+def read(name):
+    """The rows of a CSV file; none if there is no file.
+
+    Raises:
+        ValueError: the file has other columns or values than the report writes.
+    """
+    path = RESULTS / f"{name}.csv"
+    return _read(path)[1] if path.is_file() else []
+
+
+def render(name):
+    """The Markdown of a CSV file."""
+    form, rows = _read(RESULTS / f"{name}.csv")
+    notes = form.NOTES.format(name=name)
+    source = f"<!-- Rendered from {name}.csv by `make report`; edit neither. -->"
+    return f"# {name}\n\n{source}\n\n{notes}\n{markdown(form.tables(rows))}\n"
+
+
+def write(name, rows):
+    """Writes rows as CSV, and the Markdown beside it; returns the path of that."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    columns = list(type(rows[0]).model_fields)
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({column: _text(getattr(row, column)) for column in columns})
+    replace(RESULTS / f"{name}.csv", text.getvalue())
+    replace(RESULTS / f"{name}.md", render(name))
+    return RESULTS / f"{name}.md"
+
+
+def replace(path, text):
+    """Writes a file atomically."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file)
+        forms = [form for form in FORMS if list(form.Row.model_fields) == table.fieldnames]
+        if not forms:
+            raise ValueError(
+                f"{path} has other columns than the report writes. Remove it and run make report "
+                f"SUITE={path.stem}. Received: {', '.join(table.fieldnames or [])}"
+            )
+        filled = [{name: value for name, value in row.items() if value != ""} for row in table]
+        return forms[0], [forms[0].Row.model_validate(row) for row in filled]
+
+
+def _text(value):
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

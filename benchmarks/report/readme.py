@@ -1,0 +1,100 @@
+"""The generated parts of README.md: the best model of each task, and the speed of the LSTM."""
+
+import re
+
+from benchmarks import metrics
+from benchmarks.config import BASELINE
+from benchmarks.report import files
+from benchmarks.report.table import MISSING, Table, by_experiment, grid
+
+SUITES = ("quick", "standard")
+
+
+def update():
+    """Renders the generated parts again."""
+    content = files.README.read_text(encoding="utf-8")
+    for name, text in (("best", best()), ("speed", speed())):
+        content = between_marks(content, name, text)
+    files.replace(files.README, content)
+
+
+def between_marks(content, name, text):
+    """Replaces the text between `<!-- name:begin -->` and `<!-- name:end -->`.
+
+    Raises:
+        ValueError: there are no such marks.
+    """
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if not re.search(f"{begin}.*{end}", content, re.DOTALL):
+        raise ValueError(f"README.md has no marks {begin} and {end} to write between. Add them.")
+    before, _, rest = content.partition(begin)
+    return f"{before}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}"
+
+
+def best():
+    """The best architecture of each experiment with several, the baseline and the best preset, and
+    where the baseline wins."""
+    lines, lost, notes = [], [], {}
+    for rows in by_experiment(row for suite in SUITES for row in files.read(suite)).values():
+        trained = [row for row in rows if row.architecture != BASELINE]
+        baseline = next((row for row in rows if row.architecture == BASELINE), None)
+        if len(trained) < 2 or baseline is None:
+            continue
+        metric = metrics.get(baseline.metric)
+        top = max(trained, key=lambda row: metric.rank(row.value))
+        values = [metric.text(top.value), metric.text(baseline.value)]
+        data = top.dataset if top.entry == top.task else f"{top.dataset}, {top.entry}"
+        if metric.is_better(baseline.value, top.value):
+            lost.append(f"{data} ({values[1]} against {values[0]})")
+            notes[baseline.note or BASELINE] = None
+            values[1] = f"**{values[1]}**"
+        else:
+            values[0] = f"**{values[0]}**"
+        model = f"{top.members or top.architecture} {values[0]}"
+        lines.append([top.task, data, top.metric, model, values[1], _preset(top)])
+    tasks = [line[0] for line in lines]
+    lines.sort(key=lambda line: tasks.index(line[0]))
+    if not lines:
+        return "There are no results yet."
+    headings = ["task", "dataset", "metric", "best architecture", "baseline", "best preset"]
+    text = grid(Table("best", headings, lines, ""))
+    if lost:
+        text += f"\n\nThe baseline ({'; '.join(notes)}) wins on {_listed(lost)}."
+    return text
+
+
+def _preset(row):
+    """The best preset of a row's data, the smallest among equals."""
+    found = [
+        preset
+        for preset in files.read("pretrained")
+        if (preset.task, preset.dataset) == (row.task, row.dataset) and row.entry == row.task
+    ]
+    if not found:
+        return MISSING
+    metric = metrics.get(row.metric)
+    top = max(found, key=lambda preset: (metric.rank(preset.value), -preset.parameters))
+    members = f" ({top.members})" if top.members else ""
+    return f"{top.preset} {metric.text(top.value)}{members}"
+
+
+def _listed(names):
+    *names, last = names
+    return f"{', '.join(names)} and {last}" if names else last
+
+
+def speed():
+    """How fast the LSTM trains relative to that of Keras, over all timed shapes."""
+    found = [
+        row
+        for row in files.read("layers")
+        if (row.experiment, row.mode, row.implementation) == ("layers/lstm", "training", "zoo")
+    ]
+    if not found:
+        return "Its speed has not been measured yet."
+    ratios = [row.speedup for row in found]
+    return (
+        f"On a CPU it trains {min(ratios):.1f} to {max(ratios):.1f} times as fast as "
+        f"`keras.layers.LSTM` ({len(ratios)} shapes, {found[0].threads} threads: "
+        "[all timings](docs/results/layers.md))."
+    )

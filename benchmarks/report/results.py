@@ -1,0 +1,76 @@
+"""Results of runs: read from MLflow, and written into `docs/results` and the README."""
+
+from pathlib import Path
+
+from benchmarks import config
+from benchmarks.report import comparison, files, layers, presets, readme
+from benchmarks.report.table import by_experiment
+from benchmarks.tracking import store
+
+
+def tables(suite):
+    """The tables of a suite's newest runs, one an experiment."""
+    if config.kind(suite) == "tasks":
+        return comparisons(config.every_seed(suite))
+    return of_latest(Path(suite).stem)
+
+
+def comparisons(configs):
+    """The tables of the finished runs of these configurations, one an experiment."""
+    return comparison.tables(_compared(configs))
+
+
+def of_latest(suite):
+    """The tables of a suite that trains nothing, one an experiment."""
+    tables = []
+    for name, records in store.latest(suite).items():
+        if "implementation" in records[0].tags:
+            tables += layers.tables(layers.rows(name, records))
+        else:
+            tables.append(presets.measured(name, records))
+    return tables
+
+
+def pretrained():
+    """The table of the pretrained models, from their cards."""
+    return presets.tables(presets.rows())[0]
+
+
+def write(suite):
+    """Writes a suite's newest runs into `docs/results`, and the README's generated parts.
+
+    Experiments without runs in MLflow stay as they are.
+
+    Returns:
+        The paths of the files; none if there are no finished runs.
+    """
+    kind, name = config.kind(suite), Path(suite).stem
+    if kind == "presets":
+        return write_presets()
+    if kind == "layers":
+        found = store.latest(name).items()
+        rows = [row for experiment, records in found for row in layers.rows(experiment, records)]
+    else:
+        rows = _compared(config.every_seed(suite))
+    return _write(name, _merged(files.read(name), rows)) if rows else []
+
+
+def write_presets():
+    """Writes the cards of the presets, as `write`."""
+    return _write("pretrained", presets.rows())
+
+
+def _compared(configs):
+    return [row for records in store.finished(configs).values() for row in comparison.rows(records)]
+
+
+def _merged(old, new):
+    """The old rows, with those of the new rows' experiments replaced."""
+    experiments = by_experiment(old) | by_experiment(new)
+    return [row for rows in experiments.values() for row in rows]
+
+
+def _write(name, rows):
+    written = files.write(name, rows)
+    readme.update()
+    return [written.with_suffix(".csv"), written, files.README]

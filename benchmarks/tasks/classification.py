@@ -1,0 +1,112 @@
+"""What tasks of a class an example share: labels, accuracy, pseudo-labels and a linear baseline."""
+
+import time
+
+import numpy as np
+
+from benchmarks.metrics import ACCURACY
+from benchmarks.tasks.task import Baseline, Evaluation, Examples, Task
+from zoo.datasets.registry import DatasetError
+
+
+class Classification(Task):
+    """A class an example, from the dataset's feature `label`; the metric is accuracy."""
+
+    metric = ACCURACY
+    validation_metric = ACCURACY
+    steps = (*Task.steps, "pseudo_label")
+
+    @property
+    def labels(self):
+        """The names of the classes."""
+        return self.features["label"].names
+
+    def read_examples(self, split):
+        data = self.read(split)
+        return Examples(data[self.feature], np.asarray(data["label"]))
+
+    def with_pseudo_labels(self, split, labels):
+        examples = self.examples(split)
+        if labels is None:
+            return examples
+        inputs = examples.inputs
+        targets = np.eye(len(self.labels), dtype="float32")[examples.targets]
+        if split == "train":
+            inputs = inputs + self.unlabelled()
+            targets = np.concatenate([targets, labels])
+        return Examples(inputs, targets)
+
+    def loss(self, config, examples):
+        is_probability = examples.targets.ndim == 2
+        return "categorical_crossentropy" if is_probability else "auto"
+
+    def linear_baseline(self, name, transformer, candidates):
+        """Logistic regression on inputs transformed in a way that ignores order, as a `Baseline`.
+
+        Args:
+            name: str, how inputs are transformed.
+            transformer: scikit-learn transformer from raw inputs.
+            candidates: list of float, the inverse strengths of regularisation to choose from, on
+                the validation split.
+        """
+        from sklearn.linear_model import LogisticRegression
+
+        splits = {split: self.examples(split) for split in ("train", "validation", "test")}
+        if len(np.unique(splits["train"].targets)) < 2:
+            raise DatasetError(
+                "All training examples have one label, so there is nothing to classify. Add "
+                "examples of another label."
+            )
+        start = time.perf_counter()
+        train = transformer.fit_transform(splits["train"].inputs)
+        validation = transformer.transform(splits["validation"].inputs)
+        fitted = [
+            LogisticRegression(C=c, max_iter=5000).fit(train, splits["train"].targets)
+            for c in candidates
+        ]
+        best = max(fitted, key=lambda model: model.score(validation, splits["validation"].targets))
+        seconds = time.perf_counter() - start
+        test = splits["test"]
+        # A class that no training example has is no column of the regression's.
+        probabilities = np.zeros((len(test), len(self.labels)))
+        probabilities[:, best.classes_] = best.predict_proba(transformer.transform(test.inputs))
+        return Baseline(
+            name=f"{name}, logistic regression",
+            seconds=seconds,
+            parameters=best.coef_.size + best.intercept_.size,
+            evaluation=accuracy(test.targets, probabilities, self.labels),
+        )
+
+
+def accuracy(labels, probabilities, names, inputs=None):
+    """The `Evaluation` of a classifier: accuracy and a confusion matrix.
+
+    Args:
+        labels: int array `[examples]`, the true classes.
+        probabilities: float array `[examples, classes]`.
+        names: list of str, the classes.
+        inputs: list of str or None; the first mistakes are shown with them.
+    """
+    from benchmarks import plots
+
+    labels = np.asarray(labels)
+    predicted = probabilities.argmax(axis=1)
+    correct = predicted == labels
+    confusion = np.zeros((len(names), len(names)), int)
+    np.add.at(confusion, (labels, predicted), 1)
+    texts = {}
+    if inputs is not None:
+        texts["mistakes.txt"] = "\n".join(
+            f"{names[labels[i]]} taken for {names[predicted[i]]} "
+            f"({probabilities[i, predicted[i]]:.2f}): {inputs[i]}"
+            for i in np.flatnonzero(~correct)[:100]
+        )
+    log_loss = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean()
+    return Evaluation(
+        value=float(correct.mean()),
+        interval=ACCURACY.interval(correct),
+        signature=f"accuracy of {len(correct)} examples, 95 % Wilson interval",
+        details={"log_loss": float(log_loss)},
+        figures={"confusion_matrix": plots.confusion_matrix(confusion, names)},
+        texts=texts,
+    )

@@ -1,0 +1,128 @@
+"""Files of results: what MLflow has goes into CSV, and from CSV alone into Markdown and README."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.report import comparison, files, layers
+from benchmarks.tracking import store
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Sets what the store has finished runs of."""
+
+    def has(experiments):
+        monkeypatch.setattr(store, "finished", lambda configs: experiments)
+        monkeypatch.setattr(store, "latest", lambda suite: experiments)
+
+    return has
+
+
+def lines(name):
+    return (files.RESULTS / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+
+
+def test_rows_are_read_as_they_were_written(results, run, timing):
+    baseline = run("baseline", 0.5, description="counts, and a comma")
+    compared = comparison.rows([baseline, run("gru", 0.5, predict_ms=1.5), run("gru", 0.5)])
+    timed = layers.rows("layers/gru", [timing("zoo", 2.0), timing("keras", 1.0)])
+    for rows in (compared, timed):
+        files.write("one", rows)
+        assert files.read("one") == rows
+
+
+def test_numbers_have_digits_to_render_and_no_more(results, run):
+    files.write("one", comparison.rows([run("gru", 1 / 3)]))
+    assert ",0.333333,," in lines("one")[1]
+
+
+def test_markdown_is_rendered_from_the_csv_alone(results, run):
+    path = files.write("one", comparison.rows([run("gru", 0.5)]))
+    assert path.read_text(encoding="utf-8") == files.render("one")
+    csv = files.RESULTS / "one.csv"
+    csv.write_text(csv.read_text().replace("0.5,", "0.25,"))
+    assert "| gru | 0.250 |" in files.render("one")
+
+
+def test_a_report_writes_csv_markdown_and_readme(results, run, runs):
+    runs({"sentiment/films": [run("baseline", 0.8), run("rnn", 0.6), run("gru", 0.7)]})
+    written = report.results.write("quick")
+    assert written == [results / "quick.csv", results / "quick.md", files.README]
+    readme = files.README.read_text(encoding="utf-8")
+    assert "| sentiment | films | accuracy | gru 0.700 | **0.800** | – |" in readme
+    assert "wins on films (0.800 against 0.700)." in readme
+    assert "old" not in readme
+    assert readme.startswith("first\n")
+    assert readme.endswith("last\n")
+
+
+def test_experiments_without_local_runs_stay(results, run, runs):
+    one, other = (
+        {f"sentiment/films/{entry}": [run("gru", 0.5, entry=entry), run("rnn", 0.4, entry=entry)]}
+        for entry in ("one", "other")
+    )
+    runs(one | other)
+    report.results.write("quick")
+    before = lines("quick")
+    runs({"sentiment/films/one": [run("lstm", 0.75, entry="one")]})
+    report.results.write("quick")
+    assert lines("quick")[0] == before[0]
+    assert [line.split(",")[2:4] for line in lines("quick")[1:]] == [
+        ["one", "lstm"],
+        ["other", "rnn"],
+        ["other", "gru"],
+    ]
+    assert lines("quick")[2:] == before[3:]
+
+
+def test_without_finished_runs_nothing_is_written(results, runs):
+    runs({})
+    assert report.results.write("quick") == []
+    assert not results.exists()
+
+
+def test_timings_of_layers_are_written(results, timing, runs):
+    record = timing("zoo", 2.0, shapes=("1x2x3x4", "5x6x7x8"))
+    record.metrics["training_speedup/5x6x7x8"] = 3.0
+    runs({"layers/lstm": [record]})
+    report.results.write("layers")
+    assert "| training | zoo | 2.00 ± 0.25 | 3.00 ± 0.25 |" in (results / "layers.md").read_text()
+    readme = files.README.read_text()
+    assert "trains 2.0 to 3.0 times as fast as `keras.layers.LSTM` (2 shapes, 2 threads" in readme
+
+
+def test_the_suite_that_measures_presets_writes_their_cards(results):
+    assert report.results.write("pretrained")[0] == results / "pretrained.csv"
+    assert lines("pretrained")[1].startswith("imdb_bilstm,standard,sentiment,imdb_reviews,bilstm,")
+
+
+def test_a_file_with_other_columns_is_refused(results, run):
+    results.mkdir()
+    (results / "quick.csv").write_text("name,value\nx,1\n")
+    with pytest.raises(ValueError, match=r"make report SUITE=quick\. Received: name, value"):
+        files.read("quick")
+
+
+def test_a_readme_without_marks_is_left_as_it_is(results, run, runs):
+    files.README.write_text("no marks")
+    runs({"sentiment/films": [run("gru", 0.5)]})
+    with pytest.raises(ValueError, match="has no marks <!-- best:begin -->"):
+        report.results.write("quick")
+    assert files.README.read_text() == "no marks"
+
+
+def test_no_temporary_file_is_left(results, run):
+    files.write("one", comparison.rows([run("gru", 0.5)]))
+    assert sorted(path.name for path in results.iterdir()) == ["one.csv", "one.md"]
+
+
+def test_tables_are_printed_with_their_titles_and_footnotes(run):
+    console = Console(file=io.StringIO(), width=160)
+    report.print_tables(comparison.tables(comparison.rows([run("gru", 0.5)])), console)
+    printed = console.file.getvalue()
+    assert "sentiment/films" in printed
+    assert "accuracy of 100 examples" in printed
+    assert "0.375–0.625" in printed

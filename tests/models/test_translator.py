@@ -1,0 +1,27 @@
+"""The translator: unusual texts, and KerasHub's own loading."""
+
+import keras_hub
+import pytest
+from examples import translator
+
+from zoo import models
+
+
+def test_empty_long_and_foreign_texts_are_translated():
+    outputs = translator.build().generate(["", " ", "film " * 5000, "日本 🎬"], max_length=5)
+    assert [type(output) for output in outputs] == [str] * 4
+
+
+def test_a_translation_is_one_line_of_text():
+    assert translator.build().answer_text({"output": "two\nlines"}) == "two lines"
+
+
+def test_keras_hub_loads_a_preset(tmp_path):
+    translator.build().save_to_preset(str(tmp_path))
+    loaded = keras_hub.models.Seq2SeqLM.from_preset(str(tmp_path))
+    assert type(loaded) is models.Translator
+
+
+def test_an_unknown_attention_is_refused():
+    with pytest.raises(ValueError, match="attention='dot'"):
+        models.TranslatorBackbone(10, "gru", attention="dot")

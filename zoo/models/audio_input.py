@@ -1,0 +1,67 @@
+"""What models of audio share: raw input from files, and the input of exported networks."""
+
+import numpy as np
+
+from zoo.models.protocol import InputSchema, TaskModel
+from zoo.sound_files import read_sound
+
+WAVEFORM = InputSchema("audio", "float32", rank=1)
+FRAMES = InputSchema("frames", "float32", rank=2)
+
+
+class AudioInput(TaskModel):
+    """A task model whose raw input is a waveform, or frames of features.
+
+    A mixin ahead of a `keras_hub.models.Task` with an `AudioBackbone`, or an ensemble of them.
+    """
+
+    @property
+    def input_schema(self):
+        return WAVEFORM if self._takes_waveforms else FRAMES
+
+    def read_input(self, argument):
+        if not argument:
+            raise ValueError("This model takes files: give a path. Received an empty line.")
+        if self._takes_waveforms:
+            return read_sound(argument, self._audio_backbone.sampling_rate)
+        if not argument.endswith(".npy"):
+            raise ValueError(
+                "This model takes frames of features: give the path of a NumPy file (.npy) with "
+                f"an array [frames, {self._audio_backbone.feature_dim}]. Received: {argument}"
+            )
+        try:
+            return FRAMES.parse(np.load(argument, allow_pickle=False))
+        except (EOFError, ValueError) as error:
+            raise ValueError(f"{argument} can't be read as frames of features: {error}") from error
+
+    @property
+    def default_length(self):
+        """One second of a waveform."""
+        if self._takes_waveforms:
+            return self._audio_backbone.sampling_rate
+        return super().default_length
+
+    def export_obstacle(self, format):
+        if format == "onnx" and self._takes_waveforms:
+            return (
+                "A model that takes waveforms can't be exported as ONNX: tf2onnx doesn't support "
+                "the Fourier transform of its front end. Use savedmodel or tflite."
+            )
+        return super().export_obstacle(format)
+
+    def shared_by_members(self):
+        backbone = self._audio_backbone
+        return {
+            **super().shared_by_members(),
+            "input": self.input_schema.name,
+            "features a frame": None if self._takes_waveforms else backbone.feature_dim,
+            "sampling rate": backbone.sampling_rate,
+        }
+
+    @property
+    def _audio_backbone(self):
+        return self.members[0].backbone
+
+    @property
+    def _takes_waveforms(self):
+        return self._audio_backbone.front_end != "frames"

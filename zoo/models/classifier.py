@@ -1,0 +1,100 @@
+"""What all classifiers share: labels, `predict` and answers with probabilities."""
+
+import keras
+import numpy as np
+
+from zoo.models.protocol import TaskModel
+
+
+class Classifier(TaskModel):
+    """Raw inputs in, probabilities of labels out.
+
+    A mixin ahead of a `keras_hub.models.Task`.
+
+    Args:
+        backbone: the task's backbone.
+        labels: list of str, the names of the classes in order.
+        preprocessor: the task's preprocessor, or None to pass padded batches yourself.
+        outputs: float32 tensor `[batch, classes]`, the probabilities; by default the backbone's
+            output.
+    """
+
+    output_name = "probabilities"
+
+    def __init__(self, backbone, labels, preprocessor=None, outputs=None, **kwargs):
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.labels = list(labels)
+        if outputs is None:
+            outputs = backbone(backbone.input)
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
+
+    def compile(self, optimizer="adam", loss="auto", *, metrics="auto", **kwargs):
+        """As `keras.Model.compile`; "auto" is cross-entropy of integer labels, and accuracy."""
+        if loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy()
+        if metrics == "auto":
+            metrics = ["accuracy"]
+        keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def predict(self, x, batch_size=32, **kwargs):
+        """Probabilities of raw inputs of any length.
+
+        Args:
+            x: list of raw inputs as the preprocessor takes them; or whatever
+                `keras.Model.predict` takes.
+            batch_size: int; inputs of similar length are batched together.
+            **kwargs: arguments of `keras.Model.predict`, ignored for a list of raw inputs.
+
+        Returns:
+            float32 array `[len(x), classes]`, in the order of `x` and of `labels`.
+        """
+        if self.preprocessor is None or not isinstance(x, (list, tuple)):
+            return super().predict(x, batch_size=batch_size, **kwargs)
+        order = np.argsort([len(example) for example in x], kind="stable")
+        outputs = np.zeros((len(x), len(self.labels)), "float32")
+        for start in range(0, len(x), batch_size):
+            chosen = order[start : start + batch_size]
+            outputs[chosen] = self.predict_on_batch([x[index] for index in chosen])
+        return outputs
+
+    def answers(self, inputs):
+        """The likeliest label of each input, and the probabilities of all labels.
+
+        Args:
+            inputs: list of raw inputs.
+
+        Returns:
+            A list of dicts `{"label": str, "probabilities": {label: float}}`, in the order of
+            `inputs`.
+        """
+        return [
+            {
+                "label": self.labels[row.argmax()],
+                "probabilities": dict(zip(self.labels, row.tolist(), strict=True)),
+            }
+            for row in self.predict(inputs)
+        ]
+
+    def answer_text(self, answer):
+        return f"{answer['label']} ({answer['probabilities'][answer['label']]:.3f})"
+
+    def shared_by_members(self):
+        return {**super().shared_by_members(), "labels": self.labels}
+
+    def ensemble_options(self):
+        return {**super().ensemble_options(), "labels": self.labels}
+
+    def save_task_weights(self, filepath):
+        """Saves the weights outside the backbone, without the optimizer's."""
+        keras.saving.save_weights(self, filepath, objects_to_skip=self._not_task_weights())
+
+    def load_task_weights(self, filepath):
+        """Loads what `save_task_weights` saved."""
+        keras.saving.load_weights(self, filepath, objects_to_skip=self._not_task_weights())
+
+    def _not_task_weights(self):
+        return [*self.backbone._flatten_layers(), self.optimizer]
+
+    def get_config(self):
+        return {**super().get_config(), "labels": list(self.labels)}

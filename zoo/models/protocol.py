@@ -1,0 +1,212 @@
+"""The protocol of a task model, and the registry of the models that implement it.
+
+The command line, serving, export, gates, ensembles, presets and benchmarks ask a model through
+`TaskModel`, and never for its type. A new task kind implements `TaskModel` and registers its
+classes with `@register`; nothing else in the zoo names it.
+"""
+
+import collections
+import dataclasses
+import difflib
+
+import keras
+import numpy as np
+
+_models: dict[str, type] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSchema:
+    """The type of one raw input, as served models declare it.
+
+    Attributes:
+        name: the name of the input, such as `"text"` or `"audio"`.
+        dtype: `"string"` or `"float32"`.
+        rank: number of dimensions: 0 for a text, 1 for a waveform `[samples]`, 2 for frames
+            `[time, features]`.
+    """
+
+    name: str
+    dtype: str
+    rank: int = 0
+
+    def parse(self, value):
+        """Makes a raw input of a value decoded from JSON.
+
+        Args:
+            value: str or number, or lists of them, nested as deep as this schema's rank; arrays
+                stand for lists.
+
+        Returns:
+            Strings as a str or nested lists of str, numbers as a float32 array.
+
+        Raises:
+            ValueError: the value has another rank or type.
+        """
+        try:
+            return (_strings if self.dtype == "string" else _floats)(value, self.rank)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"`{self.name}` must be {self}. Received: {_short(value)}") from error
+
+    def __str__(self):
+        item = "str" if self.dtype == "string" else "float"
+        if not self.rank:
+            return f"a {item}"
+        return " of ".join(["a list", *["lists"] * (self.rank - 1), item])
+
+
+def _strings(value, rank):
+    if rank:
+        if not isinstance(value, (list, tuple, np.ndarray)):
+            raise TypeError
+        return [_strings(item, rank - 1) for item in value]
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _floats(value, rank):
+    if rank > 1:
+        return np.stack([_floats(item, rank - 1) for item in value])
+    array = np.asarray(value)
+    if array.dtype == object:  # as data frames hold lists
+        array = np.asarray(array.tolist())
+    if array.ndim != rank or not np.issubdtype(array.dtype, np.number):
+        raise TypeError
+    return array.astype("float32")
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) < 200 else f"{text[:200]}..."
+
+
+class TaskModel:
+    """The questions that every task model answers; a mixin ahead of a `keras_hub.models.Task`.
+
+    Attributes:
+        task_kind: str, the task kind, such as `"sentiment"`.
+        ensemble_class: the class of an ensemble of these models, or None if there is none.
+        output_name: str, the name of the exported network's output.
+    """
+
+    task_kind = None
+    ensemble_class = None
+    output_name = "outputs"
+
+    # Raw input
+
+    @property
+    def input_schema(self):
+        """The `InputSchema` of one raw input."""
+        raise NotImplementedError
+
+    def read_input(self, argument):
+        """Reads one raw input from an argument of the command line: a text, or a file's path.
+
+        Raises:
+            OSError: the file can't be read.
+            ValueError: the argument is no input of this model.
+        """
+        raise NotImplementedError
+
+    # Answers
+
+    def answers(self, inputs):
+        """Predictions as JSON-ready dicts.
+
+        Args:
+            inputs: list of raw inputs.
+
+        Returns:
+            A list of dicts, in the order of `inputs`.
+        """
+        raise NotImplementedError
+
+    def answer_text(self, answer):
+        """One answer, an element of `answers`, as a line of text."""
+        raise NotImplementedError
+
+    # Export
+
+    @property
+    def default_length(self):
+        """Time steps of an exported network's input in a format that fixes them."""
+        return 128
+
+    def export_obstacle(self, format):
+        """Why this model can't be exported in a format, a str; None if it can."""
+
+    def export_network(self):
+        """The network to export, a `keras.Model` of the preprocessor's output."""
+        return keras.Model(self.input, self.output)
+
+    # Gates
+
+    @property
+    def members(self):
+        """The models that hold the recurrent layers: an ensemble's members, else the model."""
+        # Keras' saving descends into every list it finds, here into this model again without end.
+        return collections.UserList([self])
+
+    def gate_inputs(self, input):
+        """The backbone's inputs for one raw input: a dict of arrays with a batch of one."""
+        return self.preprocessor([input])
+
+    def step_labels(self, inputs, mask_name, count):
+        """Labels of a recurrent layer's steps, such as subwords.
+
+        Args:
+            inputs: the dict that `gate_inputs` returned.
+            mask_name: str, the name of the mask passed to the layer.
+            count: int, the number of steps.
+
+        Returns:
+            A list of `count` str; by default the index of each step.
+        """
+        return [str(step) for step in range(count)]
+
+    # Ensembles
+
+    def member_output(self):
+        """The symbolic output that an ensemble averages over its members."""
+        return self.output
+
+    def shared_by_members(self):
+        """What members of an ensemble must agree on: a dict from its name to its value."""
+        return {}
+
+    def ensemble_options(self):
+        """Arguments of `ensemble_class` besides its backbone and preprocessor."""
+        return {}
+
+
+def register(cls):
+    """Class decorator: registers a `TaskModel` with Keras and the zoo, under the class' name.
+
+    Raises:
+        ValueError: another class has the name.
+    """
+    known = _models.get(cls.__name__)
+    if known is not None and known.__module__ != cls.__module__:
+        raise ValueError(f"A model {cls.__name__!r} is already registered: {known}")
+    _models[cls.__name__] = keras.saving.register_keras_serializable(package="zoo")(cls)
+    return cls
+
+
+def registered():
+    """All registered classes, as a dict from name to class."""
+    return dict(_models)
+
+
+def get(name):
+    """The registered class of that name.
+
+    Raises:
+        ValueError: there is none; the message names the nearest.
+    """
+    if name not in _models:
+        near = difflib.get_close_matches(str(name), _models, n=1, cutoff=0)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"The zoo has no model {name!r}.{hint} Known: {', '.join(_models)}.")
+    return _models[name]

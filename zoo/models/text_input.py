@@ -1,0 +1,39 @@
+"""What models of text share: raw input from the command line, and subwords as labels of steps."""
+
+import hashlib
+
+from zoo.models.protocol import InputSchema, TaskModel
+
+
+class TextInput(TaskModel):
+    """A task model whose raw input is a text.
+
+    A mixin ahead of a `keras_hub.models.Task` whose preprocessor has a `SubwordTokenizer`.
+    """
+
+    @property
+    def input_schema(self):
+        return InputSchema("text", "string")
+
+    def read_input(self, argument):
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"Text must be UTF-8. Received: {argument!r}") from error
+        return argument
+
+    def step_labels(self, inputs, mask_name, count):
+        """The subwords that the mask belongs to."""
+        token_ids = inputs[mask_name.replace("padding_mask", "token_ids")][0]
+        return [self.preprocessor.tokenizer.id_to_token(int(id)) for id in token_ids[:count]]
+
+    def shared_by_members(self):
+        if self.preprocessor is None:
+            return super().shared_by_members()
+        tokenizer = self.preprocessor.tokenizer
+        digest = hashlib.sha256(tokenizer.proto).hexdigest()
+        return {
+            **super().shared_by_members(),
+            "vocabulary": f"{tokenizer.vocabulary_size()} subwords, SHA-256 {digest[:8]}",
+            "sequence length": self.preprocessor.sequence_length,
+        }
