@@ -10,7 +10,7 @@ from rich.console import Console
 def main(arguments=None):
     """Runs one command; returns the exit status."""
     from benchmarks.config import ConfigError
-    from zoo.datasets.registry import DatasetError
+    from zoo.datasets.errors import DatasetError
     from zoo.datasets.wheels import WheelError
     from zoo.models.tokenizer import VocabularyError
 
@@ -37,7 +37,7 @@ def run(options, console):
 
     kind = config.kind(options.suite)
     if kind == "layers":
-        return time_layers(config.load_layers(options.suite, options.arch), console)
+        return run_layers(config.load_layers(options.suite, options.arch), console)
     if kind == "presets":
         return measure_presets(config.load_presets(options.suite), console)
     scope = {"tasks": options.task, "seeds": options.seeds, "epochs": options.epochs}
@@ -55,14 +55,13 @@ def run(options, console):
     return _logged(console)
 
 
-def time_layers(config, console):
+def run_layers(config, console):
     """Runs a suite that times layers, and prints its tables."""
-    from benchmarks import report
-    from benchmarks.layers import runs
+    from benchmarks import report, time_layers
     from benchmarks.tracking import store
 
     store.connect()
-    runs.run_suite(config, console)
+    time_layers.run_suite(config, console)
     tables = report.of_latest(config.suite)
     shown = [f"layers/{family}" for family in config.layers]
     report.print_tables([table for table in tables if table.title in shown], console)

@@ -1,4 +1,4 @@
-"""The notebooks that are kept ran from top to bottom, without an error, on what is installed."""
+"""The committed notebooks ran from top to bottom without errors, on what the extras install."""
 
 import ast
 import configparser
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXTRAS = ("benchmarks", "notebooks")
-LARGEST = 400_000  # bytes
+MOST_BYTES = 400_000
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -39,7 +39,7 @@ def test_there_are_four():
     assert [path.stem for path in NOTEBOOKS] == ["1_what", "2_how", "3_why", "4_practice"]
 
 
-def test_form_is_that_of_nbformat(notebook):
+def test_format_is_nbformat_4_5(notebook):
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     ids = [cell["id"] for cell in notebook["cells"]]
@@ -50,26 +50,32 @@ def test_form_is_that_of_nbformat(notebook):
         assert all(isinstance(line, str) for line in cell["source"])
 
 
-def test_nothing_in_it_tells_of_the_machine_or_the_hour(notebook):
+def test_metadata_names_no_machine_and_no_time(notebook):
     assert list(notebook["metadata"]) == ["kernelspec"]
     assert [cell["metadata"] for cell in notebook["cells"] if cell["metadata"]] == []
 
 
-def test_ran_in_order_to_its_end(notebook):
+def test_all_cells_ran_in_order(notebook):
     counts = [cell["execution_count"] for cell in code_cells(notebook)]
     assert counts == list(range(1, len(counts) + 1))
 
 
-def test_holds_no_error_and_no_warning(notebook):
+def test_outputs_hold_no_error_and_no_warning(notebook):
     outputs = [output for cell in code_cells(notebook) for output in cell["outputs"]]
     assert [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"] == []
 
 
 def test_is_small(path):
-    assert path.stat().st_size < LARGEST
+    assert path.stat().st_size < MOST_BYTES
 
 
-def test_cells_compile_and_import_what_the_extras_install(notebook):
+def test_links_lead_to_files(path, notebook):
+    prose = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"]
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", "\n".join(prose)):
+        assert (path.parent / target).is_file(), target
+
+
+def test_cells_import_only_what_the_extras_install(notebook):
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     needed = setup["options"]["install_requires"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.metrics import ACCURACY
 from benchmarks.tasks.task import Baseline, Evaluation, Examples, Task
-from zoo.datasets.registry import DatasetError
+from zoo.datasets.errors import DatasetError
 
 
 class Classification(Task):

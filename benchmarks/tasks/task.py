@@ -115,7 +115,10 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def batches(self, model, examples, config, batch_size=32):
-        """The `Batches` of preprocessed examples."""
+        """The `Batches` of preprocessed examples.
+
+        The preprocessor is read here, since the model has none while it is trained.
+        """
 
     @abc.abstractmethod
     def evaluate(self, model, config):

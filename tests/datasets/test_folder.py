@@ -9,8 +9,9 @@ import soundfile
 from zoo import datasets
 from zoo.datasets import cache
 from zoo.datasets import folder as module
+from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts import LAYOUTS, Sounds, Texts, Translations
-from zoo.datasets.layouts.layout import SPLITS, FolderError
+from zoo.datasets.layouts.layout import SPLITS
 
 
 def write(folder, files):

@@ -12,8 +12,8 @@ import requests
 
 from zoo import datasets
 from zoo.datasets import cache, testing, wheels
+from zoo.datasets.errors import DatasetError
 from zoo.datasets.japanese_vowels import japanese_vowels_dataset_builder
-from zoo.datasets.registry import DatasetError
 
 FOLDER = Path(datasets.__file__).parent
 

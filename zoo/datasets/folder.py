@@ -11,8 +11,9 @@ from pathlib import Path
 
 import tensorflow_datasets.public_api as tfds
 
+from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts import LAYOUTS
-from zoo.datasets.layouts.layout import SPLITS, UNLABELLED, FolderError, Layout
+from zoo.datasets.layouts.layout import SPLITS, UNLABELLED, Layout
 
 
 @dataclasses.dataclass

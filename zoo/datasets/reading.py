@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from zoo.datasets.registry import DatasetError
+from zoo.datasets.errors import DatasetError
 
 # Examples to decode or hash at once.
 _BATCH_SIZE = 1024

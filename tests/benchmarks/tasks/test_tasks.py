@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import config
 from benchmarks.tasks import TASKS
-from zoo.datasets.registry import DatasetError
+from zoo.datasets.errors import DatasetError
 
 LABEL = types.SimpleNamespace(names=["bad", "good"])
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts import Sounds
-from zoo.datasets.layouts.layout import FolderError
 
 
 def encoded(folder, samples, rate=8000, subtype="FLOAT"):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts import Texts
-from zoo.datasets.layouts.layout import FolderError
 
 
 def examples(folder, **files):

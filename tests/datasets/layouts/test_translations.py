@@ -2,8 +2,8 @@
 
 import pytest
 
+from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts import Translations
-from zoo.datasets.layouts.layout import FolderError
 
 
 def pairs(folder, source, target):

@@ -2,14 +2,10 @@
 
 import abc
 
-from zoo.datasets.registry import DatasetError
+from zoo.datasets.errors import FolderError
 
 SPLITS = ("train", "validation", "test")
 UNLABELLED = "unlabelled"
-
-
-class FolderError(DatasetError):
-    """A folder's files can't be read as a dataset; the message says what to change."""
 
 
 class Layout(abc.ABC):

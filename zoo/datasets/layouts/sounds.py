@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.datasets.layouts.layout import SPLITS, FolderError, Layout, class_label
+from zoo.datasets.errors import FolderError
+from zoo.datasets.layouts.layout import SPLITS, Layout, class_label
 from zoo.sound_files import read_sound
 
 SAMPLING_RATE = 8000

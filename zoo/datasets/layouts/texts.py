@@ -3,10 +3,10 @@
 import csv
 import io
 
+from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts.layout import (
     SPLITS,
     UNLABELLED,
-    FolderError,
     Layout,
     class_label,
     read_text,

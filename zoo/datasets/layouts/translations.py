@@ -1,6 +1,7 @@
 """Translations: two text files a split, aligned line by line."""
 
-from zoo.datasets.layouts.layout import SPLITS, FolderError, Layout, read_lines
+from zoo.datasets.errors import FolderError
+from zoo.datasets.layouts.layout import SPLITS, Layout, read_lines
 
 
 class Translations(Layout):

@@ -1,0 +1,218 @@
+"""Migration: runs and presets of an older version are known again, once the command has run."""
+
+import io
+import json
+
+import mlflow
+import numpy as np
+import pytest
+from rich.console import Console
+
+import zoo
+from benchmarks import __main__ as command_line
+from benchmarks import config
+from benchmarks.migration import presets
+from benchmarks.tracking import store as runs
+from zoo import models, pretrained
+
+SPEECH = {  # the parameters of a run before recipes were lists of steps
+    "suite": "standard",
+    "entry": "speech",
+    "task": "speech",
+    "dataset": "spoken_digit",
+    "splits.train": r"_([5-9]|[1-3]\d|4[0-4])\.wav$",
+    "splits.validation": r"_4[5-9]\.wav$",
+    "splits.test": r"_[0-4]\.wav$",
+    "splits.feature": "audio/filename",
+    "features": "()",
+    "preset": "spoken_digit",
+    "architecture": "gru",
+    "seed": "0",
+    "quality": "0.95",
+    "model.features": "log_mel",
+    "model.feature_dim": "40",
+    "model.units": "96",
+    "model.bidirectional": "False",
+    "model.num_layers": "1",
+    "model.pooling": "max",
+    "model.dropout": "0.3",
+    "model.noise": "0.3",
+    "model.shift": "0.2",
+    "model.frame_dropout": "0.1",
+    "model.speed": "0.05",
+    "model.min_frequency": "20.0",
+    "model.mean_normalization": "0.0",
+    "model.root_compression": "0.0",
+    "model.deltas": "False",
+    "training.epochs": "40",
+    "training.batch_size": "32",
+    "training.learning_rate": "0.003",
+    "training.warmup_epochs": "1.0",
+    "training.clip_norm": "1.0",
+    "training.monitor": "loss",
+    "training.members": "1",
+    "training.self_training": "0",
+}
+SELF_TRAINED = {
+    "suite": "standard",
+    "entry": "sentiment_self_trained",
+    "task": "sentiment",
+    "dataset": "imdb_reviews",
+    "splits.train": "train[:90%]",
+    "splits.validation": "train[90%:]",
+    "splits.test": "test",
+    "splits.unlabelled": "unsupervised",
+    "features": "()",
+    "preset": "imdb_self_trained",
+    "architecture": "bilstm",
+    "seed": "0",
+    "quality": "0.85",
+    "model.vocabulary_size": "20000",
+    "model.embedding_dim": "128",
+    "model.units": "128",
+    "model.bidirectional": "False",
+    "model.num_layers": "1",
+    "model.pooling": "mean",
+    "model.dropout": "0.2",
+    "model.token_dropout": "0.2",
+    "model.max_length": "1000",
+    "model.embedding_window": "0",
+    "model.pretraining_epochs": "2",
+    "model.pretraining_window": "10",
+    "model.adversarial_norm": "4.0",
+    "model.ngram_order": "4",
+    "model.ngram_count": "400000",
+    "training.epochs": "3",
+    "training.batch_size": "32",
+    "training.learning_rate": "0.002",
+    "training.warmup_epochs": "0.2",
+    "training.clip_norm": "1.0",
+    "training.monitor": "accuracy",
+    "training.members": "1",
+    "training.self_training": "1",
+}
+
+
+def an_old_run(experiment, params, **tags):
+    """Logs a finished run as an older version did."""
+    found = mlflow.get_experiment_by_name(experiment)
+    experiment = found.experiment_id if found else mlflow.create_experiment(experiment)
+    names = ("suite", "task", "architecture", "seed")
+    tags = {**{name: params[name] for name in names if name in params}, **tags}
+    with mlflow.start_run(experiment_id=experiment, tags=tags):
+        mlflow.log_params(params)
+
+
+def migrated():
+    """What `python -m benchmarks migrate` prints."""
+    from benchmarks import migration
+
+    console = Console(file=io.StringIO(), width=200)
+    migration.migrate(console)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def no_presets(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "PRESETS", tmp_path / "presets")
+    pretrained.PRESETS.mkdir()
+
+
+@pytest.mark.usefixtures("no_presets")
+@pytest.mark.parametrize(
+    ("params", "experiment"),
+    [
+        (SPEECH, "speech/spoken_digit"),
+        (SELF_TRAINED, "sentiment/imdb_reviews/sentiment_self_trained"),
+    ],
+    ids=["speech", "self_trained"],
+)
+def test_a_finished_run_is_found_again(params, experiment):
+    old = {"config_digest": "of another version", "dataset_digest": "0" * 64}
+    an_old_run(experiment, params, **old)
+    entry, architecture = params["entry"], params["architecture"]
+    (wanted,) = config.load("standard", tasks=[entry], chosen=[architecture], seeds=1)
+    assert runs.find_finished(wanted, "0" * 64) is None
+    assert "Runs: 1 brought up to date" in migrated()
+    found = runs.find_finished(wanted, "0" * 64)
+    assert found.tags["validation_metric"] == "accuracy"
+    assert config.from_json(found.tags["config"]) == wanted
+    assert "Runs: 0 brought up to date" in migrated()
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_units_found_for_equal_parameters_are_those_that_were_asked_for():
+    quick = {**SPEECH, "suite": "variants", "dataset": "japanese_vowels"}
+    old = {"config_digest": "of another version", "dataset_digest": "0" * 64}
+    lstm = {**quick, "architecture": "lstm", "model.units": "96"}
+    gru = {**quick, "model.units": "112", "equal_parameters": "lstm"}
+    for params in (lstm, gru):
+        an_old_run("speech/japanese_vowels", params, **old)
+    migrated()
+    units = {
+        record.tags["architecture"]: json.loads(record.tags["config"])["model"]["units"]
+        for record in runs.every_run()
+    }
+    assert units == {"lstm": 96, "gru": 96}
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_a_run_that_is_not_understood_is_left_and_named():
+    an_old_run("speech/spoken_digit", {**SPEECH, "model.odd": "1"}, config_digest="old")
+    assert "Left as it is: speech, gru" in migrated()
+    (record,) = runs.every_run()
+    assert record.tags["config_digest"] == "old"
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_timings_of_layers_get_the_present_names():
+    params = {"contenders": "zoo, keras"}
+    an_old_run("layers/gru", params, architecture="gru", contender="zoo", suite="layers")
+    migrated()
+    (record,) = runs.latest("layers")["layers/gru"]
+    assert record.tags["implementation"] == "zoo"
+    assert "contender" not in record.tags
+    assert record.params["implementations"] == "zoo, keras"
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_the_command_runs(capsys):
+    assert command_line.main(["migrate"]) == 0
+    assert "Runs: 0 brought up to date" in capsys.readouterr().out
+
+
+@pytest.fixture
+def old_preset(tmp_path):
+    """A preset of an audio classifier, with the names of an older version."""
+    backbone = models.AudioBackbone("gru", front_end="mfcc", feature_dim=5, units=4)
+    preprocessor = models.AudioClassifierPreprocessor()
+    model = models.AudioClassifier(backbone, ["low", "high"], preprocessor)
+    folder = tmp_path / "tones_gru"
+    model.save_to_preset(str(folder))
+    for path in folder.glob("*.json"):
+        path.write_text(path.read_text().replace('"front_end":', '"features":'))
+    card = {"sha256": pretrained.digests(folder), "bytes": 1000}
+    (folder / "card.json").write_text(json.dumps(card))
+    return folder, model
+
+
+def test_a_preset_of_older_names_answers_again(old_preset):
+    folder, model = old_preset
+    assert presets.migrate_preset(folder) == ["config.json", "task.json", "card.json"]
+    card = json.loads((folder / "card.json").read_text())
+    assert card["sha256"] == pretrained.digests(folder)
+    assert card["bytes"] == 1002  # one letter more in two files
+    (folder / "card.json").unlink()
+    wave = [np.sin(np.arange(900) / 9).astype("float32")]
+    np.testing.assert_array_equal(zoo.load(str(folder)).predict(wave), model.predict(wave))
+    assert presets.migrate_preset(folder) == []
+
+
+def test_a_preset_that_its_card_does_not_describe_is_left(old_preset):
+    folder, _ = old_preset
+    path = folder / "config.json"
+    path.write_text(path.read_text() + "\n")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="isn't what its card says"):
+        presets.migrate_preset(folder)
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,9 @@
+"""What can go wrong with data, in words that say what to do."""
+
+
+class DatasetError(ValueError):
+    """A dataset is unknown, can't be fetched or can't be used."""
+
+
+class FolderError(DatasetError):
+    """The files of a folder can't be read as a dataset."""
