@@ -88,9 +88,9 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
         training = Training(config, task, log, run.checkpoints, config.seed, find)
         trained = train(training, config.recipe)
         _log_training(log, trained)
-        _log_model(trained.model, task)
         evaluation = task.evaluate(trained.model, config)
         store.log_evaluation(task.metric, evaluation)
+        _log_model(trained.model, task)
         return evaluation.value
 
 
@@ -148,12 +148,13 @@ def _units_of_equal_size(task, config):
 
 
 def _log_training(log, trained):
+    to_quality = log.seconds_to_quality
     store.log_metrics(
         {
             "train_seconds": log.seconds,
             "examples_per_second": log.examples_per_second,
             **{f"best/{name}": value for name, value in trained.best.items()},
-            **({"seconds_to_quality": log.seconds_to_quality} if log.seconds_to_quality else {}),
+            **({} if to_quality is None else {"seconds_to_quality": to_quality}),
             **log.metrics,
         }
     )

@@ -116,7 +116,7 @@ def _runs_of_task(config, path, entry, task, names, seeds, epochs):
     }
     trained = [architecture for architecture in names if architecture != BASELINE]
     recipes = {
-        architecture: _recipe(task, TASKS[name], model, architecture, epochs, where)
+        architecture: _recipe(task, name, model, architecture, epochs, where)
         for architecture in trained or [BASELINE]
     }
     baselines = [
@@ -140,8 +140,9 @@ def _runs_of_task(config, path, entry, task, names, seeds, epochs):
     ]
 
 
-def _recipe(task, task_class, model, architecture, epochs, where):
+def _recipe(task, kind, model, architecture, epochs, where):
     """The validated steps of one architecture."""
+    task_class = TASKS[kind]
     recipe = []
     for item in task.recipe:
         ((name, keys),) = item.items()
@@ -152,8 +153,8 @@ def _recipe(task, task_class, model, architecture, epochs, where):
         step = validate(STEPS[name], keys, place)
         if name not in task_class.steps:
             raise ConfigError(
-                f"{place}: {task.task or where.rpartition(', ')[2]} can't be trained by this step. "
-                f"Its steps: {', '.join(task_class.steps)}."
+                f"{place}: {kind} can't be trained by this step. Its steps: "
+                f"{', '.join(task_class.steps)}."
             )
         try:
             step.check(task_class, model, task.splits, recipe)

@@ -133,9 +133,9 @@ def _table(name, rows):
         f"test {rows[0].metric}",
         "95 % interval",
         "parameters",
-        "train s",
+        "train (s)",
         "examples/s",
-        "latency ms",
+        "latency (ms)",
         "kernel",
     ]
     return Table(name, headings, [_cells(row) for row in rows], _footnote(rows))

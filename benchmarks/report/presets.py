@@ -118,7 +118,7 @@ def _cells(row):
 def measured(name, records):
     """The table of presets that were measured again, from the `Record` of each."""
     headings = ["preset", "test", "metric", "95 % interval", "card", "load s", "evaluate s"]
-    headings += ["latency ms", "kernel"]
+    headings += ["latency (ms)", "kernel"]
     lines = [_measured_cells(record) for record in sorted(records, key=lambda r: r.tags["preset"])]
     return Table(name, headings, lines, records[0].tags["metric_signature"])
 

@@ -103,7 +103,7 @@ def result(root):
     assert run.info.status == "FINISHED"
     client = mlflow.MlflowClient()
     metrics = {
-        name: [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, name)]
+        name: {m.step: m.value for m in client.get_metric_history(run.info.run_id, name)}
         for name in run.data.metrics
         if name not in OF_THE_MACHINE and not name.startswith(("system/", "pretraining/seconds"))
     }

@@ -25,7 +25,7 @@ def test_values_have_the_format_of_their_metric():
 
 
 def test_an_unknown_metric_names_the_nearest():
-    with pytest.raises(ValueError, match="'acuracy'.*mean 'accuracy'"):
+    with pytest.raises(ValueError, match=r"'acuracy'.*mean 'accuracy'"):
         metrics.get("acuracy")
 
 

@@ -42,7 +42,7 @@ def test_a_metric_is_written_in_its_own_format(run):
 def test_what_a_run_did_not_measure_is_a_dash(run):
     known = run("gru", 0.5, examples_per_second=1234.5, predict_ms=6.78)
     (table,) = comparison.tables(comparison.rows([run("baseline", 0.4), known]))
-    columns = [table.headings.index(name) for name in ("examples/s", "latency ms")]
+    columns = [table.headings.index(name) for name in ("examples/s", "latency (ms)")]
     cells = [[row[column] for column in columns] for row in table.rows]
     assert cells == [["–", "–"], ["1,234", "6.8"]]
 
