@@ -38,7 +38,7 @@ presets: $(READY) ## write the models of a suite's finished runs into zoo/preset
 	@$(BIN)/python -m benchmarks presets --suite $(SUITE)
 
 notebooks: export PYTHONWARNINGS := ignore:IProgress not found
-notebooks: $(NOTEBOOKS_READY) ## run the notebooks anew, in place (four minutes)
+notebooks: $(NOTEBOOKS_READY) ## run the notebooks again, in place (seven minutes)
 	@$(BIN)/python notebooks/run.py
 
 test: $(READY) ## run the tests

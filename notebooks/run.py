@@ -1,4 +1,4 @@
-"""Runs notebooks and writes each back with its outputs, once all of it has run."""
+"""Runs notebooks and saves each with its outputs once all of its cells have run."""
 
 import sys
 import time
@@ -13,9 +13,9 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 
 
 def run(path):
-    """Runs one notebook; when a cell fails, the file stays as it is.
+    """Runs one notebook; if a cell fails, the file stays as it was.
 
-    What tells of the machine and the hour is left out, so that runs differ in results alone.
+    Metadata about the machine and the time is left out, so that runs differ only in their results.
     """
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
