@@ -1,7 +1,7 @@
-"""Benchmarks: run a suite of models on standard data, log it to MLflow, report it."""
+"""Benchmarks: run suites of models on standard data, log them to MLflow and report the results."""
 
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import zoo  # noqa: F401 - ahead of TensorFlow, whose start-up log it holds back
+import zoo  # noqa: F401 - before TensorFlow, to silence its start-up log

@@ -1,4 +1,4 @@
-"""The benchmarks' command: `python -m benchmarks run | report | presets | ui | migrate`."""
+"""The command line of the benchmarks: run, report, presets, ui and migrate."""
 
 import argparse
 import signal
@@ -8,17 +8,25 @@ from rich.console import Console
 
 
 def main(arguments=None):
-    """Runs one command; returns the exit status."""
+    """Runs one command.
+
+    Args:
+        arguments: list of str; by default those of the command line.
+
+    Returns:
+        The exit status: 0; 1 if a preset differs from its card; 2 if the command can't run; 130 if
+        it was interrupted.
+    """
     from benchmarks.config import ConfigError
     from zoo.datasets.errors import DatasetError
     from zoo.datasets.wheels import WheelError
     from zoo.models.tokenizer import VocabularyError
 
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that runs end as KILLED
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that runs are marked KILLED
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 160  # a log file, where tables need not fold
+        console.width = 160  # a log file; tables need not wrap
     try:
         return COMMANDS[options.command](options, console)
     except (ConfigError, DatasetError, WheelError, VocabularyError) as error:
@@ -26,7 +34,7 @@ def main(arguments=None):
         return 2
     except KeyboardInterrupt:
         console.print(
-            "Interrupted. What is finished is kept; the same command goes on from the last epoch."
+            "Interrupted. Finished runs are kept. The same command resumes from the last epoch."
         )
         return 130
 
@@ -36,13 +44,14 @@ def run(options, console):
     from benchmarks import config
 
     kind = config.kind(options.suite)
+    _check_choices(options, kind)
     if kind == "layers":
         return run_layers(config.load_layers(options.suite, options.arch), console)
     if kind == "presets":
         return measure_presets(config.load_presets(options.suite), console)
     scope = {"tasks": options.task, "seeds": options.seeds, "epochs": options.epochs}
     configs = config.load(options.suite, chosen=options.arch, **scope)
-    # Beside what was chosen, the tables show what the suite has of the same scope.
+    # Beside the chosen architectures, the tables show finished ones of the suite.
     shown = [*config.load(options.suite, **scope), *configs]
     console.print(f"Suite {options.suite}: {len(configs)} runs.")
     from benchmarks import report
@@ -55,8 +64,21 @@ def run(options, console):
     return _logged(console)
 
 
+def _check_choices(options, kind):
+    """Raises ConfigError for a choice that a suite of this kind doesn't have."""
+    from benchmarks.config import ConfigError
+
+    choices = ("task", "arch", "seeds", "epochs", "rerun")
+    known = {"tasks": choices, "layers": ("arch",), "presets": ()}[kind]
+    for name in choices:
+        if getattr(options, name) and name not in known:
+            raise ConfigError(
+                f"Suite {options.suite!r} is one of {kind}: it has no choice {name!r}."
+            )
+
+
 def run_layers(config, console):
-    """Runs a suite that times layers, and prints its tables."""
+    """Runs a suite that times layers and prints its tables."""
     from benchmarks import report, time_layers
     from benchmarks.tracking import store
 
@@ -69,15 +91,15 @@ def run_layers(config, console):
 
 
 def measure_presets(config, console):
-    """Measures the pretrained models anew; the status is 1 where one differs from its card."""
+    """Measures the pretrained models again; the status is 1 if one differs from its card."""
     from benchmarks import presets, report
     from benchmarks.tracking import store
 
     store.connect()
-    as_the_cards_say = presets.measure(config, console)
+    all_match = presets.measure(config, console)
     report.print_tables(report.of_latest(config.suite), console)
     _logged(console)
-    return 0 if as_the_cards_say else 1
+    return 0 if all_match else 1
 
 
 def _logged(console):
@@ -89,7 +111,7 @@ def _logged(console):
 
 
 def report(options, console):
-    """Prints the tables of a suite; those of the zoo's suites go to docs/results and the README."""
+    """Prints a suite's tables; those of bundled suites also go to docs/results and the README."""
     from benchmarks import config, report
     from benchmarks.tracking import store
 
@@ -104,7 +126,7 @@ def report(options, console):
 
 
 def presets(options, console):
-    """Writes the models of a suite's finished runs into zoo/presets."""
+    """Writes the models of a suite's finished runs to zoo/presets."""
     from benchmarks import presets, report
     from benchmarks.tracking import store
 
@@ -139,7 +161,7 @@ def ui(options, console):
         console.print(f"MLflow UI: {url}", soft_wrap=True)
         webbrowser.open(url)
         return 0
-    console.print(f"MLflow UI: {url}  (Ctrl-C ends it)", soft_wrap=True)
+    console.print(f"MLflow UI: {url}  (Ctrl-C to stop)", soft_wrap=True)
     opener = threading.Timer(5, webbrowser.open, [url])
     opener.daemon = True
     opener.start()
@@ -150,7 +172,7 @@ def ui(options, console):
 
 
 def migrate(options, console):
-    """Brings the store and the presets of an older version up to date; once is enough."""
+    """Updates the store and the presets of an older version; needed only once."""
     from benchmarks import migration
     from benchmarks.tracking import store
 
@@ -172,27 +194,27 @@ def _parser():
     def count(text):
         number = int(text)
         if number < 1:
-            raise argparse.ArgumentTypeError(f"expected 1 or more, received {number}")
+            raise argparse.ArgumentTypeError(f"expected at least 1, received {number}")
         return number
 
     def seeds(text):
-        from benchmarks.config import MOST_SEEDS
+        from benchmarks.config import MAX_SEEDS
 
-        if count(text) > MOST_SEEDS:
-            raise argparse.ArgumentTypeError(f"expected {MOST_SEEDS} at most, received {text}")
+        if count(text) > MAX_SEEDS:
+            raise argparse.ArgumentTypeError(f"expected at most {MAX_SEEDS}, received {text}")
         return int(text)
 
     command = commands.add_parser("run", help=run.__doc__)
-    command.add_argument("--suite", default="quick", help="name of a suite, or a YAML file")
-    command.add_argument("--task", type=words, help="only these tasks, with commas between")
-    command.add_argument("--arch", type=words, help="these architectures instead")
-    command.add_argument("--seeds", type=seeds, help="number of seeds instead")
-    command.add_argument("--epochs", type=count, help="number of epochs instead")
-    command.add_argument("--rerun", action="store_true", help="train also what is finished")
+    command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
+    command.add_argument("--task", type=words, help="only these tasks, comma-separated")
+    command.add_argument("--arch", type=words, help="architectures instead of the suite's")
+    command.add_argument("--seeds", type=seeds, help="number of seeds instead of the suite's")
+    command.add_argument("--epochs", type=count, help="number of epochs instead of the suite's")
+    command.add_argument("--rerun", action="store_true", help="train finished runs again")
     command = commands.add_parser("report", help=report.__doc__)
-    command.add_argument("--suite", default="quick", help="name of a suite")
+    command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
     command = commands.add_parser("presets", help=presets.__doc__)
-    command.add_argument("--suite", default="quick", help="name of a suite")
+    command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
     command = commands.add_parser("ui", help=ui.__doc__)
     command.add_argument("--port", type=count, default=5000)
     commands.add_parser("migrate", help=migrate.__doc__)

@@ -1,4 +1,4 @@
-"""The data of a run: a task on its prepared dataset, with the splits that the suite names."""
+"""The data of a run: a task with its prepared dataset, split as the suite says."""
 
 import functools
 import re
@@ -10,20 +10,23 @@ from zoo import datasets
 
 @functools.cache
 def load_task(name, dataset, splits, features=()):
-    """The task on its prepared data, and the SHA-256 of the data.
+    """Prepares a dataset for a task.
 
     Args:
-        name: str, a name of `TASKS`.
+        name: str, a key of `TASKS`.
         dataset: str, as `datasets.builder` takes it.
         splits: `benchmarks.config.Splits`.
-        features: pairs of the task's name of a feature, and the dataset's.
+        features: tuple of pairs: the task's name of a feature, and the dataset's.
+
+    Returns:
+        `(task, digest)`: the `Task`, and the SHA-256 of the whole dataset.
 
     Raises:
-        ConfigError: where the dataset lacks a feature; it names those there are.
+        ConfigError: if the dataset lacks a feature. The message lists its features.
     """
     builder = datasets.builder(dataset)
     ours = {theirs: ours for ours, theirs in features}
-    known = {ours.get(name, name): feature for name, feature in builder.info.features.items()}
+    known = {ours.get(theirs, theirs): kind for theirs, kind in builder.info.features.items()}
     for theirs in [*ours, *filter(None, [splits.feature])]:
         if theirs not in builder.info.features:
             raise ConfigError(
@@ -40,19 +43,20 @@ def load_task(name, dataset, splits, features=()):
         if splits.feature:
             texts = data[splits.feature]
             rows = [row for row, text in enumerate(texts) if re.search(wanted, text)]
-            data = {name: [column[row] for row in rows] for name, column in data.items()}
-        return {ours.get(name, name): column for name, column in data.items()}
+            data = {theirs: [column[row] for row in rows] for theirs, column in data.items()}
+        return {ours.get(theirs, theirs): column for theirs, column in data.items()}
 
     licence = builder.info.redistribution_info.license or "not stated"
     task = TASKS[name](read, known, licence)
-    if task.feature not in known:
-        raise ConfigError(
-            f"{dataset} has no feature {task.feature!r}, which {name} needs. Its features: "
-            f"{', '.join(builder.info.features)}. Map one to it by `features` in the suite."
-        )
+    for feature in (task.feature, task.target_feature):
+        if feature not in known:
+            raise ConfigError(
+                f"{dataset} has no feature {feature!r}, which {name} needs. Its features: "
+                f"{', '.join(builder.info.features)}. Map one to it with `features` in the suite."
+            )
     return task, datasets.digest(builder)
 
 
 def task_of(config):
-    """The task of a `RunConfig` on its data, and the SHA-256 of the data."""
+    """The `Task` of a `RunConfig` and the SHA-256 of its dataset; see `load_task`."""
     return load_task(config.task, config.dataset, config.splits, config.features)

@@ -1,4 +1,4 @@
-"""Metrics: the name, direction, format, tolerance and interval of each; one line registers one."""
+"""Metrics: name, direction, format, tolerance and interval, each registered in one line."""
 
 import dataclasses
 import difflib
@@ -14,11 +14,11 @@ class Metric:
 
     Attributes:
         name: its name in MLflow, such as `"accuracy"` in `test/accuracy`.
-        higher_is_better: its direction.
-        format: how values are written, a format specification such as `".3f"`.
-        tolerance: how far a model that is measured anew may be from its card.
-        interval: function from one value an example to a 95 % confidence interval `(low, high)`,
-            or None where the library that computes the metric gives one.
+        higher_is_better: bool.
+        format: format specification of its values, such as `".3f"`.
+        tolerance: largest accepted difference between a measured preset and its card.
+        interval: function from the values of all examples to their 95 % confidence interval
+            `(low, high)`, or None if the library that computes the metric returns one.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Metric:
     interval: Callable | None = None
 
     def text(self, value):
-        """A value as tables write it."""
+        """Formats a value for tables."""
         return format(value, self.format)
 
     def is_better(self, value, other):
@@ -36,24 +36,39 @@ class Metric:
         return value > other if self.higher_is_better else value < other
 
     def reaches(self, value, target):
-        """Whether a value is as good as a target, or better."""
+        """Whether a value is at least as good as a target."""
         return not self.is_better(target, value)
 
     def rank(self, value):
-        """A number that is higher for better values, to sort by."""
+        """A sort key: higher for better values."""
         return value if self.higher_is_better else -value
 
 
 def wilson(correct):
-    """Wilson's 95 % interval of the mean of a bool array `[examples]` (E. B. Wilson, 1927)."""
+    """Wilson's 95 % confidence interval of a proportion (E. B. Wilson, 1927).
+
+    Args:
+        correct: bool array `[examples]`.
+
+    Returns:
+        `(low, high)`, floats.
+    """
     test = scipy.stats.binomtest(int(np.sum(correct)), len(correct))
     interval = test.proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def bootstrap(values, resamples=1000, seed=0):
-    """The 95 % percentile bootstrap interval of the mean of a float array `[examples]` (B. Efron,
-    1979)."""
+    """The 95 % percentile bootstrap interval of a mean (B. Efron, 1979).
+
+    Args:
+        values: float array `[examples]`.
+        resamples: int.
+        seed: int.
+
+    Returns:
+        `(low, high)`, floats.
+    """
     values = np.asarray(values, "float64")
     generator = np.random.default_rng(seed)
     means = [
@@ -67,22 +82,22 @@ _metrics: dict[str, Metric] = {}
 
 
 def register(metric):
-    """Adds a metric to the registry, and returns it.
+    """Adds a metric to the registry and returns it.
 
     Raises:
-        ValueError: if its name is taken by another one.
+        ValueError: if another metric has that name.
     """
     if _metrics.get(metric.name, metric) != metric:
-        raise ValueError(f"The metric {metric.name!r} is already registered.")
+        raise ValueError(f"The metric {metric.name!r} is already registered. Choose another name.")
     _metrics[metric.name] = metric
     return metric
 
 
 def get(name):
-    """The metric of that name.
+    """Returns the metric with this name.
 
     Raises:
-        ValueError: if there is none; it names the nearest one.
+        ValueError: if the name is unknown. The message suggests the nearest one.
     """
     if name not in _metrics:
         near = difflib.get_close_matches(str(name), _metrics, n=1, cutoff=0)

@@ -1,14 +1,17 @@
-"""The pictures of a benchmark: matplotlib figures, drawn without a display."""
+"""Plots of a benchmark: Matplotlib figures that need no display."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 
 def learning_curve(history):
-    """Loss and metric by epoch, training and validation.
+    """Plots loss and metric by epoch, for training and validation.
 
     Args:
         history: dict of lists, such as `{"train/loss": [...], "val/loss": [...]}`.
+
+    Returns:
+        A Matplotlib `Figure`.
     """
     names = sorted({key.split("/", 1)[1] for key in history})
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
@@ -23,26 +26,37 @@ def learning_curve(history):
 
 
 def confusion_matrix(counts, names):
-    """Counts `[right, predicted]`, coloured by the part of each right class."""
+    """Plots a confusion matrix, coloured by the fraction of each true class.
+
+    Args:
+        counts: int array `[true class, predicted class]`.
+        names: list of str, the classes.
+
+    Returns:
+        A Matplotlib `Figure`.
+    """
     figure = Figure(figsize=(1.8 + 0.5 * len(names),) * 2, layout="constrained")
     axes = figure.subplots()
-    parts = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(parts, cmap="Blues", vmin=0, vmax=1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        shade = "white" if parts[row, column] > 0.5 else "black"
+        shade = "white" if fractions[row, column] > 0.5 else "black"
         axes.text(column, row, count, ha="center", va="center", color=shade, fontsize=8)
-    axes.set(xlabel="predicted", ylabel="right")
+    axes.set(xlabel="predicted", ylabel="true")
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
     return figure
 
 
 def speeds(timings, implementations):
-    """Times faster than Keras, by shape and implementation, inference and training.
+    """Plots speed relative to Keras, by shape and implementation, for inference and training.
 
     Args:
         timings: dict from a shape's name to a dict from `(mode, implementation)` to `Timing`.
         implementations: list of str, in the order of the bars.
+
+    Returns:
+        A Matplotlib `Figure`.
     """
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     for axes, mode in zip(figure.subplots(2, 1), ("inference", "training"), strict=True):
@@ -74,7 +88,16 @@ def speeds(timings, implementations):
 
 
 def attention_map(weights, source_tokens, target_tokens):
-    """Attention weights `[target, source]` with the subwords of both."""
+    """Plots attention weights.
+
+    Args:
+        weights: float array `[target, source]`.
+        source_tokens: list of str, the subwords of the source.
+        target_tokens: list of str, the subwords of the translation.
+
+    Returns:
+        A Matplotlib `Figure`.
+    """
     size = (2 + 0.32 * len(source_tokens), 1.5 + 0.32 * len(target_tokens))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()

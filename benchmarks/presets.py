@@ -1,4 +1,4 @@
-"""Presets made from finished runs, the weights of the best seed and a card; and their measure."""
+"""Presets: exports them from finished runs, and measures them against their cards."""
 
 import json
 import shutil
@@ -19,18 +19,22 @@ from zoo.layers import architectures
 
 
 def export(suite, console):
-    """Writes a preset for each dataset and architecture that the suite has finished runs of.
+    """Writes a preset for each dataset and architecture with finished runs of a suite.
 
-    Runs that hold out a fold each are left out: no one of them is the model of the others.
-    Of several seeds the one that is best on the validation split is taken. A preset that is there
-    already is replaced once the new one is whole.
+    Of several seeds, the best on the validation split is taken. An existing preset is replaced once
+    the new one is complete. Cross-validation runs are skipped, since none of them is trained on all
+    folds.
+
+    Args:
+        suite: str, name of a suite, or path of a YAML file.
+        console: `rich.console.Console` for messages.
 
     Returns:
-        The names of the presets.
+        The names of the presets, a list of str.
 
     Raises:
-        ConfigError: where a preset of that name is of another dataset, or the data has changed
-            since the run; presets made before stay.
+        ConfigError: if an existing preset of that name is for another dataset, or the data has
+            changed since the run. Presets written so far are kept.
     """
     names = []
     configs = [config for config in suites.every_seed(suite) if not config.splits.folds]
@@ -53,20 +57,20 @@ def _write(best, runs, suite, config):
     name = f"{config.preset}_{config.architecture}"
     if name in pretrained.list_presets() and pretrained.card(name).dataset != tags["dataset"]:
         raise ConfigError(
-            f"There is a preset {name!r} already, of the dataset {pretrained.card(name).dataset}. "
-            f"Name that of {tags['dataset']} otherwise, by the key `preset` of the suite's task."
+            f"The preset {name!r} already exists for the dataset {pretrained.card(name).dataset}. "
+            f"Choose another name for {tags['dataset']} with the key `preset` of the suite's task."
         )
     task, digest = task_of(config)
     if digest != tags["dataset_digest"]:
         raise ConfigError(
-            f"{config.dataset} has changed since the run of {config.architecture}: run make bench "
+            f"{config.dataset} has changed since the run of {config.architecture}. Run make bench "
             "first."
         )
     with tempfile.TemporaryDirectory(dir=pretrained.PRESETS) as temporary:
         folder = store.download_preset(best, Path(temporary))
         for path in folder.glob("*.weights.h5"):
             halve(path)
-        # Measured as it is stored, so the card tells of the files and not of what made them.
+        # The stored weights are evaluated, so the card describes the files.
         model = pretrained.load(str(folder))
         evaluation = task.evaluate(model, config)
         card = pretrained.Card(
@@ -105,15 +109,20 @@ def _write(best, runs, suite, config):
 
 
 def _load(suite, entry, architecture):
-    """The task of a suite's entry on its data, the configuration of an architecture, and the digest
-    of the data."""
+    """The `Task`, `RunConfig` and data digest of an architecture in an entry of a suite."""
     (config,) = suites.load(suite, tasks=[entry], chosen=[architecture], seeds=1)
     task, digest = task_of(config)
     return task, config, digest
 
 
 def halve(path):
-    """Stores the weights of a file in half precision; Keras makes them float32 when it loads."""
+    """Converts the float32 weights of an HDF5 file to float16, in place.
+
+    Keras converts them back when it loads them.
+
+    Args:
+        path: `Path` of the file.
+    """
 
     def visit(name, item):
         if isinstance(item, h5py.Dataset) and item.dtype == np.float32:
@@ -130,7 +139,7 @@ def halve(path):
             values = half[name][()].astype(np.float16)
             del half[name]
             half[name] = values
-    # Deleted data stays in the file; a copy leaves it behind.
+    # HDF5 keeps the space of deleted data; copying drops it.
     with h5py.File(temporary) as half, h5py.File(path, "w") as file:
         for name in half:
             half.copy(name, file)
@@ -143,22 +152,23 @@ def measure(config, console):
 
     Args:
         config: a `benchmarks.config.PresetsConfig`.
-        console: `rich.console.Console` to tell the progress on.
+        console: `rich.console.Console` for messages.
 
     Returns:
-        Whether all are what their cards say.
+        Whether all match their cards, a bool.
     """
-    kept = True
+    all_match = True
     for name in pretrained.list_presets(config.presets):
         card = pretrained.card(name)
         metric = metrics.get(card.metric)
         try:
             task, trained, digest = _load(card.suite, card.entry, card.architecture)
-        except ConfigError as error:  # such as of a suite that isn't there any more
-            console.print(f"[red]{name}: not measured. {error}[/red]", highlight=False)
-            kept = False
+        except ConfigError as error:  # for example, the suite no longer exists
+            message = f"{name}: not measured. {error}"
+            console.print(message, style="red", markup=False, highlight=False)
+            all_match = False
             continue
-        task.read("test")  # once for all presets of the data, and no part of the time
+        task.read("test")  # cached for all presets of this data, and not timed
         start = time.perf_counter()
         model = pretrained.load(name)
         loaded = time.perf_counter()
@@ -186,10 +196,11 @@ def measure(config, console):
                 }
             )
         drift = abs(evaluation.value - card.value)
-        said = f"{name}: {card.metric} {evaluation.value:.4g}, the card says {card.value:.4g}"
+        message = f"{name}: {card.metric} {evaluation.value:.4g}, the card says {card.value:.4g}"
         if digest != card.dataset_digest:
-            said += f"; the data is another: {digest}, the card says {card.dataset_digest}"
-        is_kept = drift <= metric.tolerance and digest == card.dataset_digest
-        console.print(said if is_kept else f"[red]{said}[/red]", highlight=False)
-        kept = kept and is_kept
-    return kept
+            message += f"; the data has changed: {digest}, the card says {card.dataset_digest}"
+        matches = drift <= metric.tolerance and digest == card.dataset_digest
+        style = None if matches else "red"
+        console.print(message, style=style, markup=False, highlight=False)
+        all_match = all_match and matches
+    return all_match

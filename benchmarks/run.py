@@ -1,4 +1,4 @@
-"""Runs a suite: trains, evaluates and logs one configuration after the other."""
+"""Runs a suite: trains, evaluates and logs each configuration in turn."""
 
 import contextlib
 import functools
@@ -34,7 +34,7 @@ def run_suite(configs, console, rerun=False):
     Args:
         configs: list of `RunConfig`.
         console: `rich.console.Console` for messages.
-        rerun: bool, run also what is finished, from the start.
+        rerun: bool, whether to run finished configurations again, from the start.
     """
     threading.Thread(target=_build_kernels, daemon=True).start()
     columns = (
@@ -42,8 +42,8 @@ def run_suite(configs, console, rerun=False):
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     for number, config in enumerate(configs, 1):
         name = f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
@@ -51,7 +51,7 @@ def run_suite(configs, console, rerun=False):
         finished = None if rerun else store.find_finished(config, digest)
         if finished:
             commit = finished.tags["git_commit"][:12]
-            console.print(f"{name}: finished before, at {commit}", highlight=False)
+            console.print(f"{name}: already finished, at commit {commit}", highlight=False)
             continue
         with Progress(
             *columns, console=console, transient=True, disable=not console.is_terminal
@@ -66,15 +66,25 @@ def run_suite(configs, console, rerun=False):
 
 
 def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=False):
-    """Trains and evaluates one configuration and logs it; returns the test metric.
+    """Trains, evaluates and logs one configuration.
 
-    A run that was killed goes on from its last checkpoint, and members of an ensemble that were run
-    alone before are taken from there, unless `rerun`.
+    A killed run resumes from its last checkpoint, and ensemble members with a finished run of their
+    own are reused, unless `rerun` is True.
+
+    Args:
+        config: `RunConfig`.
+        task: `Task` with the data.
+        dataset_digest: str, SHA-256 of the whole dataset.
+        update: called with `total` and `completed`, in epochs, as training progresses.
+        rerun: bool, whether to start from scratch.
+
+    Returns:
+        The task's metric on the test split, a float.
     """
     killed = None if rerun else store.find_killed(config, dataset_digest)
     find = lambda member: None if rerun else store.find_trained(member, dataset_digest)
-    asked_for, config = config, resolve(config, task)
-    with store.run(config, asked_for, task, dataset_digest, killed) as run:
+    requested, config = config, resolve(config, task)
+    with store.run(config, requested, task, dataset_digest, killed) as run:
         if config.architecture == BASELINE:
             return _log_baseline(task)
         keras.utils.clear_session()
@@ -95,10 +105,18 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
 
 
 def resolve(config, task):
-    """The config with the units that give the model as many parameters as `equal_parameters`.
+    """The configuration with the units that `equal_parameters` implies.
 
-    The comparison is that of K. Greff et al., "LSTM: A Search Space Odyssey", 2017, where models of
-    equal cost are compared.
+    The units are chosen so that the model has as many parameters as that architecture with the
+    configured units, as near as possible (compare K. Greff et al., "LSTM: A Search Space Odyssey",
+    2017).
+
+    Args:
+        config: `RunConfig`.
+        task: `Task` with the data.
+
+    Returns:
+        A `RunConfig`; `config` itself without `equal_parameters`.
     """
     if config.equal_parameters is None:
         return config
@@ -107,13 +125,13 @@ def resolve(config, task):
 
 
 def kernels_of(model):
-    """The recurrent kernels that ran, such as `"native"`, with commas between."""
+    """The recurrent kernels that a model used, comma-separated, such as `"native"`."""
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, RecurrentLayer)]
     return ", ".join(sorted({layer.last_kernel for layer in layers if layer.last_kernel}))
 
 
 def latency_ms(model, example):
-    """Median time of an answer to one raw input, in milliseconds."""
+    """Median time from one raw input to its answer, in milliseconds, after three warm-up calls."""
     times = []
     for _ in range(13):
         start = time.perf_counter()
@@ -123,13 +141,15 @@ def latency_ms(model, example):
 
 
 def _build_kernels():
-    """Compiles the native kernels while the data is fetched and the baselines are fitted."""
-    with contextlib.suppress(RuntimeError, ValueError):  # reported where they are used
+    """Compiles the native kernels while data is fetched and baselines are fitted."""
+    with contextlib.suppress(RuntimeError, ValueError):  # reported when they are used
         kernels.available()
 
 
 @functools.cache
 def _units_of_equal_size(task, config):
+    """Bisects for the units with the nearest parameter count, which grows with the units."""
+
     @functools.cache
     def parameters(architecture, units):
         model = config.model.model_copy(update={"units": units})
@@ -164,7 +184,7 @@ def _log_training(log, trained):
 
 
 def _log_model(model, task):
-    store.log_figures({"gates": plot_gates(model, task.shown())})
+    store.log_figures({"gates": plot_gates(model, task.plotted_input())})
     store.log_metrics(
         {"params": model.count_params(), "predict_ms": latency_ms(model, task.example())}
     )

@@ -1,4 +1,4 @@
-"""Runs a suite of layers: times them, and logs one run an implementation to MLflow."""
+"""Runs a suite of layers: times them and logs one run per implementation to MLflow."""
 
 import os
 import platform
@@ -13,11 +13,14 @@ from benchmarks.tracking import store
 
 
 def run_suite(config, console):
-    """Times every layer at every shape, and logs what came out.
+    """Times every layer at every shape and logs the results.
 
     Args:
         config: a `benchmarks.config.LayersConfig`.
-        console: `rich.console.Console` to tell the progress on.
+        console: `rich.console.Console` for progress and messages.
+
+    Raises:
+        AssertionError: an implementation's numbers differ from those of Keras.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -25,7 +28,7 @@ def run_suite(config, console):
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    tf.get_logger().setLevel("ERROR")  # it warns of functions that are traced for every shape
+    tf.get_logger().setLevel("ERROR")  # it warns that functions are retraced for every shape
     for family in config.layers:
         timings, missing, ran = {}, {}, {}
         with Progress(*columns, console=console, transient=True) as progress:
@@ -41,7 +44,9 @@ def run_suite(config, console):
                 )
                 progress.advance(bar)
         for name, reason in missing.items():
-            console.print(f"layers/{family}: {name} is left out: {reason}", highlight=False)
+            console.print(
+                f"layers/{family}: {name} is left out: {reason}", highlight=False, markup=False
+            )
         _log(config, family, timings, missing, ran)
 
 

@@ -1,10 +1,10 @@
-"""Configuration: suite files in, one validated, frozen `RunConfig` a run out."""
+"""Configuration: reads suite files into one validated, frozen `RunConfig` per run."""
 
 from benchmarks.config.errors import ConfigError
 from benchmarks.config.files import SUITES, suites
 from benchmarks.config.schema import (
     BASELINE,
-    MOST_SEEDS,
+    MAX_SEEDS,
     LayersConfig,
     PresetsConfig,
     RunConfig,
@@ -16,7 +16,7 @@ from benchmarks.config.suite import every_seed, kind, load, load_layers, load_pr
 
 __all__ = [
     "BASELINE",
-    "MOST_SEEDS",
+    "MAX_SEEDS",
     "SUITES",
     "ConfigError",
     "LayersConfig",

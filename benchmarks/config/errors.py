@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words that name the key and the nearest right one."""
+"""Configuration errors: messages that name the wrong key and the nearest valid one."""
 
 import difflib
 
@@ -6,22 +6,22 @@ import pydantic
 
 
 class ConfigError(ValueError):
-    """A suite, or a choice from it, can't be run; the message says what to change."""
+    """A suite, or what was chosen from it, can't be run. The message says what to change."""
 
 
 def validate(cls, content, where):
-    """Validates a mapping.
+    """Validates a mapping against a pydantic model.
 
     Args:
-        cls: a pydantic model.
+        cls: the model's class.
         content: the value from the file.
-        where: str, the place that messages begin with.
+        where: str, the place in the file, which begins each message.
 
     Returns:
         An instance of `cls`.
 
     Raises:
-        ConfigError: one line for each wrong or unknown key.
+        ConfigError: if the content is invalid, with one line for each invalid or unknown key.
     """
     if not isinstance(content, dict):
         raise ConfigError(f"{where}: expected keys and values. Received: {content!r}")
@@ -33,13 +33,13 @@ def validate(cls, content, where):
 
 
 def unknown(kind, received, known, compared=None):
-    """The message for an unknown name: the nearest known name, and all known ones.
+    """The error message for an unknown name, with the nearest known name and all known ones.
 
     Args:
         kind: str, what is named, such as `"task"`.
         received: str, the name as the message shows it.
         known: iterable of str.
-        compared: str, the part of the name that is compared with the known ones.
+        compared: str or None, the part of the name to compare with the known ones; by default all.
     """
     known = list(known)
     near = difflib.get_close_matches(str(compared or received), known, n=1, cutoff=0.4)
@@ -50,14 +50,14 @@ def unknown(kind, received, known, compared=None):
 def _explained(cls, detail):
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
-        prefix = f"{place}: " if place else ""  # a check of several keys together has no place
+        prefix = f"{place}: " if place else ""  # a check across several keys has no place
         return f"{prefix}{detail['msg']}. Received: {detail['input']!r}"
     *parents, key = detail["loc"]
     return unknown("key", place, _model_at(cls, parents).model_fields, str(key))
 
 
 def _model_at(cls, parents):
-    """The pydantic model that the keys `parents` lead to."""
+    """The pydantic model at the nested keys `parents`."""
     for parent in parents:
         field = cls.model_fields.get(parent)
         inner = field.annotation if field else cls

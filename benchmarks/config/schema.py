@@ -1,4 +1,4 @@
-"""The shape of a suite file and of one run: frozen objects that know no file."""
+"""The schema of suite files and of runs: frozen pydantic models, independent of any file."""
 
 import hashlib
 import json
@@ -12,19 +12,25 @@ from benchmarks.layers.implementations import FAMILIES, IMPLEMENTATIONS
 from benchmarks.recipes import Step
 
 BASELINE = "baseline"
-MOST_SEEDS = 20
-# Names of a run and the target that it is compared with: none decides what it computes.
-NAMES = ("suite", "entry", "quality", "preset")
+MAX_SEEDS = 20
+# Keys that don't affect what a run computes, and so aren't in its digest.
+OUTSIDE_DIGEST = ("suite", "entry", "quality", "preset")
+
+
+SPLITS = ("train", "validation", "test", "unlabelled")
 
 
 class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Where the three splits come from.
+    """How the splits are selected from the dataset.
 
-    Each is an expression in the notation of TensorFlow Datasets, such as `train[:90%]`. With
-    `feature`, the name of a text feature, the dataset's `train` is divided instead: each split is a
-    regular expression that is searched for in that feature. With `folds`, a list of words, each
-    seed puts the next word in the place of `FOLD`, so that each is held out once. `unlabelled` is
-    a split without labels, to learn an embedding from, to pretrain on or to pseudo-label.
+    Attributes:
+        train, validation, test: expressions in the notation of TensorFlow Datasets, such as
+            `train[:90%]`; with `feature`, regular expressions.
+        unlabelled: a split without labels, for embeddings, pretraining or pseudo-labels.
+        feature: name of a text feature that divides the dataset's `train`: a split has the examples
+            in which `re.search` finds its regular expression.
+        folds: words for cross-validation. Each seed replaces `FOLD` in the expressions by the next
+            word, so each is held out once.
     """
 
     train: str = "train"
@@ -37,11 +43,12 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
     @pydantic.model_validator(mode="after")
     def _expressions(self):
         for seed in range(self.fold_count or 1) if self.feature else ():
-            for split in ("train", "validation", "test"):
+            splits = self.of_seed(seed)
+            for split in SPLITS:
                 try:
-                    re.compile(getattr(self.of_seed(seed), split))
+                    re.compile(getattr(splits, split) or "")
                 except re.error as error:
-                    raise ValueError(f"{split} is no regular expression: {error}") from error
+                    raise ValueError(f"{split} is not a regular expression: {error}") from error
         return self
 
     @property
@@ -49,20 +56,32 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
         return len(self.folds or ())
 
     def of_seed(self, seed):
-        """The splits of a seed's run."""
+        """The splits of the run with this seed: `FOLD` is replaced by the seed's fold."""
         if not self.folds:
             return self
         fold = self.folds[seed % self.fold_count]
-        named = {name: getattr(self, name) for name in ("train", "validation", "test")}
-        divided = {name: text.replace("FOLD", fold) for name, text in named.items()}
+        named = {name: getattr(self, name) for name in SPLITS}
+        divided = {name: text and text.replace("FOLD", fold) for name, text in named.items()}
         return self.model_copy(update=divided)
 
 
 class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Everything that decides what one run computes.
+    """Everything that determines what one run computes.
 
-    A baseline has no `model` and no `recipe`. With `equal_parameters`, the name of an architecture,
-    `model.units` are that architecture's, and others get the units that make as many parameters.
+    Attributes:
+        suite, entry: the suite, and the key of its `tasks`.
+        task: the task kind.
+        dataset: name of a dataset, or path of a folder.
+        splits: `Splits` of this run's seed.
+        features: pairs of the task's name of a feature, and the dataset's.
+        preset: name of the dataset in presets.
+        architecture: name of an architecture, or `baseline`.
+        seed: int.
+        quality: quality target on the validation split.
+        model: the task's validated `model` keys; None for a baseline.
+        recipe: the steps of the training; empty for a baseline.
+        equal_parameters: name of an architecture or None. `model.units` are that architecture's;
+            this run gets the units that give it as many parameters.
     """
 
     suite: str
@@ -81,20 +100,22 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @property
     def dataset_name(self):
-        """The name of the dataset; of a folder, its last part."""
+        """The name of the dataset; for a folder, its last component."""
         return folder_name(self.dataset)
 
     @property
     def experiment(self):
+        """The name of the MLflow experiment."""
         name = f"{self.task}/{self.dataset_name}"
         return name if self.entry == self.task else f"{name}/{self.entry}"
 
     @property
     def title(self):
+        """The name of the run."""
         return f"{self.architecture}, seed {self.seed}"
 
     def resolved(self):
-        """The whole config with every default, as JSON has it; each step with its version."""
+        """The configuration as a JSON-ready dict, with all defaults and step versions."""
         content = self.model_dump(mode="json", exclude={"recipe"})
         content["recipe"] = [
             {"step": step.name, "version": step.VERSION, **step.model_dump(mode="json")}
@@ -103,11 +124,11 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         return content
 
     def as_json(self):
-        """The whole config as a line of JSON, which `benchmarks.config.from_json` reads."""
+        """The configuration as a line of JSON, which `benchmarks.config.from_json` reads."""
         return json.dumps(self.resolved())
 
     def flat(self):
-        """The config as one level of `key: value`, nested keys joined with a dot."""
+        """The configuration as a flat dict; nested keys are joined with a dot."""
         content = self.resolved()
         names = [step.pop("step") for step in content["recipe"]]
         for number, (name, step) in enumerate(zip(names, content.pop("recipe"), strict=True)):
@@ -117,9 +138,9 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @property
     def digest(self):
-        """SHA-256 of what is computed, whatever the suite is called."""
-        decisive = {key: value for key, value in self.resolved().items() if key not in NAMES}
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of everything that affects what the run computes."""
+        content = {k: value for k, value in self.resolved().items() if k not in OUTSIDE_DIGEST}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _flat(content, prefix=""):
@@ -133,22 +154,28 @@ def _flat(content, prefix=""):
 
 
 def folder_name(dataset):
-    """The name of a dataset that may be a folder."""
+    """The name of a dataset; for the path of a folder, its last component."""
     folder = Path(dataset).expanduser()
     return folder.resolve().name if folder.is_dir() else dataset
 
 
-# The name of a step and its keys.
+# A step in a suite: its name and its keys.
 OneStep = Annotated[dict[str, dict | None], pydantic.Field(min_length=1, max_length=1)]
 
 
 class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """One entry of a suite's tasks.
+    """One entry of a suite's `tasks`.
 
-    `task` is the task kind where the entry isn't called like it, `recipe` the steps of the training
-    in their order, `architectures` those of this entry where they aren't the suite's, `features`
-    the dataset's name of a feature that the task knows by another one, and `preset` the dataset's
-    name in presets.
+    Attributes:
+        task: the task kind; by default the name of the entry.
+        dataset: name of a dataset, or path of a folder.
+        splits: `Splits`.
+        features: dict from the task's name of a feature to the dataset's.
+        preset: name of the dataset in presets; by default derived from `dataset`.
+        quality: quality target on the validation split.
+        model: the `model` keys of the task.
+        recipe: the steps of the training, in order.
+        architectures: those of this entry; by default the suite's.
     """
 
     task: str | None = None
@@ -166,24 +193,39 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         splits = self.splits
         if splits.folds is not None:
             if len(splits.folds) < 2 or len(set(splits.folds)) < len(splits.folds):
-                raise ValueError("folds must be two or more different words")
+                raise ValueError("folds must be two or more distinct words")
             if "FOLD" not in splits.train or "FOLD" not in splits.test:
-                raise ValueError("with folds, the word FOLD must stand in train and in test")
+                raise ValueError("with folds, both train and test must contain the word FOLD")
         return self
 
 
 class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """A suite file that trains models. `architectures` may be `all`: those of the registry that
-    read in one direction."""
+    """A suite file that trains models.
+
+    Attributes:
+        architectures: names, or `all` for every unidirectional one in the registry.
+        seeds: number of seeds, 0, 1, ...
+        tasks: dict from the name of an entry to its `TaskConfig`.
+        equal_parameters: name of an architecture or None; see `RunConfig`.
+    """
 
     architectures: Annotated[list[str], pydantic.Field(min_length=1)] | Literal["all"]
-    seeds: int = pydantic.Field(ge=1, le=MOST_SEEDS)
+    seeds: int = pydantic.Field(ge=1, le=MAX_SEEDS)
     tasks: dict[str, TaskConfig] = pydantic.Field(min_length=1)
     equal_parameters: str | None = None
 
 
 class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """A suite file that times layers instead of training models."""
+    """A suite file that times layers.
+
+    Attributes:
+        suite: name of the suite.
+        layers: names of architectures that Keras has too.
+        shapes: tuples of batch, time, input and units.
+        implementations: names in `benchmarks.layers.implementations.IMPLEMENTATIONS`.
+        rounds: how often each implementation is timed.
+        least_ms: in a round, calls are repeated for at least this many milliseconds.
+    """
 
     suite: str
     layers: list[Literal[FAMILIES]]
@@ -194,7 +236,12 @@ class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class PresetsConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """A suite file that measures the pretrained models anew."""
+    """A suite file that measures the pretrained models again.
+
+    Attributes:
+        suite: name of the suite.
+        presets: pattern of preset names, with wildcards.
+    """
 
     suite: str
     presets: str

@@ -1,4 +1,4 @@
-"""Configurations read back from where runs stored them."""
+"""Stored configurations: reads back what a run was configured with."""
 
 import json
 
@@ -8,12 +8,15 @@ from benchmarks.tasks import TASKS
 
 
 def from_json(text):
-    """The `RunConfig` that `RunConfig.as_json` wrote; what it lacks is at its default.
+    """Reads a `RunConfig` that `RunConfig.as_json` wrote. Missing keys take their defaults.
+
+    Args:
+        text: str, the JSON.
 
     Raises:
-        KeyError: for a task or step that there is no more.
-        ValueError: for a key or value that isn't valid any more, or a step of another version,
-            which computed something else.
+        KeyError: for a task or step that no longer exists.
+        ValueError: for a key or value that is no longer valid, or a step of another version, which
+            computed something else.
     """
     content = json.loads(text)
     recipe = []

@@ -1,4 +1,4 @@
-"""From a suite file and what was chosen of it to the configurations of its runs."""
+"""Suites: expands a suite file, narrowed by choices, into the configurations of its runs."""
 
 import itertools
 import re
@@ -7,7 +7,7 @@ from benchmarks.config import files
 from benchmarks.config.errors import ConfigError, unknown, validate
 from benchmarks.config.schema import (
     BASELINE,
-    MOST_SEEDS,
+    MAX_SEEDS,
     LayersConfig,
     PresetsConfig,
     RunConfig,
@@ -22,47 +22,55 @@ BY_DEFAULT = "default"
 
 
 def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
-    """The runs of a suite, tasks first, then seeds, then architectures, baselines ahead.
+    """The runs of a suite, ordered by task, seed and architecture, with a task's baselines first.
 
     Args:
         suite: str, a name of `suites()`, or the path of a YAML file.
-        tasks: list of str or None, only these entries of the suite's tasks.
-        chosen: list of str or None, these architectures instead of the suite's; `baseline`
-            may be among them. By default the suite's and the baseline.
-        seeds: int or None, so many seeds instead of the suite's number, or of one a fold.
-        epochs: int or None, so many epochs in every step that has epochs of supervised training.
+        tasks: list of str or None, the entries of the suite's `tasks` to run; by default all.
+        chosen: list of str or None, architectures to run, among them possibly `baseline`; by
+            default the suite's and the baseline.
+        seeds: int or None, number of seeds; by default the number of folds, or else the suite's.
+        epochs: int or None, number of epochs of every step of supervised training; by default the
+            suite's.
 
     Returns:
         A list of `RunConfig`.
 
     Raises:
-        ConfigError: for an unknown suite, key, task, step or architecture, naming the nearest
-            known one, and for a value that doesn't fit.
+        ConfigError: for an unknown suite, key, task, step or architecture, with the nearest known
+            one, and for an invalid value.
     """
     path, content = files.read(suite)
     config = validate(SuiteConfig, content, path.name)
     if config.equal_parameters:
-        _check(config.equal_parameters, path.name)
+        _check_architecture(config.equal_parameters, path.name)
     for name in tasks or []:
         if name not in config.tasks:
             raise ConfigError(unknown("task", name, config.tasks))
     runs = []
     for entry, task in config.tasks.items():
-        names = chosen or [BASELINE, *(task.architectures or _listed(config.architectures))]
+        names = chosen or [BASELINE, *(task.architectures or _expanded(config.architectures))]
         count = seeds or task.splits.fold_count or config.seeds
+        # Entries that weren't chosen are validated too.
         of_task = _runs_of_task(config, path, entry, task, names, count, epochs)
         runs += of_task if not tasks or entry in tasks else []
     return runs
 
 
 def every_seed(suite):
-    """The runs of a suite with any number of seeds that may have been asked for."""
-    return load(suite, seeds=MOST_SEEDS)
+    """The runs of a suite with every seed that may have been run."""
+    return load(suite, seeds=MAX_SEEDS)
 
 
 def kind(suite):
-    """What a suite does, by the key that says it: it trains `tasks` (`load`), times `layers`
-    (`load_layers`), or measures `presets` (`load_presets`).
+    """The kind of a suite.
+
+    Args:
+        suite: str, a name of `suites()`, or the path of a YAML file.
+
+    Returns:
+        `"tasks"` if it trains models (`load`), `"layers"` if it times layers (`load_layers`), or
+        `"presets"` if it measures presets (`load_presets`).
 
     Raises:
         ConfigError: for an unknown suite, or a file that isn't a suite.
@@ -76,7 +84,7 @@ def load_layers(suite, chosen=None):
 
     Args:
         suite: str, a name of `suites()`, or the path of a YAML file.
-        chosen: list of str or None, these layers instead of the suite's.
+        chosen: list of str or None, the layers to time; by default the suite's.
 
     Raises:
         ConfigError: as `load`.
@@ -89,6 +97,9 @@ def load_layers(suite, chosen=None):
 def load_presets(suite):
     """The `PresetsConfig` of a suite that measures presets.
 
+    Args:
+        suite: str, a name of `suites()`, or the path of a YAML file.
+
     Raises:
         ConfigError: as `load`.
     """
@@ -97,14 +108,14 @@ def load_presets(suite):
 
 
 def _runs_of_task(config, path, entry, task, names, seeds, epochs):
-    """The runs of one entry of a suite, seed by seed, the baseline ahead and once a fold."""
+    """The runs of one entry: the baseline, once per fold, then each seed and architecture."""
     where = f"{path.name}, {entry}"
     name = task.task or entry
     if name not in TASKS:
         raise ConfigError(unknown("task", name, TASKS))
     model = validate(TASKS[name].Model, task.model, f"{where}, model")
     for architecture in names:
-        _check(architecture, path.name)
+        _check_architecture(architecture, path.name)
     common = {
         "suite": path.stem,
         "entry": entry,
@@ -153,7 +164,7 @@ def _recipe(task, kind, model, architecture, epochs, where):
         step = validate(STEPS[name], keys, place)
         if name not in task_class.steps:
             raise ConfigError(
-                f"{place}: {kind} can't be trained by this step. Its steps: "
+                f"{place}: {kind} can't be trained with this step. Its steps: "
                 f"{', '.join(task_class.steps)}."
             )
         try:
@@ -167,33 +178,33 @@ def _recipe(task, kind, model, architecture, epochs, where):
     readers = [model, *recipe]
     if task.splits.unlabelled and not any(reader.reads_unlabelled for reader in readers):
         raise ConfigError(
-            f"{where}: nothing reads the split `unlabelled`. Leave it out, or add a step that "
-            "does (pretrain, pseudo_label), or an option of the model (embedding_window)."
+            f"{where}: nothing reads the split `unlabelled`. Remove it, or add a step that reads "
+            "it (pretrain, pseudo_label), or an option of the model (embedding_window)."
         )
     return tuple(recipe)
 
 
 def _value(value, architecture, where):
-    """A value, or the one of this architecture where they differ: `{default: 0.1, rnn: 0.05}`."""
+    """Resolves a value that may differ by architecture, such as `{default: 0.1, rnn: 0.05}`."""
     if not isinstance(value, dict) or BY_DEFAULT not in value:
         return value
     for name in value:
         if name != BY_DEFAULT:
-            _check(name, where)
+            _check_architecture(name, where)
     return value.get(architecture, value[BY_DEFAULT])
 
 
-def _listed(names):
+def _expanded(names):
     one_way = [name for name in architectures.names() if not architectures.get(name).bidirectional]
     return one_way if names == "all" else names
 
 
 def _identifier(dataset):
-    """A dataset's name as presets have it: `multi30k/de-en` is `multi30k_de_en`."""
+    """A dataset's name in presets: `multi30k/de-en` becomes `multi30k_de_en`."""
     return re.sub(r"\W+", "_", folder_name(dataset))
 
 
-def _check(architecture, where):
+def _check_architecture(architecture, where):
     known = [BASELINE, *architectures.names()]
     if architecture not in known:
         raise ConfigError(f"{where}: {unknown('architecture', architecture, known)}")

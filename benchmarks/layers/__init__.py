@@ -1,1 +1,1 @@
-"""How fast the recurrent layers are, beside Keras', torch's and ONNX Runtime's."""
+"""The speed of single recurrent layers, compared with Keras, torch and ONNX Runtime."""

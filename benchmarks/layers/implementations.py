@@ -1,9 +1,10 @@
-"""The implementations that are timed: each gets one problem's weights and gives functions to time.
+"""The timed implementations of a recurrent layer.
 
 An implementation is a function from a `Problem` to a dict of functions without arguments:
-`"inference"` returns the outputs of all steps, `"training"` a list of gradients, that of the input
-first, and `"padded"` the same with a mask that keeps half of the steps. Beside them, `"kernel"` is
-the kernel that ran the layer, if it reports one. One that isn't installed raises `ImportError`.
+`"inference"` returns the outputs of all steps, `"training"` a list of gradients, the input's first,
+and `"padded"` the same with a mask that keeps half of the steps. The dict also has `"kernel"`, the
+name of the kernel that ran, if the layer reports it. An implementation that isn't installed raises
+`ImportError`.
 """
 
 import dataclasses
@@ -16,16 +17,16 @@ import tensorflow as tf
 
 from zoo.layers import architectures
 
-FAMILIES = ("lstm", "gru", "rnn")  # those that Keras has too
+FAMILIES = ("lstm", "gru", "rnn")  # architectures that Keras has too
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One recurrent layer of random weights, a random input and a random gradient.
+    """A recurrent layer with random weights, a random input and a random output gradient.
 
     Attributes:
         family: `"lstm"`, `"gru"` or `"rnn"`.
-        batch, time, input, units: the shape.
+        batch, time, input, units: int, the shape.
     """
 
     family: str
@@ -36,10 +37,16 @@ class Problem:
 
     @property
     def columns(self):
+        """The number of columns of the kernels: `units` per block."""
         return architectures.get(self.family).layer.cell_class.num_blocks * self.units
 
     def arrays(self):
-        """`x`, the weights in Keras' order, and the gradient of the outputs, float32."""
+        """The data of the problem, float32.
+
+        Returns:
+            `(x, weights, d_outputs)`: the input `[batch, time, input]`, the list of weights in
+            Keras' order, and the gradient of the outputs `[batch, time, units]`.
+        """
         random = np.random.default_rng(0)
         normal = lambda *shape, scale=1.0: (scale * random.normal(size=shape)).astype("float32")
         biases = (2, self.columns) if self.family == "gru" else (self.columns,)
@@ -54,21 +61,22 @@ class Problem:
         )
 
     def mask(self):
-        """Sequences of all lengths up to the padded one, half of it in the mean."""
+        """A bool mask `[batch, time]` of sequences whose mean length is half of `time`."""
         lengths = (np.arange(self.batch) + 0.5) * self.time / self.batch
         return np.arange(self.time) < np.ceil(lengths)[:, None]
 
     def keras_layer(self):
+        """The layer class of Keras."""
         return getattr(keras.layers, architectures.get(self.family).layer.__name__)
 
 
 def zoo(problem):
-    """Our layer with the kernel that `ZOO_KERNEL` chooses."""
+    """The zoo's layer with the kernel that `ZOO_KERNEL` selects."""
     return _tensorflow(problem, architectures.get(problem.family).layer)
 
 
 def zoo_without_kernel(problem):
-    """Our layer as Keras and TensorFlow ops."""
+    """The zoo's layer without the native kernel."""
     with mock.patch.dict(os.environ, ZOO_KERNEL="keras"):
         return _tensorflow(problem, architectures.get(problem.family).layer)
 
@@ -108,7 +116,7 @@ def torch(problem):
 
 
 def onnxruntime(problem):
-    """ONNX Runtime's operator, which has no training."""
+    """ONNX Runtime's operator, which can't train."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
@@ -146,29 +154,30 @@ def onnxruntime(problem):
 
 
 def products(problem):
-    """The floor: the matrix products that no implementation can leave out, by NumPy's BLAS.
+    """A lower bound: only the matrix products that every implementation needs, by NumPy's BLAS.
 
-    In inference the input times its weights for all steps at once, and at each step the state
-    times its weights. In training also, at each step, the gradient times the same weights, and
-    for all steps at once the gradients of the input and of both weights.
+    In inference these are the input times its kernel for all steps at once, and at each step the
+    state times the recurrent kernel. In training, they also include the gradient times the
+    recurrent kernel at each step, and the gradients of the input and of both kernels for all steps
+    at once.
     """
     x, (kernel, recurrent, _), h = problem.arrays()
     x = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(-1, problem.input)
     h = np.ascontiguousarray(h.transpose(1, 0, 2))
-    gates = np.zeros((problem.time, problem.batch, problem.columns), "float32")
+    projected = np.zeros((problem.time, problem.batch, problem.columns), "float32")
     step = np.zeros((problem.batch, problem.columns), "float32")
     back = np.zeros((problem.batch, problem.units), "float32")
 
     def inference():
-        np.matmul(x, kernel, out=gates.reshape(-1, problem.columns))
+        np.matmul(x, kernel, out=projected.reshape(-1, problem.columns))
         for state in h:
             np.matmul(state, recurrent, out=step)
 
     def training():
         inference()
-        for gradient in gates:
+        for gradient in projected:
             np.matmul(gradient, recurrent.T, out=back)
-        flat = gates.reshape(-1, problem.columns)
+        flat = projected.reshape(-1, problem.columns)
         return flat @ kernel.T, x.T @ flat, h.reshape(-1, problem.units).T @ flat
 
     return {"inference": inference, "training": training}
@@ -194,10 +203,10 @@ def _tensorflow(problem, layer_class, jit_compile=None):
         return tape.gradient(outputs, [x, *sources], output_gradients=d_outputs)
 
     functions = {"inference": lambda: inference(x), "training": lambda: training(x, d_outputs)}
-    if not jit_compile:  # XLA needs minutes for some
+    if not jit_compile:  # XLA takes minutes to compile some
         functions["padded"] = lambda: training(x, d_outputs, mask)
     for function in functions.values():
-        function()  # traced here, under the environment of the moment
+        function()  # traces it while `ZOO_KERNEL` is set
     return {**functions, "kernel": getattr(layer, "last_kernel", "none")}
 
 
@@ -206,14 +215,14 @@ def _constants(value):
 
 
 def _transposed(problem, weights, gru_order, lstm_order="ifco"):
-    """The weights as torch and ONNX have them: gates in rows, two biases, and another order."""
+    """The weights in the layout of torch and ONNX: transposed, reordered blocks and two biases."""
     kernel, recurrent, bias = weights
     order = {"lstm": lstm_order, "gru": gru_order, "rnn": "h"}[problem.family]
     ours = {"lstm": "ifco", "gru": "zrh", "rnn": "h"}[problem.family]
 
     def reordered(array):
         blocks = dict(zip(ours, np.split(array, len(ours), axis=-1), strict=True))
-        return np.ascontiguousarray(np.concatenate([blocks[gate] for gate in order], axis=-1).T)
+        return np.ascontiguousarray(np.concatenate([blocks[name] for name in order], axis=-1).T)
 
     biases = bias if bias.ndim == 2 else (bias, np.zeros_like(bias))
     return [reordered(kernel), reordered(recurrent), *map(reordered, biases)]

@@ -1,4 +1,4 @@
-"""Times implementations against each other: in one process, in turn, as ratios to Keras."""
+"""Times implementations in turn, in one process, relative to Keras."""
 
 import dataclasses
 import statistics
@@ -10,7 +10,7 @@ from benchmarks.layers.implementations import IMPLEMENTATIONS, Problem
 
 MODES = ("inference", "training", "padded")
 REFERENCE = "keras"
-REST = 0.06  # seconds before a turn, in which the threads of the implementation before fall asleep
+REST = 0.06  # seconds for the previous implementation's threads to stop spinning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Timing:
     """Times of one implementation at one shape in one mode.
 
     Attributes:
-        milliseconds: a list, the mean time of a call in each round.
-        ratios: a list, how many times faster than Keras in the same round.
-        part: float, of the time that training without padding takes; the median.
+        milliseconds: list of float, the mean time of a call in each round.
+        ratios: list of float, the speed relative to Keras in each round.
+        part: float, the median time relative to training without a mask; NaN without training.
     """
 
     milliseconds: list
@@ -28,34 +28,35 @@ class Timing:
     part: float
 
     def quartiles(self):
-        """Median and quartiles of the ratios."""
+        """The median and quartiles of the ratios, `(median, low, high)`."""
         low, middle, high = np.percentile(self.ratios, [25, 50, 75])
         return middle, low, high
 
     @property
     def median_ms(self):
+        """The median time of a call, in milliseconds."""
         return statistics.median(self.milliseconds)
 
 
 def measure(family, shape, names, *, rounds, least_ms):
-    """Times all implementations at one shape.
+    """Times implementations of one layer at one shape.
 
-    Every implementation is first compared with Keras: outputs, and the gradient of the input.
+    First, the outputs and input gradients of each implementation are compared with those of Keras.
 
     Args:
         family: `"lstm"`, `"gru"` or `"rnn"`.
         shape: batch, time, input and units.
-        names: list of names in `IMPLEMENTATIONS`; Keras is always timed.
-        rounds: int, how often each is timed, in turns.
-        least_ms: float, calls are repeated in a round until so many milliseconds are over.
+        names: list of names in `IMPLEMENTATIONS`; Keras is always timed too.
+        rounds: int, how often each implementation is timed, in turn.
+        least_ms: float; in a round, calls are repeated for at least this many milliseconds.
 
     Returns:
         `(timings, missing, kernels)`: a dict from `(mode, name)` to `Timing`, a dict from the name
-        of an implementation that isn't installed to the reason, and one from the names of the
-        others to their kernels.
+        of each implementation that isn't installed to the reason, and a dict from the names of the
+        others to the kernel that ran.
 
     Raises:
-        AssertionError: if an implementation's numbers are not Keras'.
+        AssertionError: an implementation's numbers differ from those of Keras.
     """
     problem = Problem(family, *shape)
     functions, missing = {}, {}
@@ -102,7 +103,7 @@ def _compare(mode, functions):
 
 
 def _calls(function, least_ms):
-    """So many calls that they take at least `least_ms`."""
+    """The number of calls that take at least `least_ms` milliseconds."""
     once = min(_milliseconds(function, 1) for _ in range(3))
     return max(1, int(np.ceil(least_ms / once)))
 

@@ -1,4 +1,4 @@
-"""Presets of an older version: renamed arguments, and classes whose module has moved."""
+"""Migrates presets: renamed arguments, and classes that moved to another module."""
 
 import hashlib
 import json
@@ -12,11 +12,10 @@ RENAMED = {"zoo>AudioBackbone": {"features": "front_end"}}
 
 
 def migrate_preset(folder):
-    """Updates the JSON files of a preset; weights stay as they are.
+    """Updates the JSON files of a preset; weights stay unchanged.
 
-    Arguments that were renamed get their present names, and classes that moved the module they are
-    in. The card, if there is one, gets the new digests and size. A preset that is up to date stays
-    untouched.
+    Renamed arguments get their current names, and moved classes their current modules. If there is
+    a card, its digests and size are updated. A preset that is up to date isn't touched.
 
     Args:
         folder: path of the preset.
@@ -25,7 +24,7 @@ def migrate_preset(folder):
         The names of the files that changed, a list of str.
 
     Raises:
-        ValueError: a file that needs a change isn't what the card says; nothing was changed.
+        ValueError: a file that needs a change doesn't match the card. Nothing is changed.
     """
     folder = Path(folder)
     changed = {}
@@ -38,7 +37,10 @@ def migrate_preset(folder):
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         for name, text in changed.items():
             if card["sha256"][name] != _digest((folder / name).read_bytes()):
-                raise ValueError(f"{folder / name} isn't what its card says; nothing was changed.")
+                raise ValueError(
+                    f"{folder / name} doesn't match its card, so the preset was not changed. "
+                    "Restore the file, or remove the preset."
+                )
             card["bytes"] += len(text.encode()) - (folder / name).stat().st_size
             card["sha256"][name] = _digest(text.encode())
         changed[CARD] = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
@@ -50,7 +52,7 @@ def migrate_preset(folder):
 
 
 def _updated(value):
-    """A JSON value with the present names and modules of the classes that it holds."""
+    """A JSON value with the current argument names and modules of its classes."""
     if isinstance(value, list):
         return [_updated(item) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Runs of an older version: their configuration digests, and the tags that were renamed."""
+"""Migrates runs: configuration digests and renamed tags."""
 
 import ast
 import json
@@ -6,7 +6,7 @@ import json
 from benchmarks import config
 from benchmarks.tracking import store
 
-# Keys of a text model's `model` that have become steps of the recipe.
+# Former `model` keys of a text model that are now steps of the recipe.
 _STEP_KEYS = (
     "pretraining_epochs",
     "pretraining_window",
@@ -18,18 +18,18 @@ _FIT_KEYS = ("epochs", "batch_size", "learning_rate", "warmup_epochs", "clip_nor
 
 
 def migrate():
-    """Gives runs the configuration digest that this version looks them up by.
+    """Updates the configuration digests by which this version finds runs, and renamed tags.
 
-    Options that are newer than a run count as at their default there.
+    Options that are newer than a run take their defaults.
 
     Returns:
-        The number of runs that changed, and a dict from the title of a run that can't be brought
-        up to date to the reason.
+        `(migrated, left)`: the number of updated runs, and a dict from the title of a run that
+        can't be updated to the reason.
     """
     records = store.every_run()
     migrated, left = 0, {}
     for record in records:
-        if "contender" in record.tags:  # of a suite that times layers
+        if "contender" in record.tags:  # the former name of `implementation`
             store.update_run(
                 record.run_id,
                 {"implementation": record.tags["contender"]},
@@ -59,12 +59,12 @@ def migrate():
 
 
 def _content(record, records):
-    """The configuration that a run was asked for, as JSON."""
+    """The requested configuration of a run, as JSON."""
     if "config" in record.tags:
         return record.tags["config"]
     nested = _nested(record.params)
     nested.setdefault("splits", {})
-    if nested.get("equal_parameters"):  # the units logged are those that were found
+    if nested.get("equal_parameters"):  # the logged units are the resolved ones
         reference = next(
             other
             for other in records
@@ -82,7 +82,7 @@ def _content(record, records):
 
 
 def _nested(params):
-    """Flat parameters, such as `model.units`, as nested dicts; tuples are read from their text."""
+    """Flat parameters, such as `model.units`, as nested dicts; tuples are parsed."""
     nested = {}
     for key, value in params.items():
         *parents, last = key.split(".")
@@ -97,7 +97,7 @@ def _nested(params):
 
 
 def _recipe(model, training):
-    """The steps of a training, from the keys that had their place before there were steps."""
+    """The recipe that corresponds to the former `training` and `model` keys."""
     if training is None:
         return []
     steps = []

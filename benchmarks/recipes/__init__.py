@@ -1,4 +1,4 @@
-"""Recipes: the steps that a training is made of, one file a step, and their registry."""
+"""Recipes: the steps of training, one file per step, and their registry."""
 
 from benchmarks.recipes.adversarial import Adversarial
 from benchmarks.recipes.ensemble import Ensemble

@@ -1,4 +1,4 @@
-"""Step `adversarial`: as `fit`, but texts are also learned under an adversarial perturbation."""
+"""Step `adversarial`: like `fit`, but also trains under an adversarial perturbation."""
 
 from typing import ClassVar
 
@@ -7,14 +7,15 @@ import pydantic
 import tensorflow as tf
 
 from benchmarks.recipes.fit import Fit
-from zoo.models.sequence_classifier import Classifier
+from zoo.models.classifier import Classifier
 
 
 class Adversarial(Fit, frozen=True):
     """Adversarial training of a text classifier; see `AdversarialTraining`.
 
-    `norm` is the size of the perturbation of a text's embedding, in root mean squares of the
-    embedded subwords.
+    Attributes:
+        norm: norm of the perturbation of a text's embedding, as a multiple of the root mean square
+            of the embedded subwords.
     """
 
     name: ClassVar[str] = "adversarial"
@@ -26,17 +27,24 @@ class Adversarial(Fit, frozen=True):
 
 
 class AdversarialTraining(keras.Model):
-    """Trains a `TextClassifier` on each batch as it is, and under an adversarial perturbation.
+    """Trains a `TextClassifier` on each batch with and without an adversarial perturbation.
 
-    The embedding of each text is moved by `norm` times the root mean square of the embedded
-    subwords, along the gradient of the loss. The mean of the losses with and without the
-    perturbation is minimised; the loss that is logged is the one without (T. Miyato, A. M. Dai and
-    I. Goodfellow, "Adversarial Training Methods for Semi-Supervised Text Classification", 2017).
-    The weights are the classifier's, so that it is trained when this is.
+    The embedding of each text is perturbed along the gradient of the loss, by `norm` times the root
+    mean square of the embedded subwords. The mean of the losses with and without the perturbation
+    is minimised; the logged loss is the one without (T. Miyato, A. M. Dai and I. Goodfellow,
+    "Adversarial Training Methods for Semi-Supervised Text Classification", 2017). The weights are
+    shared with the classifier.
 
     Args:
         classifier: a `TextClassifier`.
-        norm: float.
+        norm: float, see `Adversarial`.
+
+    Call arguments:
+        inputs: dict with `"token_ids"`, int32 `[batch, time]`, and `"padding_mask"`, bool
+            `[batch, time]`.
+
+    Returns:
+        A float32 tensor `[batch, classes]`, the classifier's probabilities.
     """
 
     compile = Classifier.compile
@@ -45,7 +53,7 @@ class AdversarialTraining(keras.Model):
         super().__init__()
         self.classifier = classifier
         self.norm = norm
-        self.network = _behind_the_embedding(classifier)
+        self.network = _network_after_embedding(classifier)
 
     def call(self, inputs, training=False):
         return self.classifier(inputs, training=training)
@@ -77,7 +85,7 @@ class AdversarialTraining(keras.Model):
         return self.classifier.backbone.token_embedding(inputs["token_ids"])
 
     def _perturbation(self, embedded, ascent, padding_mask):
-        """The perturbation of the embedded subwords of each text, of one norm for all texts."""
+        """The perturbation `[batch, time, embedding_dim]`, with the same norm for every text."""
         is_text = tf.cast(padding_mask, embedded.dtype)[..., None]
         count = tf.reduce_sum(is_text) * embedded.shape[-1]
         size = tf.sqrt(tf.reduce_sum(embedded**2 * is_text) / count)
@@ -86,8 +94,8 @@ class AdversarialTraining(keras.Model):
         return self.norm * size * ascent / (length + 1e-12)
 
 
-def _behind_the_embedding(classifier):
-    """The classifier's network from embedded subwords and their mask on; layers are shared."""
+def _network_after_embedding(classifier):
+    """The classifier as a function of embedded subwords and their mask, with shared layers."""
     backbone = classifier.backbone
     mask = backbone.input["padding_mask"]
     encoder = keras.Model([backbone.token_embedding.output, mask], backbone.output["sequence"])

@@ -1,7 +1,7 @@
-"""Checkpoints: all that a killed step needs to go on, one file each, whole or not there.
+"""Checkpoints: one atomically written file with all that a killed step needs to resume.
 
-`keras.callbacks.BackupAndRestore` overwrites its file in place, which a kill leaves half-written,
-and keeps neither the weights of the best epoch nor the record of the epochs.
+`keras.callbacks.BackupAndRestore` overwrites its file in place, so a kill can truncate it, and
+stores neither the weights of the best epoch nor the metrics of earlier epochs.
 """
 
 import json
@@ -15,18 +15,18 @@ class Checkpoint:
     """A file of arrays and JSON-ready facts.
 
     Args:
-        path: `Path` of the file; its folder is made when something is saved.
+        path: `Path` of the file, whose suffix becomes `.npz`. `save` creates its folder.
     """
 
     def __init__(self, path):
         self.path = path.with_suffix(".npz")
 
     def load(self):
-        """What was saved last.
+        """Reads the checkpoint.
 
         Returns:
-            `(arrays, facts)`, a dict of lists of arrays and a dict; or None where nothing was saved
-            or the file is damaged.
+            `(arrays, facts)`, a dict of lists of arrays and a dict; or None if there is no file or
+            it is damaged.
         """
         try:
             with np.load(self.path, allow_pickle=False) as file:
@@ -41,11 +41,14 @@ class Checkpoint:
         return arrays, facts
 
     def save(self, arrays, facts):
-        """Replaces what was saved.
+        """Writes the checkpoint atomically, replacing an earlier one.
 
         Args:
             arrays: dict of lists of arrays.
-            facts: dict that JSON can hold.
+            facts: JSON-ready dict.
+
+        Raises:
+            OSError: the file can't be written; an earlier checkpoint is kept.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         counts = {name: len(items) for name, items in arrays.items()}
@@ -58,21 +61,31 @@ class Checkpoint:
         with temporary.open("wb") as file:
             np.savez(file, facts=json.dumps({**facts, "_counts": counts}), **content)
             file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave the name without its content
+            os.fsync(file.fileno())  # or a power cut could leave an empty file
         temporary.replace(self.path)
 
 
 def read_variables(model):
-    """The values of all variables that training changes: weights, the state of random generators
-    and that of the optimizer, which must be built."""
+    """Copies all variables that training changes: weights, seed generators and optimizer.
+
+    Args:
+        model: a compiled `keras.Model` whose optimizer is built.
+
+    Returns:
+        A list of arrays.
+    """
     return [np.array(variable) for variable in _variables(model)]
 
 
 def write_variables(model, values):
-    """Sets what `read_variables` read from a model of the same shape.
+    """Sets the variables of a model to values from `read_variables`.
+
+    Args:
+        model: a compiled `keras.Model` whose optimizer is built.
+        values: list of arrays, from a model of the same shape.
 
     Raises:
-        ValueError: if the model has other variables.
+        ValueError: if the number of variables or a shape differs.
     """
     for variable, value in zip(_variables(model), values, strict=True):
         variable.assign(value)

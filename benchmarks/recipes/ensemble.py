@@ -1,4 +1,4 @@
-"""Step `ensemble`: several models are trained by the steps ahead, and answer together."""
+"""Step `ensemble`: the earlier steps train several models, which predict together."""
 
 from typing import ClassVar
 
@@ -11,17 +11,25 @@ from zoo import models
 
 
 class NgramKeys(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Keys of the auxiliary model of n-grams: the longest n-gram, and the most to know."""
+    """Keys of the auxiliary n-gram model.
+
+    Attributes:
+        order: maximum length of an n-gram.
+        count: maximum number of n-grams.
+    """
 
     order: pydantic.PositiveInt
     count: pydantic.PositiveInt = 200_000
 
 
 class Ensemble(Step, frozen=True):
-    """Trains `members` models with seeds of their own; the mean of their outputs is the answer.
+    """Trains models that differ by their seed, and averages their outputs.
 
-    A member whose run is finished already, in whatever suite, is taken from there. With `ngrams`,
-    an auxiliary linear model of n-grams is one more member.
+    A member that already has a finished run, in any suite, is loaded from it.
+
+    Attributes:
+        members: number of recurrent models.
+        ngrams: `NgramKeys` of an auxiliary n-gram model, which is one more member; or None.
     """
 
     name: ClassVar[str] = "ensemble"
@@ -31,13 +39,13 @@ class Ensemble(Step, frozen=True):
 
     def check(self, task, model, splits, before):
         if self.members == 1 and self.ngrams is None:
-            raise ValueError("an ensemble needs two or more `members`, or `ngrams`")
+            raise ValueError("an ensemble needs at least two `members`, or `ngrams`")
         if not any(step.trains for step in before):
-            raise ValueError("members are trained by the steps ahead: put one such as `fit` there")
+            raise ValueError("the earlier steps train the members: add one such as `fit` before it")
         if any(step.name == self.name for step in before):
-            raise ValueError("a recipe has one step `ensemble` at most")
+            raise ValueError("a recipe can have only one step `ensemble`")
         if self.ngrams and not task.has_ngrams:
-            raise ValueError("`ngrams` are of a task that classifies texts")
+            raise ValueError("`ngrams` need a task that classifies texts")
 
     def total_epochs(self, before):
         return self.members * before
@@ -67,7 +75,7 @@ class Ensemble(Step, frozen=True):
         return train(member, before).model
 
     def _ngrams(self, training, member):
-        """The auxiliary model, fitted once to the labelled examples."""
+        """The auxiliary model. It is fitted once, since only the labelled examples affect it."""
         if self.ngrams not in training.shared:
             training.shared[self.ngrams] = ngrams.fitted(
                 training.task.examples("train"), member, self.ngrams.order, self.ngrams.count

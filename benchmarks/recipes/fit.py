@@ -1,4 +1,4 @@
-"""Step `fit`: supervised training, from which the epoch that is best on validation is kept."""
+"""Step `fit`: supervised training that keeps the weights of the best epoch on validation."""
 
 import contextlib
 import math
@@ -15,10 +15,16 @@ from benchmarks.recipes.step import Step, Trained, train
 
 
 class Fit(Step, frozen=True):
-    """Trains with Adam, a warm-up and a cosine decay of the learning rate.
+    """Trains with Adam, a linear warm-up and a cosine decay of the learning rate.
 
-    The weights kept are those of the epoch that is best on the validation split by `monitor`: the
-    loss, or the task's validation metric.
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: examples per training step.
+        learning_rate: peak learning rate.
+        warmup_epochs: epochs until the peak.
+        clip_norm: maximum global norm of the gradients.
+        monitor: `"loss"` or the name of the task's validation metric. The weights of the epoch with
+            the best value on the validation split are kept.
     """
 
     name: ClassVar[str] = "fit"
@@ -43,7 +49,7 @@ class Fit(Step, frozen=True):
         return before + self.epochs
 
     def trainer(self, model):
-        """What is fitted to train a model: the model itself, or a wrapper that trains it."""
+        """The `keras.Model` to call `fit` on: the model itself, or a wrapper that trains it."""
         return model
 
     def run(self, training, before):
@@ -82,7 +88,7 @@ class Fit(Step, frozen=True):
 
 
 class _Epochs(keras.callbacks.Callback):
-    """Logs each epoch, keeps the best one's weights, and saves a checkpoint behind each."""
+    """Logs each epoch, keeps the weights of the best one, and saves a checkpoint after each."""
 
     def __init__(self, step, training, batches, checkpoint):
         super().__init__()
@@ -98,10 +104,11 @@ class _Epochs(keras.callbacks.Callback):
 
     @property
     def done(self):
+        """Number of completed epochs."""
         return len(self.records)
 
     def restore(self, trainer):
-        """Sets the trainer to where its last checkpoint left it."""
+        """Restores the trainer and the log from the last checkpoint, if there is one."""
         saved = self.checkpoint.load()
         if saved is None:
             return
@@ -113,7 +120,7 @@ class _Epochs(keras.callbacks.Callback):
             self.log.add_epoch(**record)
 
     def take_best(self, trainer):
-        """Sets the weights of the best epoch; returns its metrics."""
+        """Restores the weights of the best epoch and returns its metrics."""
         trainer.set_weights(self.best_weights)
         return {
             "epoch": self.first + self.best_epoch + 1,
@@ -160,7 +167,7 @@ class _Epochs(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def without_preprocessor(model):
-    """A context for batches that are preprocessed already."""
+    """Disables a model's preprocessor while it takes preprocessed batches."""
     preprocessor, model.preprocessor = model.preprocessor, None
     try:
         yield

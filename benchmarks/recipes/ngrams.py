@@ -1,4 +1,4 @@
-"""The auxiliary model of an ensemble: a linear model of n-grams, fitted to labelled texts."""
+"""The auxiliary model of an ensemble: a linear n-gram classifier, fitted to labelled texts."""
 
 import time
 
@@ -9,21 +9,21 @@ import scipy.sparse
 from zoo import models
 from zoo.models.ngram_classifier.ngram_backbone import hashes
 
-LEAST_TEXTS = 2  # that an n-gram stands in, to be known
-INVERSE_STRENGTH = 1.0  # of the regularisation
-CERTAIN = 10.0  # the log-odds of a class that all texts have, or none has
+MIN_TEXTS = 2  # rarer n-grams are dropped
+INVERSE_STRENGTH = 1.0  # C of scikit-learn: smaller values regularise more
+CERTAIN = 10.0  # magnitude of the log-odds of a class that all texts have, or none has
 
 
 def fitted(examples, member, order, count):
-    """The auxiliary model for an ensemble with a text classifier.
+    """Fits the auxiliary model for an ensemble with a text classifier.
 
     Args:
         examples: the labelled `Examples`.
-        member: the `TextClassifier`, whose labels and preprocessor it takes.
-        order, count: as `fit`.
+        member: the `TextClassifier`, whose labels and preprocessor are reused.
+        order, count: see `fit`.
 
     Returns:
-        A `zoo.models.NgramClassifier`, and the seconds that it took.
+        `(model, seconds)`: a `zoo.models.NgramClassifier`, and the time that it took.
     """
     start = time.perf_counter()
     preprocessor = member.preprocessor
@@ -33,18 +33,20 @@ def fitted(examples, member, order, count):
 
 
 def fit(inputs, labels, names, preprocessor, order, count):
-    """Logistic regression on which n-grams a text has, each scaled by how much more often one class
-    has it than the others ("NBSVM" of S. Wang and C. D. Manning, "Baselines and Bigrams", 2012).
+    """Fits logistic regression on the presence of n-grams, scaled by their log-count ratios.
+
+    The ratio compares how often an n-gram occurs in one class and in the others ("NBSVM", S. Wang
+    and C. D. Manning, "Baselines and Bigrams", 2012). With more than two classes, each is fitted
+    against all others; the softmax of these log-odds is then overconfident.
 
     Args:
-        inputs: dict of `"token_ids"`, int32 array `[texts, time]`, and `"padding_mask"`, bool
-            `[texts, time]`.
+        inputs: dict with `"token_ids"`, int32 array `[texts, time]`, and `"padding_mask"`, bool
+            array `[texts, time]`.
         labels: int array `[texts]`.
-        names: list of str, the classes. Of more than two each is told from all others, and the
-            softmax of these log-odds is surer than it should be.
-        preprocessor: what makes such inputs of text, for the classifier.
-        order: int, the longest n-gram.
-        count: int, the most n-grams to know: those that tell most.
+        names: list of str, the classes.
+        preprocessor: the classifier's preprocessor, which makes such inputs from texts.
+        order: int, maximum length of an n-gram.
+        count: int, maximum number of n-grams; the most informative ones are kept.
 
     Returns:
         A `zoo.models.NgramClassifier`.
@@ -53,24 +55,24 @@ def fit(inputs, labels, names, preprocessor, order, count):
 
     texts, found = _found(**inputs, order=order)
     keys, text_counts = np.unique(found, return_counts=True)
-    keys = keys[text_counts >= min(LEAST_TEXTS, len(labels))]
+    keys = keys[text_counts >= min(MIN_TEXTS, len(labels))]
     has = _matrix(texts, found, keys, len(labels))
-    is_of = np.eye(len(names), dtype="float32")[labels]
-    ratios = np.stack([_log_ratios(has, mine) for mine in is_of.T])
-    tells = np.abs(ratios).max(axis=0) * np.sqrt(np.asarray(has.sum(axis=0)).ravel())
-    kept = np.sort(np.argsort(-tells, kind="stable")[:count])
+    one_hot = np.eye(len(names), dtype="float32")[labels]
+    ratios = np.stack([_log_ratios(has, is_class) for is_class in one_hot.T])
+    information = np.abs(ratios).max(axis=0) * np.sqrt(np.asarray(has.sum(axis=0)).ravel())
+    kept = np.sort(np.argsort(-information, kind="stable")[:count])
     keys, has, ratios = keys[kept], has[:, kept], ratios[:, kept]
     scores, bias = np.zeros((len(keys), len(names))), np.zeros(len(names))
-    for number, (mine, ratio) in enumerate(zip(is_of.T, ratios, strict=True)):
-        if mine.min() == mine.max():
-            bias[number] = CERTAIN if mine[0] else -CERTAIN
+    for number, (is_class, ratio) in enumerate(zip(one_hot.T, ratios, strict=True)):
+        if is_class.min() == is_class.max():
+            bias[number] = CERTAIN if is_class[0] else -CERTAIN
             continue
         regression = LogisticRegression(
             C=INVERSE_STRENGTH, solver="liblinear", dual=True, max_iter=1000, random_state=0
         )
-        regression.fit(has.multiply(ratio).tocsr(), mine)
+        regression.fit(has.multiply(ratio).tocsr(), is_class)
         scores[:, number], bias[number] = regression.coef_[0] * ratio, regression.intercept_[0]
-    if len(names) == 2:  # where each of them has said the same
+    if len(names) == 2:  # both regressions estimate the same log-odds
         scores, bias = scores / 2, bias / 2
     backbone = models.NgramBackbone(len(keys), len(names), order)
     backbone.scores.set_weights([keys, scores, bias])
@@ -78,7 +80,7 @@ def fit(inputs, labels, names, preprocessor, order, count):
 
 
 def _found(token_ids, padding_mask, order, rows=1000):
-    """The different n-grams of each text: the numbers of texts, and beside them their hashes."""
+    """The distinct n-grams of each text: int arrays `[pairs]` of text numbers and of hashes."""
     parts = []
     for start in range(0, len(token_ids), rows):
         part = slice(start, start + rows)
@@ -91,7 +93,7 @@ def _found(token_ids, padding_mask, order, rows=1000):
 
 
 def _matrix(texts, found, keys, rows):
-    """Which text has which of the keys, a sparse matrix of 0 and 1."""
+    """Which text has which n-gram: a sparse matrix `[rows, keys]` of 0 and 1."""
     places = np.minimum(np.searchsorted(keys, found), len(keys) - 1)
     is_known = keys[places] == found
     ones = np.ones(is_known.sum(), "float32")
@@ -99,7 +101,7 @@ def _matrix(texts, found, keys, rows):
     return scipy.sparse.csr_matrix((ones, (texts[is_known], places[is_known])), shape)
 
 
-def _log_ratios(has, mine):
-    """How much more of the n-grams of one class each is than of those of the others."""
-    of_mine, of_others = 1 + has.T @ mine, 1 + has.T @ (1 - mine)
-    return np.log(of_mine / of_mine.sum()) - np.log(of_others / of_others.sum())
+def _log_ratios(has, is_class):
+    """The log-count ratio of each n-gram: its smoothed share in one class against the others."""
+    inside, outside = 1 + has.T @ is_class, 1 + has.T @ (1 - is_class)
+    return np.log(inside / inside.sum()) - np.log(outside / outside.sum())

@@ -1,4 +1,4 @@
-"""The optimizer of every training."""
+"""The optimizer that all steps train with."""
 
 import keras
 
@@ -7,10 +7,13 @@ def adam(learning_rate, batches, warmup, clip_norm=1.0):
     """Adam with a warm-up from a tenth of the learning rate, then a cosine decay to zero.
 
     Args:
-        learning_rate: float, the greatest.
-        batches: int, of the whole training.
-        warmup: int, batches until the greatest is reached; half of all at most.
-        clip_norm: float, the norm that all gradients together are cut to.
+        learning_rate: float, the peak.
+        batches: int, number of batches of the whole training.
+        warmup: int, number of batches until the peak, capped at half of `batches`.
+        clip_norm: float, maximum global norm of the gradients.
+
+    Returns:
+        A `keras.optimizers.Adam`.
     """
     warmup = min(warmup, batches // 2)
     schedule = keras.optimizers.schedules.CosineDecay(

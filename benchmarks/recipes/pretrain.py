@@ -1,4 +1,4 @@
-"""Step `pretrain`: a text model learns from texts without labels which subwords lie ahead."""
+"""Step `pretrain`: a text model learns to predict nearby subwords from texts without labels."""
 
 import hashlib
 import json
@@ -16,22 +16,24 @@ from benchmarks.recipes.step import Step, Trained, train
 from zoo.datasets import cache
 from zoo.layers import architectures
 
-STEPS = 128  # of a piece of text
-PIECES = 32  # a batch
-CANDIDATES = 512  # that the target has to stand out from
-FREQUENT = 1e-4  # subwords with a greater share of the text weigh less
+STEPS = 128  # subwords per piece of text
+PIECES = 32  # pieces per batch
+CANDIDATES = 512  # negatives of the sampled softmax
+FREQUENT = 1e-4  # more frequent subwords are down-weighted as targets
 LEARNING_RATE = 0.003
 WARMUP = 200  # batches
-TOKENIZED_AT_ONCE = 1000  # texts
+TOKENIZED_AT_ONCE = 1000  # texts per call of the preprocessor
 
 
 class Pretrain(Step, frozen=True):
-    """Pretraining of the embedding and the recurrent layer, before a label is seen.
+    """Pretrains the embedding and the recurrent layer without labels; see `pretrain`.
 
-    The texts are those of the training split, and of the split `unlabelled` where there is one;
-    `epochs` is the number of passes over them. From the state of a step the model predicts one of
-    the next `window` subwords; see `pretrain`. What was pretrained in the same way before is taken
-    from the cache.
+    The texts are those of the training split and, if there is one, of the split `unlabelled`.
+    Pretrained weights are cached and reused.
+
+    Attributes:
+        epochs: passes over the texts.
+        window: maximum distance of the predicted subword.
     """
 
     name: ClassVar[str] = "pretrain"
@@ -42,9 +44,9 @@ class Pretrain(Step, frozen=True):
 
     def check(self, task, model, splits, before):
         if model.num_layers > 1:
-            raise ValueError("it needs a model of one layer (`num_layers`)")
+            raise ValueError("it needs a model with one layer (`num_layers: 1`)")
         if any(step.trains for step in before):
-            raise ValueError("it stands ahead of the steps that train with labels")
+            raise ValueError("it must come before the steps that train with labels")
 
     def run(self, training, before):
         model = train(training, before).model
@@ -60,10 +62,13 @@ class Pretrain(Step, frozen=True):
         return Trained(model)
 
     def pretrained(self, backbone, token_ids, seed, progress=lambda part: None):
-        """As `pretrain`, but results are kept in the cache, and each pass as a checkpoint there.
+        """Sets the weights of a backbone to pretrained ones, from the cache or by `pretrain`.
+
+        Args:
+            backbone, token_ids, seed, progress: see `pretrain`.
 
         Returns:
-            The loss, and the seconds that it took when it was done.
+            `(loss, seconds)`, as `pretrain` returned them when the weights were trained.
         """
         settings = [backbone.architecture, backbone.bidirectional, self.window, self.epochs, seed]
         settings += [self.VERSION, STEPS, PIECES, CANDIDATES, FREQUENT, LEARNING_RATE, WARMUP]
@@ -86,7 +91,7 @@ class Pretrain(Step, frozen=True):
 
 
 def _token_ids(texts, unlabelled, model):
-    """The subwords of all texts behind one another, int32 `[subwords]`."""
+    """The subwords of all texts, concatenated, int32 `[subwords]`."""
     texts = [*texts, *unlabelled]
     parts = []
     for start in range(0, len(texts), TOKENIZED_AT_ONCE):
@@ -96,30 +101,29 @@ def _token_ids(texts, unlabelled, model):
 
 
 def pretrain(backbone, token_ids, window, epochs, seed, progress=lambda part: None, passes=None):
-    """Trains the embedding and the recurrent layer of a `TextBackbone` on text alone.
+    """Trains the embedding and the recurrent layer of a `TextBackbone` on text without labels.
 
-    From the state of each step the network predicts one of the `window` next subwords, drawn at
-    random, among sampled candidates; a backward state predicts one of those before. With a window
-    of one this is a language model (A. M. Dai and Q. V. Le, "Semi-supervised Sequence Learning",
-    2015). A wider window asks less for grammar and more for the topic, as the two-view embeddings
-    of R. Johnson and T. Zhang do ("Supervised and Semi-Supervised Text Categorization using LSTM
-    for Region Embeddings", 2016). The softmax is sampled (S. Jean et al., 2015), and frequent
-    subwords weigh less (T. Mikolov et al., 2013).
+    From each forward state, the network predicts one of the next `window` subwords, drawn at
+    random; from each backward state, one of the previous ones. A window of one makes it a language
+    model (A. M. Dai and Q. V. Le, "Semi-supervised Sequence Learning", 2015). A wider window
+    emphasises topic over grammar, like the two-view embeddings of R. Johnson and T. Zhang
+    ("Supervised and Semi-Supervised Text Categorization using LSTM for Region Embeddings", 2016).
+    The softmax is sampled (S. Jean et al., 2015), and frequent subwords are down-weighted
+    (T. Mikolov et al., 2013).
 
     Args:
-        backbone: a `TextBackbone` of one layer. With more layers, states of both directions would
-            have seen what they predict.
-        token_ids: int array `[subwords]`, all texts behind one another.
-        window: int, the greatest distance of the predicted subword.
+        backbone: a `TextBackbone` with one layer. In a bidirectional stack, upper layers would see
+            the subwords that they predict.
+        token_ids: int array `[subwords]`, all texts concatenated.
+        window: int, maximum distance of the predicted subword.
         epochs: int, passes over the text.
-        seed: int, of the order of the examples; initial weights follow Keras' own seed.
-        progress: called with the part of the training that is over, 0 to 1.
-        passes: `Checkpoint` or None; from there the training goes on, and after each pass it is
-            saved there.
+        seed: int, for the order of the examples; initial weights depend on Keras' seed.
+        progress: called with the completed fraction of the training, 0 to 1.
+        passes: `Checkpoint` or None. Training resumes from it, and it is saved after each pass.
 
     Returns:
-        `(loss, seconds)`: the loss a direction, the mean of the last tenth of the batches. It is
-        the loss among the candidates, not over the whole vocabulary.
+        `(loss, seconds)`: the sampled-softmax loss per direction, averaged over the last tenth of
+        the batches, and the time of the training.
     """
     import tensorflow as tf
 
@@ -127,7 +131,7 @@ def pretrain(backbone, token_ids, window, epochs, seed, progress=lambda part: No
     chance = frequency**0.75 / (frequency**0.75).sum()
     network = _network(backbone, chance)
     directions = (1, -1)[: len(network.outputs)]
-    # Pieces may begin later than the text, so the last may be missing.
+    # Each pass starts at a random offset, which may cost the last piece.
     pieces = max(1, len(token_ids) // STEPS - 1)
     size = min(PIECES, pieces)
     batches = pieces // size
@@ -144,7 +148,7 @@ def pretrain(backbone, token_ids, window, epochs, seed, progress=lambda part: No
                 drawn = generator.choice(len(chance), CANDIDATES, p=chance)
                 columns = [piece, drawn.astype("int32")]
                 for direction in directions:
-                    target, is_inside = _ahead(piece, direction, window, generator)
+                    target, is_inside = _sample_targets(piece, direction, window, generator)
                     weight = np.where(is_inside, target_weights[target], 0)
                     columns += [target, weight.astype("float32")]
                 yield (tuple(columns),)
@@ -167,10 +171,10 @@ def pretrain(backbone, token_ids, window, epochs, seed, progress=lambda part: No
 
 
 def _network(backbone, chance):
-    """A model that adds the loss of each direction; its inputs are the subwords, the candidates,
-    and for each direction targets and their weights.
+    """A `keras.Model` that adds the loss of each direction.
 
-    The backbone's dropout is left out: there is text enough to do without.
+    Its inputs are the subwords, the candidates, and for each direction the targets and their
+    weights. It skips the backbone's dropout, since there is enough text.
     """
     text = keras.Input((None,), dtype="int32")
     sequence = backbone.get_layer("encoder_0")(backbone.token_embedding(text))
@@ -185,7 +189,7 @@ def _network(backbone, chance):
 
 
 def _pieces(token_ids, size, count, generator):
-    """So many batches of pieces in a new order, that begin elsewhere each time."""
+    """Yields `count` batches of pieces `[size, STEPS]`, at a random offset, in random order."""
     start = generator.integers(STEPS)
     pieces = (len(token_ids) - start) // STEPS
     text = token_ids[start : start + pieces * STEPS].reshape(pieces, STEPS).astype("int32")
@@ -194,8 +198,8 @@ def _pieces(token_ids, size, count, generator):
         yield text[order[batch * size : (batch + 1) * size]]
 
 
-def _ahead(piece, direction, window, generator):
-    """One subword near ahead of each step, and whether it is in the piece still."""
+def _sample_targets(piece, direction, window, generator):
+    """Draws a target within the window of each step, and whether it lies inside the piece."""
     steps = np.arange(piece.shape[1])
     there = steps + direction * generator.integers(1, window + 1, piece.shape)
     is_inside = (there >= 0) & (there < piece.shape[1])
@@ -203,7 +207,7 @@ def _ahead(piece, direction, window, generator):
 
 
 class _SampledSoftmax(keras.layers.Layer):
-    """Adds the loss of telling the target from subwords drawn with these probabilities."""
+    """Adds a sampled-softmax loss over the target and candidates drawn with these probabilities."""
 
     def __init__(self, probabilities):
         super().__init__()
@@ -234,7 +238,7 @@ class _SampledSoftmax(keras.layers.Layer):
 
 
 class _Passes(keras.callbacks.Callback):
-    """Keeps the loss of each batch, and saves a checkpoint behind each pass."""
+    """Records the loss of each batch, and saves a checkpoint after each pass."""
 
     def __init__(self, batches, progress, checkpoint):
         super().__init__()
@@ -246,7 +250,7 @@ class _Passes(keras.callbacks.Callback):
         self.seconds = 0.0
 
     def restore(self, network):
-        """Sets the network to where its last checkpoint left it."""
+        """Restores the network from the last checkpoint, if there is one."""
         if self.checkpoint is None or (saved := self.checkpoint.load()) is None:
             return
         arrays, facts = saved
@@ -259,7 +263,7 @@ class _Passes(keras.callbacks.Callback):
         self._before = 0.0
 
     def on_train_batch_end(self, batch, logs=None):
-        total = float(logs["loss"]) * (batch + 1)  # the loss of the logs is the mean of the pass
+        total = float(logs["loss"]) * (batch + 1)  # the log has the mean so far
         self.losses.append(total - self._before)
         self._before = total
         self.progress(len(self.losses) / self.batches)

@@ -1,4 +1,4 @@
-"""Step `pseudo_label`: what was trained labels the unlabelled examples, and teaches a new model."""
+"""Step `pseudo_label`: a teacher labels the unlabelled examples to train a student."""
 
 import time
 from typing import ClassVar
@@ -10,9 +10,16 @@ from benchmarks.recipes.step import Step, train
 
 
 class PseudoLabel(Step, frozen=True):
-    """Self-training: `rounds` times, the model of the steps ahead predicts probabilities for the
-    unlabelled examples, and the steps are run anew from all examples (D.-H. Lee, "Pseudo-Label",
-    2013; Q. Xie et al., "Self-Training with Noisy Student", 2020)."""
+    """Self-training with soft pseudo-labels.
+
+    The earlier steps train a teacher, which predicts probabilities for the unlabelled examples.
+    Then they run again from scratch on all examples to train a student, which is the next round's
+    teacher (D.-H. Lee, "Pseudo-Label", 2013; Q. Xie et al., "Self-Training with Noisy Student",
+    2020).
+
+    Attributes:
+        rounds: number of students.
+    """
 
     name: ClassVar[str] = "pseudo_label"
     reads_unlabelled: ClassVar[bool] = True
@@ -21,9 +28,9 @@ class PseudoLabel(Step, frozen=True):
 
     def check(self, task, model, splits, before):
         if not any(step.trains for step in before):
-            raise ValueError("the steps ahead train the teacher: put one such as `fit` there")
+            raise ValueError("the earlier steps train the teacher: add one such as `fit` before it")
         if not splits.unlabelled:
-            raise ValueError("it needs examples without labels: name the split `unlabelled`")
+            raise ValueError("it needs examples without labels: add `unlabelled` to `splits`")
 
     def total_epochs(self, before):
         return before * (1 + self.rounds)

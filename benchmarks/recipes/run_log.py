@@ -1,25 +1,25 @@
-"""The record of a run while it trains: epochs, seconds and the progress bar."""
+"""The log of a run in training: metrics and times of its epochs, and its progress."""
 
 import statistics
 
 
 class RunLog:
-    """Keeps what each epoch gave, and how long it took without its validation.
+    """Records the metrics of each epoch and its time without validation.
 
-    Of an ensemble, the first member that reaches the target ends the seconds to quality.
+    In an ensemble, `seconds_to_quality` ends when the first member reaches the target.
 
     Args:
-        metric: the `Metric` on the validation split that the target is of.
+        metric: the `Metric` of the quality target, on the validation split.
         target: float, the quality target.
         total_epochs: int, for the progress bar.
-        update: called with `total` and `completed`, epochs or parts of them.
-        log_epoch: called with the metrics of an epoch, a dict, and its number from 1 on.
+        update: called with `total` and `completed`, in epochs and fractions of them.
+        log_epoch: called with the metrics of an epoch, a dict, and its number, from 1.
 
     Attributes:
         history: dict from a metric's name to its values by epoch.
-        metrics: dict of further metrics that steps measured.
-        notes: dict of further facts, str.
-        seconds_to_quality: float, or None where the target wasn't reached.
+        metrics: dict of further metrics, set by steps.
+        notes: dict of further str facts, set by steps.
+        seconds_to_quality: float, or None if the target wasn't reached.
     """
 
     def __init__(self, metric, target, total_epochs, update, log_epoch):
@@ -38,25 +38,25 @@ class RunLog:
 
     @property
     def epoch(self):
-        """How many epochs are over."""
+        """Number of completed epochs."""
         return len(self._epoch_seconds)
 
     @property
     def seconds(self):
-        """How long the training has taken so far, without validation."""
+        """Training time so far, without validation."""
         return sum(self._other_seconds.values()) + sum(self._epoch_seconds)
 
     @property
     def examples_per_second(self):
-        """The median over epochs."""
+        """Training throughput, the median over epochs."""
         return statistics.median(self._examples_per_second)
 
     def progress(self, part):
-        """Moves the progress bar to a part of the current epoch."""
+        """Reports the completed part of the current epoch, 0 to 1."""
         self.update(total=self.total_epochs, completed=self.epoch + part)
 
     def spend(self, key, seconds):
-        """Counts time that no epoch took; of one key once, since its result is kept."""
+        """Adds time outside epochs. A key counts once, since its result is reused."""
         self._other_seconds.setdefault(key, seconds)
 
     def add_epoch(self, metrics, seconds, examples_per_second):
@@ -65,7 +65,7 @@ class RunLog:
         Args:
             metrics: dict of float, such as `"train/loss"` and `"val/loss"`.
             seconds: float, its time without validation.
-            examples_per_second: float.
+            examples_per_second: float, its training throughput.
         """
         self._epoch_seconds.append(seconds)
         self._examples_per_second.append(examples_per_second)
@@ -79,8 +79,7 @@ class RunLog:
         self.progress(0)
 
     def add_finished(self, finished):
-        """Records the epochs of a training that was finished before, its seconds divided equally
-        among them."""
+        """Records the epochs of a `Finished` training, dividing its time equally among them."""
         to_quality = finished.seconds_to_quality
         if self.seconds_to_quality is None and to_quality is not None:
             self.seconds_to_quality = self.seconds + to_quality

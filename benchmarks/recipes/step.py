@@ -1,4 +1,4 @@
-"""The shape of a step of training, and what the steps of one run share."""
+"""The interface of a training step, and the state that the steps of a run share."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,17 +12,16 @@ from benchmarks.recipes.run_log import RunLog
 
 
 class Step(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """One step of a recipe: its keys in a suite, and what it does.
+    """One step of a recipe; its fields are its keys in a suite.
 
-    A step is handed the steps ahead of it and runs them by `train`, once or, as an ensemble does,
-    several times.
+    A step runs the earlier steps itself, with `train`: once, or several times as an ensemble does.
 
     Attributes:
-        VERSION: int, raised with every change to what the step computes: results of another
-            version aren't taken for this one's.
-        name: what the step is called in suites.
-        trains: whether the step fits a model to the task.
-        reads_unlabelled: whether the step reads the split `unlabelled`.
+        VERSION: int, increased whenever the step computes something else, so that earlier results
+            aren't reused.
+        name: str, the name of the step in suites.
+        trains: bool, whether the step fits a model to the task.
+        reads_unlabelled: bool, whether the step reads the split `unlabelled`.
     """
 
     VERSION: ClassVar[int] = 1
@@ -31,29 +30,32 @@ class Step(pydantic.BaseModel, frozen=True, extra="forbid"):
     reads_unlabelled: ClassVar[bool] = False
 
     def check(self, task, model, splits, before):
-        """Raises ValueError where the step doesn't fit the task, its model or the steps ahead.
+        """Checks that the step fits the task, its model and the earlier steps.
 
         Args:
             task: the class of the task.
             model: the task's validated `model` keys.
             splits: `benchmarks.config.Splits`.
-            before: list of the steps ahead.
+            before: list of the earlier steps.
+
+        Raises:
+            ValueError: if it doesn't.
         """
 
     def with_epochs(self, epochs):
-        """The step with another number of epochs, where it has epochs of supervised training."""
+        """The step with another number of epochs, if it is one of supervised training."""
         return self
 
     def total_epochs(self, before):
-        """Epochs of the recipe up to this step, for the progress bar, from those before it."""
+        """Epochs through this step, for the progress bar, given those of the earlier steps."""
         return before
 
     def run(self, training, before):
-        """Runs the steps ahead and this one.
+        """Runs the earlier steps and this one.
 
         Args:
             training: the `Training`.
-            before: tuple of the steps ahead.
+            before: tuple of the earlier steps.
 
         Returns:
             A `Trained`.
@@ -63,12 +65,12 @@ class Step(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What steps pass on.
+    """The result of a step.
 
     Attributes:
-        model: the model, with the weights to use.
-        best: dict of its metrics on the validation split, such as `"val/loss"`, and `"epoch"`
-            where these are of one epoch; empty before it was fitted.
+        model: the model.
+        best: dict of its metrics on the validation split, such as `"val/loss"`, and its `"epoch"`
+            if they are from a single epoch; empty if it hasn't been fitted.
     """
 
     model: Any
@@ -77,18 +79,18 @@ class Trained:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What the steps of one run share, and the branch of it that they are on.
+    """The state that the steps of a run share, and the current branch, such as an ensemble member.
 
     Attributes:
         config: the `RunConfig`.
         task: the `Task`.
         log: the `RunLog`.
         checkpoints: `Path` of the folder for checkpoints of this branch.
-        seed: int, of this branch.
-        find: function from a `RunConfig` to the `Finished` training of the same configuration, or
-            None where there is none.
-        pseudo_labels: what a teacher predicted for the unlabelled inputs, or None.
-        shared: dict for what the branches have in common.
+        seed: int, the seed of this branch.
+        find: function from a `RunConfig` to the `Finished` training with that configuration, or
+            None if there is none.
+        pseudo_labels: a teacher's predictions for the unlabelled inputs, or None.
+        shared: dict of objects that all branches reuse.
     """
 
     config: Any
@@ -101,24 +103,25 @@ class Training:
     shared: dict = dataclasses.field(default_factory=dict)
 
     def branch(self, name, **changes):
-        """A part of the training that is trained apart, with checkpoints of its own."""
+        """A branch with its own checkpoints, and with other fields changed."""
         return dataclasses.replace(self, checkpoints=self.checkpoints / name, **changes)
 
     def examples(self, split):
-        """The `Examples` of a split, with pseudo-labels where there are some."""
+        """The `Examples` of a split, with pseudo-labels if there are any."""
         return self.task.with_pseudo_labels(split, self.pseudo_labels)
 
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """A training that was finished before.
+    """A training from an earlier run.
 
     Attributes:
         model: the trained model.
-        epochs: list of the metrics of each epoch, a dict each.
-        seconds, examples_per_second: how long it took, and how fast it was.
-        seconds_to_quality: float or None.
-        source: str, where it is from.
+        epochs: list of dicts, the metrics of each epoch.
+        seconds: float, its training time without validation.
+        examples_per_second: float, its training throughput.
+        seconds_to_quality: float, or None if it didn't reach the quality target.
+        source: str, describes the run.
     """
 
     model: Any
@@ -130,7 +133,7 @@ class Finished:
 
 
 def train(training, steps):
-    """Runs steps of a recipe in their order; without any, builds the untrained model.
+    """Runs the steps of a recipe in order; without steps, builds the untrained model.
 
     Args:
         training: the `Training`.
@@ -147,7 +150,7 @@ def train(training, steps):
 
 
 def total_epochs(recipe):
-    """Epochs of a whole recipe."""
+    """The number of epochs of a recipe, a tuple of `Step`, over all its branches."""
     total = 0
     for step in recipe:
         total = step.total_epochs(total)

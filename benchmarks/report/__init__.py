@@ -1,4 +1,4 @@
-"""The report: tables of results for the terminal, `docs/results` and the README."""
+"""Reports: tables of results for the terminal, `docs/results` and the README."""
 
 from benchmarks.report import results
 from benchmarks.report.results import comparisons, of_latest, pretrained, tables

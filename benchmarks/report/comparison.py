@@ -1,4 +1,4 @@
-"""Comparisons: the models of one experiment, one row an architecture, the baseline first."""
+"""Comparison tables: the models of an experiment, one row per architecture, baseline first."""
 
 import statistics
 
@@ -21,7 +21,7 @@ once, at its end.
 - **95 % interval**: reflects the size of the test split; for several seeds, the mean of the bounds.
 - **baseline**: a reference that ignores order or copies.
 - **latency**: the median time from one raw input to its answer.
-- **kernel**: `native` is the compiled recurrence, `keras` the one of Keras operations.
+- **kernel**: `native` is the compiled recurrence, `keras` one built from Keras operations.
 
 Times depend on the machine and its load, so compare them only within a table.
 """
@@ -31,14 +31,14 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One architecture of one experiment. Values are means over seeds.
 
     Attributes:
-        members: what a model of several members is made of, such as `5 × bigru`.
+        members: the members of an ensemble, such as `5 × bigru`.
         deviation: the standard deviation of the metric over seeds; None for one seed.
         low, high: the 95 % interval of the metric.
         seeds: number of runs.
         folds: whether each seed holds out another fold.
         signature: how the metric is computed.
-        note: what the baseline is.
-        conditions: how times were measured, if that affects them.
+        note: describes the baseline.
+        conditions: under which conditions times were measured, if that affects them.
     """
 
     task: str
@@ -64,12 +64,13 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @property
     def experiment(self):
+        """The name of the experiment."""
         name = f"{self.task}/{self.dataset}"
         return name if self.entry == self.task else f"{name}/{self.entry}"
 
 
 def rows(records):
-    """The rows of one experiment, from the `Record` of each run."""
+    """The rows of one experiment, from a list with the `Record` of each run."""
     runs = {}
     for record in records:
         runs.setdefault(record.tags["architecture"], []).append(record)
@@ -77,7 +78,7 @@ def rows(records):
 
 
 def _place(architecture):
-    """Sorts baselines first, then in the order of the registry, unregistered ones last."""
+    """A sort key: the baseline first, then in the order of the registry, unregistered ones last."""
     order = [BASELINE, *architectures.names()]
     known = architecture in order
     return (order.index(architecture) if known else len(order), architecture)
@@ -123,7 +124,7 @@ def _members(run):
 
 
 def tables(rows):
-    """The tables of these rows, one an experiment."""
+    """The tables of these rows, one per experiment."""
     return [_table(name, found) for name, found in by_experiment(rows).items()]
 
 
@@ -157,7 +158,7 @@ def _cells(row):
 
 
 def _footnote(rows):
-    """How many seeds there are, how the metric is computed and what the baseline is."""
+    """States the number of seeds, how the metric is computed and what the baseline is."""
     counts = [row.seeds for row in rows if row.architecture != BASELINE] or [0]
     fewest, most = min(counts), max(counts)
     seeds = f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' * (most != 1)}"

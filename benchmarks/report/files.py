@@ -1,4 +1,4 @@
-"""The files in `docs/results`: rows as CSV, and the Markdown rendered from them."""
+"""The files in `docs/results`: rows as CSV, and Markdown rendered from them."""
 
 import csv
 import io
@@ -14,7 +14,13 @@ FORMS = (comparison, layers, presets)
 
 
 def read(name):
-    """The rows of a CSV file; none if there is no file.
+    """Reads the rows of a CSV file.
+
+    Args:
+        name: str, the name of the file without its suffix.
+
+    Returns:
+        A list of the rows' models, such as `comparison.Row`; empty if there is no file.
 
     Raises:
         ValueError: the file has other columns or values than the report writes.
@@ -24,7 +30,7 @@ def read(name):
 
 
 def render(name):
-    """The Markdown of a CSV file."""
+    """Renders a CSV file, named without its suffix, as Markdown; returns a str."""
     form, rows = _read(RESULTS / f"{name}.csv")
     notes = form.NOTES.format(name=name)
     source = f"<!-- Rendered from {name}.csv by `make report`; edit neither. -->"
@@ -32,7 +38,15 @@ def render(name):
 
 
 def write(name, rows):
-    """Writes rows as CSV, and the Markdown beside it; returns the path of that."""
+    """Writes rows as CSV and as Markdown.
+
+    Args:
+        name: str, the name of the files without their suffix.
+        rows: non-empty list of rows of one kind.
+
+    Returns:
+        The `Path` of the Markdown file.
+    """
     RESULTS.mkdir(parents=True, exist_ok=True)
     columns = list(type(rows[0]).model_fields)
     text = io.StringIO()
@@ -58,8 +72,8 @@ def _read(path):
         forms = [form for form in FORMS if list(form.Row.model_fields) == table.fieldnames]
         if not forms:
             raise ValueError(
-                f"{path} has other columns than the report writes. Remove it and run make report "
-                f"SUITE={path.stem}. Received: {', '.join(table.fieldnames or [])}"
+                f"{path} has unexpected columns. Remove it and run make report SUITE={path.stem}. "
+                f"Received: {', '.join(table.fieldnames or [])}"
             )
         filled = [{name: value for name, value in row.items() if value != ""} for row in table]
         return forms[0], [forms[0].Row.model_validate(row) for row in filled]

@@ -1,4 +1,4 @@
-"""Timings of layers: one row a mode, implementation and shape, as ratios to Keras."""
+"""Tables of layer timings: one row per mode and implementation, relative to Keras."""
 
 import pydantic
 
@@ -8,7 +8,7 @@ from benchmarks.report.table import MISSING, Table, by_experiment
 NOTES = """\
 Produced by `make bench SUITE={name}` and `make report SUITE={name}`, on a CPU. The outputs and the
 gradient of the input of each implementation are first compared with those of Keras. Then all are
-timed in turns, in one process.
+timed in turn, in one process.
 
 A cell is the speed relative to Keras: the median over rounds ± half the interquartile range. For
 Keras itself, it is the median time of a call. Columns are shapes: batch x time x input x units.
@@ -26,12 +26,12 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One implementation in one mode at one shape.
 
     Attributes:
-        shape: batch, time, input and units, with `x` between.
+        shape: batch, time, input and units, joined with `x`.
         speedup: speed relative to Keras, the median over rounds.
-        spread: half the interquartile range of the rounds.
+        spread: half the interquartile range over rounds.
         ms: the median time of a call.
-        part: the time relative to training without padding.
-        note: what is left out, and why.
+        part: for padded training, the time relative to training without a mask.
+        note: which implementations are left out, and why.
     """
 
     experiment: str
@@ -49,7 +49,7 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 def rows(experiment, records):
-    """The rows of one layer, from the `Record` of each implementation."""
+    """The rows of one layer's experiment, from a list with the `Record` of each implementation."""
     shapes = records[0].params["shapes"].split(", ")
     implementations = records[0].params["implementations"].split(", ")
     found = {record.tags["implementation"]: record for record in records}
@@ -81,7 +81,7 @@ def _row(experiment, record, mode, shape):
 
 
 def tables(rows):
-    """The tables of these rows, one a layer."""
+    """The tables of these rows, one per layer."""
     return [_table(name, found) for name, found in by_experiment(rows).items()]
 
 

@@ -1,4 +1,4 @@
-"""Tables of pretrained models: from their cards, and from measuring them again."""
+"""Tables of pretrained models, from their cards and from new measurements."""
 
 import collections
 import json
@@ -27,9 +27,10 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One preset.
 
     Attributes:
-        members: what a model of several members is made of, such as `5 × bigru`.
+        members: the members of an ensemble, such as `5 × bigru`.
         value, low, high: the metric on the test split with its 95 % interval.
-        seeds, mean, deviation: the number of trained seeds, and their metric.
+        seeds, mean, deviation: the number of trained seeds, and the mean and standard deviation of
+            their metric.
     """
 
     preset: str
@@ -78,7 +79,7 @@ def _row(card):
 
 
 def _members(preset):
-    """What an ensemble is made of, such as `bilstm + ngram`; None of a single model."""
+    """The members of an ensemble, such as `bilstm + ngram`; None for a single model."""
     path = pretrained.PRESETS / preset / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))["config"]
     names = collections.Counter(
@@ -91,7 +92,7 @@ def _members(preset):
 
 
 def tables(rows):
-    """The table of these rows, as a list."""
+    """The table of these rows, in a list."""
     headings = ["preset", "suite", "model", "test", "metric", "95 % interval", "all seeds"]
     headings += ["parameters", "MB", "minutes"]
     footnote = f"{len(rows)} presets, {sum(row.bytes for row in rows) / 1e6:.0f} MB in all"
@@ -116,9 +117,9 @@ def _cells(row):
 
 
 def measured(name, records):
-    """The table of presets that were measured again, from the `Record` of each."""
-    headings = ["preset", "test", "metric", "95 % interval", "card", "load s", "evaluate s"]
-    headings += ["latency (ms)", "kernel"]
+    """The table of presets that were measured again, from a list with the `Record` of each."""
+    headings = ["preset", "test", "metric", "95 % interval", "card", "load (s)"]
+    headings += ["evaluate (s)", "latency (ms)", "kernel"]
     lines = [_measured_cells(record) for record in sorted(records, key=lambda r: r.tags["preset"])]
     return Table(name, headings, lines, records[0].tags["metric_signature"])
 

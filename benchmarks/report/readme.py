@@ -11,7 +11,7 @@ SUITES = ("quick", "standard")
 
 
 def update():
-    """Renders the generated parts again."""
+    """Updates the generated parts of the README from `docs/results`."""
     content = files.README.read_text(encoding="utf-8")
     for name, text in (("best", best()), ("speed", speed())):
         content = between_marks(content, name, text)
@@ -21,19 +21,30 @@ def update():
 def between_marks(content, name, text):
     """Replaces the text between `<!-- name:begin -->` and `<!-- name:end -->`.
 
+    Args:
+        content: str, the README.
+        name: str, the name of the marks.
+        text: str.
+
+    Returns:
+        The new content.
+
     Raises:
-        ValueError: there are no such marks.
+        ValueError: the marks are missing.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if not re.search(f"{begin}.*{end}", content, re.DOTALL):
-        raise ValueError(f"README.md has no marks {begin} and {end} to write between. Add them.")
+        raise ValueError(f"README.md lacks the marks {begin} and {end}. Add them.")
     before, _, rest = content.partition(begin)
     return f"{before}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}"
 
 
 def best():
-    """The best architecture of each experiment with several, the baseline and the best preset, and
-    where the baseline wins."""
+    """The table of the best architecture per experiment, and a sentence on where baselines win.
+
+    Experiments with a single architecture are left out. Beside the architecture stand the baseline
+    and the best preset.
+    """
     lines, lost, notes = [], [], {}
     for rows in by_experiment(row for suite in SUITES for row in files.read(suite)).values():
         trained = [row for row in rows if row.architecture != BASELINE]
@@ -59,12 +70,12 @@ def best():
     headings = ["task", "dataset", "metric", "best architecture", "baseline", "best preset"]
     text = grid(Table("best", headings, lines, ""))
     if lost:
-        text += f"\n\nThe baseline ({'; '.join(notes)}) wins on {_listed(lost)}."
+        text += f"\n\nThe baseline ({'; '.join(notes)}) wins on {_enumeration(lost)}."
     return text
 
 
 def _preset(row):
-    """The best preset of a row's data, the smallest among equals."""
+    """The best preset for a row's dataset; of equally good ones, the smallest."""
     found = [
         preset
         for preset in files.read("pretrained")
@@ -78,13 +89,13 @@ def _preset(row):
     return f"{top.preset} {metric.text(top.value)}{members}"
 
 
-def _listed(names):
+def _enumeration(names):
     *names, last = names
     return f"{', '.join(names)} and {last}" if names else last
 
 
 def speed():
-    """How fast the LSTM trains relative to that of Keras, over all timed shapes."""
+    """A sentence on the speed of LSTM training relative to Keras, over all timed shapes."""
     found = [
         row
         for row in files.read("layers")

@@ -1,4 +1,4 @@
-"""Results of runs: read from MLflow, and written into `docs/results` and the README."""
+"""Results of runs, read from MLflow and written to `docs/results` and the README."""
 
 from pathlib import Path
 
@@ -9,19 +9,19 @@ from benchmarks.tracking import store
 
 
 def tables(suite):
-    """The tables of a suite's newest runs, one an experiment."""
+    """The tables of a suite's newest runs, one per experiment."""
     if config.kind(suite) == "tasks":
         return comparisons(config.every_seed(suite))
     return of_latest(Path(suite).stem)
 
 
 def comparisons(configs):
-    """The tables of the finished runs of these configurations, one an experiment."""
+    """The tables of the finished runs of these configurations, one per experiment."""
     return comparison.tables(_compared(configs))
 
 
 def of_latest(suite):
-    """The tables of a suite that trains nothing, one an experiment."""
+    """The tables of a suite that times layers or measures presets, one per experiment."""
     tables = []
     for name, records in store.latest(suite).items():
         if "implementation" in records[0].tags:
@@ -37,12 +37,15 @@ def pretrained():
 
 
 def write(suite):
-    """Writes a suite's newest runs into `docs/results`, and the README's generated parts.
+    """Writes a suite's newest runs to `docs/results`, and updates the README.
 
-    Experiments without runs in MLflow stay as they are.
+    Experiments without runs in MLflow keep their rows.
+
+    Args:
+        suite: str, name of a suite, or path of a YAML file.
 
     Returns:
-        The paths of the files; none if there are no finished runs.
+        The paths of the files, a list; empty if there are no finished runs.
     """
     kind, name = config.kind(suite), Path(suite).stem
     if kind == "presets":
@@ -56,7 +59,7 @@ def write(suite):
 
 
 def write_presets():
-    """Writes the cards of the presets, as `write`."""
+    """Writes the cards of the presets; see `write`."""
     return _write("pretrained", presets.rows())
 
 
@@ -65,7 +68,7 @@ def _compared(configs):
 
 
 def _merged(old, new):
-    """The old rows, with those of the new rows' experiments replaced."""
+    """The old rows, with experiments that have new rows replaced."""
     experiments = by_experiment(old) | by_experiment(new)
     return [row for rows in experiments.values() for row in rows]
 

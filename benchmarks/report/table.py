@@ -1,4 +1,4 @@
-"""Tables of text, printed or as Markdown."""
+"""Text tables, for the terminal and as Markdown."""
 
 import dataclasses
 import re
@@ -12,7 +12,14 @@ _NUMBERS = re.compile(r"[\d.,±–() *]*( ms)?[\d.() ]*")  # such as 0.760 ± 0.
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table; all cells are str, one for each heading."""
+    """A table of text.
+
+    Attributes:
+        title: str.
+        headings: list of str.
+        rows: list of lists of str, one cell per heading.
+        footnote: str.
+    """
 
     title: str
     headings: list
@@ -21,13 +28,13 @@ class Table:
 
     @property
     def numeric(self):
-        """Whether each column holds only numbers, a list of bool."""
+        """Whether each column has only numbers, a list of bool."""
         columns = zip(*self.rows, strict=True)
         return [all(map(_NUMBERS.fullmatch, column)) for column in columns]
 
 
 def by_experiment(rows):
-    """A dict from an experiment's name to its rows, in their order."""
+    """Groups rows by experiment: a dict from its name to a list, in order of appearance."""
     experiments = {}
     for row in rows:
         experiments.setdefault(row.experiment, []).append(row)
@@ -49,7 +56,7 @@ def print_tables(tables, console):
 
 
 def grid(table):
-    """The headings and rows of a table as Markdown, without its title and footnote."""
+    """A table as Markdown, without its title and footnote."""
     rules = ["---:" if numeric else "---" for numeric in table.numeric]
     rows = [table.headings, *table.rows]
     heading, *lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -57,7 +64,7 @@ def grid(table):
 
 
 def markdown(tables):
-    """Tables as Markdown, each a section."""
+    """Tables as Markdown, one section per table."""
     return "\n\n".join(
         f"## {table.title}\n\n{grid(table)}\n\n{table.footnote}." for table in tables
     )

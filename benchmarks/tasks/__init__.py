@@ -1,4 +1,4 @@
-"""The tasks: how data of a kind becomes a trained and measured model. One module a task kind."""
+"""The task kinds: data, model, evaluation and baseline, one module per kind."""
 
 from benchmarks.tasks.sentiment import Sentiment
 from benchmarks.tasks.speech import Speech

@@ -1,24 +1,26 @@
-"""Batches of examples of like length, in an order that a seed and an epoch decide."""
+"""Batches of examples of similar length, in an order that depends on the seed and the epoch."""
 
 import numpy as np
 
-MORE_AT_ONCE = 4  # unshuffled batches are this much larger: nothing is learned from them
+UNSHUFFLED_FACTOR = 4  # evaluation needs no gradients, so its batches may be larger
 
 
 class Batches:
-    """Batches of examples of like length, so that little of a batch is padding.
+    """Batches of examples of similar length, to reduce padding.
 
-    Attributes:
-        examples: the `Examples`.
-        dataset: a `tf.data.Dataset` of known cardinality.
-        epoch: int, the epoch whose order the next pass over `dataset` takes.
+    Batches are unshuffled and larger, for evaluation, until `shuffle` is called.
 
     Args:
         examples: the `Examples`.
-        columns: function from an array of indices and a `numpy.random.Generator`, or None where
-            nothing is to be varied, to one padded batch.
-        lengths: int array, one an example.
-        batch_size: int.
+        columns: function from an int array of indices and a `numpy.random.Generator` for
+            augmentation, None when unshuffled, to one padded batch: `(inputs, targets)` or
+            `(inputs, targets, sample_weight)`, of arrays `[batch, ...]`.
+        lengths: int array `[examples]`.
+        batch_size: int, the size of shuffled batches.
+
+    Attributes:
+        examples: the `Examples`.
+        epoch: int, the epoch that determines the order of the next pass over `dataset`.
     """
 
     def __init__(self, examples, columns, lengths, batch_size):
@@ -30,7 +32,7 @@ class Batches:
         self._seed = None
 
     def shuffle(self, seed):
-        """Shuffles anew each epoch: the order depends on the seed and the epoch alone."""
+        """Shuffles the batches, in an order that depends only on the seed and the epoch."""
         self._seed = seed
 
     def __len__(self):
@@ -38,6 +40,7 @@ class Batches:
 
     @property
     def dataset(self):
+        """The batches as a `tf.data.Dataset` of known cardinality."""
         import tensorflow as tf
 
         # Batch and time vary; the last axis of frames doesn't.
@@ -51,7 +54,7 @@ class Batches:
 
     @property
     def _size(self):
-        return self._batch_size * (MORE_AT_ONCE if self._seed is None else 1)
+        return self._batch_size * (UNSHUFFLED_FACTOR if self._seed is None else 1)
 
     def _pass(self):
         count, size = len(self.examples), self._size
@@ -61,10 +64,10 @@ class Batches:
             order = np.argsort(self._lengths, kind="stable")
         else:
             generator = np.random.default_rng([self._seed, self.epoch])
-            # Lengths are blurred so that an example meets other neighbours each epoch.
-            blurred = self._lengths * generator.uniform(0.85, 1.15, count)
-            blurred += generator.uniform(0, 1, count)
-            order = np.argsort(blurred, kind="stable")
+            # Noise on the lengths varies which examples share a batch.
+            noisy = self._lengths * generator.uniform(0.85, 1.15, count)
+            noisy += generator.uniform(0, 1, count)
+            order = np.argsort(noisy, kind="stable")
             starts = generator.permutation(starts)
         for start in starts:
             yield self._columns(order[start : start + size], generator)

@@ -1,24 +1,26 @@
-"""What tasks of a class an example share: labels, accuracy, pseudo-labels and a linear baseline."""
+"""What classification tasks share: labels, accuracy, pseudo-labels and a linear baseline."""
 
 import time
 
 import numpy as np
 
+from benchmarks import plots
 from benchmarks.metrics import ACCURACY
 from benchmarks.tasks.task import Baseline, Evaluation, Examples, Task
 from zoo.datasets.errors import DatasetError
 
 
 class Classification(Task):
-    """A class an example, from the dataset's feature `label`; the metric is accuracy."""
+    """Predicts the class of an example, the dataset's feature `label`; the metric is accuracy."""
 
     metric = ACCURACY
     validation_metric = ACCURACY
+    target_feature = "label"
     steps = (*Task.steps, "pseudo_label")
 
     @property
     def labels(self):
-        """The names of the classes."""
+        """The names of the classes, a list of str."""
         return self.features["label"].names
 
     def read_examples(self, split):
@@ -41,21 +43,27 @@ class Classification(Task):
         return "categorical_crossentropy" if is_probability else "auto"
 
     def linear_baseline(self, name, transformer, candidates):
-        """Logistic regression on inputs transformed in a way that ignores order, as a `Baseline`.
+        """Fits logistic regression on order-blind features of the inputs.
 
         Args:
-            name: str, how inputs are transformed.
-            transformer: scikit-learn transformer from raw inputs.
-            candidates: list of float, the inverse strengths of regularisation to choose from, on
-                the validation split.
+            name: str, what the features are.
+            transformer: scikit-learn transformer from raw inputs to features.
+            candidates: list of float, inverse regularisation strengths; the best on the validation
+                split is chosen.
+
+        Returns:
+            A `Baseline`.
+
+        Raises:
+            DatasetError: if all training examples have the same label.
         """
         from sklearn.linear_model import LogisticRegression
 
         splits = {split: self.examples(split) for split in ("train", "validation", "test")}
         if len(np.unique(splits["train"].targets)) < 2:
             raise DatasetError(
-                "All training examples have one label, so there is nothing to classify. Add "
-                "examples of another label."
+                "All training examples have the same label, so there is nothing to classify. Add "
+                "examples with another label."
             )
         start = time.perf_counter()
         train = transformer.fit_transform(splits["train"].inputs)
@@ -67,7 +75,7 @@ class Classification(Task):
         best = max(fitted, key=lambda model: model.score(validation, splits["validation"].targets))
         seconds = time.perf_counter() - start
         test = splits["test"]
-        # A class that no training example has is no column of the regression's.
+        # The regression has no column for a class without training examples.
         probabilities = np.zeros((len(test), len(self.labels)))
         probabilities[:, best.classes_] = best.predict_proba(transformer.transform(test.inputs))
         return Baseline(
@@ -79,16 +87,17 @@ class Classification(Task):
 
 
 def accuracy(labels, probabilities, names, inputs=None):
-    """The `Evaluation` of a classifier: accuracy and a confusion matrix.
+    """Evaluates a classifier: accuracy, log loss and a confusion matrix.
 
     Args:
         labels: int array `[examples]`, the true classes.
         probabilities: float array `[examples, classes]`.
         names: list of str, the classes.
-        inputs: list of str or None; the first mistakes are shown with them.
-    """
-    from benchmarks import plots
+        inputs: list of str or None, the texts to list the first 100 mistakes with.
 
+    Returns:
+        An `Evaluation`.
+    """
     labels = np.asarray(labels)
     predicted = probabilities.argmax(axis=1)
     correct = predicted == labels
@@ -97,7 +106,7 @@ def accuracy(labels, probabilities, names, inputs=None):
     texts = {}
     if inputs is not None:
         texts["mistakes.txt"] = "\n".join(
-            f"{names[labels[i]]} taken for {names[predicted[i]]} "
+            f"{names[labels[i]]} predicted as {names[predicted[i]]} "
             f"({probabilities[i, predicted[i]]:.2f}): {inputs[i]}"
             for i in np.flatnonzero(~correct)[:100]
         )

@@ -1,10 +1,10 @@
-"""Embeddings that are counted: what subwords stand near to each other, factored."""
+"""Count-based embeddings: a factorisation of the co-occurrence of subwords."""
 
 import numpy as np
 
 
 def embeddings(token_ids, vocabulary_size, dimensions, window):
-    """Embeddings from co-occurrence.
+    """Embeddings from the co-occurrence of subwords.
 
     The positive pointwise mutual information of subwords within a window is factored by a
     truncated singular value decomposition, `U sqrt(S)`. A neighbour at distance d counts `1 / d`,
@@ -13,21 +13,22 @@ def embeddings(token_ids, vocabulary_size, dimensions, window):
 
     Args:
         token_ids: int array `[texts, time]`, 0 at padding.
-        vocabulary_size: int. A square of float32 of this size has to fit into memory five times.
+        vocabulary_size: int. Memory must hold about five float32 matrices
+            `[vocabulary_size, vocabulary_size]`.
         dimensions: int, width of the embeddings.
-        window: int, the greatest distance of a neighbour.
+        window: int, maximum distance of a neighbour.
 
     Returns:
-        float32 array `[vocabulary_size, dimensions]` of standard deviation 0.1.
+        float32 array `[vocabulary_size, dimensions]` with standard deviation 0.1.
 
     Raises:
-        ValueError: If there are more dimensions than subwords.
+        ValueError: if there are more dimensions than subwords.
     """
     from sklearn.utils.extmath import randomized_svd
 
     if dimensions > vocabulary_size:
         raise ValueError(
-            f"{vocabulary_size} subwords can't have embeddings of more dimensions. Received: "
+            f"{vocabulary_size} subwords allow at most {vocabulary_size} dimensions. Received: "
             f"dimensions={dimensions}"
         )
     information = positive_information(counts(token_ids, vocabulary_size, window))
@@ -37,8 +38,14 @@ def embeddings(token_ids, vocabulary_size, dimensions, window):
 
 
 def counts(token_ids, vocabulary_size, window):
-    """How often subwords are neighbours, float32 `[vocabulary_size, vocabulary_size]`; at distance
-    d each time counts `1 / d`."""
+    """Counts neighbouring subwords, weighted by `1 / d` at distance d.
+
+    Args:
+        token_ids, vocabulary_size, window: see `embeddings`.
+
+    Returns:
+        Symmetric float32 array `[vocabulary_size, vocabulary_size]`.
+    """
     total = np.zeros((vocabulary_size, vocabulary_size), "float32")
     for distance in range(1, window + 1):
         left, right = token_ids[:, :-distance].ravel(), token_ids[:, distance:].ravel()
@@ -50,11 +57,18 @@ def counts(token_ids, vocabulary_size, window):
 
 
 def positive_information(counts):
-    """Pointwise mutual information of pairs, with smoothed contexts; 0 where it isn't positive."""
+    """Positive pointwise mutual information with smoothed contexts.
+
+    Args:
+        counts: float array `[vocabulary_size, vocabulary_size]`, symmetric.
+
+    Returns:
+        Array of the same shape and dtype; negative values are replaced by 0.
+    """
     occurrences = counts.sum(axis=1)
     contexts = occurrences**0.75
     expected = np.outer(occurrences, contexts / contexts.sum())
     information = np.zeros_like(counts)
-    met = counts > expected
-    information[met] = np.log(counts[met] / expected[met])
+    positive = counts > expected
+    information[positive] = np.log(counts[positive] / expected[positive])
     return information

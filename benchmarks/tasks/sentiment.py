@@ -1,4 +1,4 @@
-"""Sentiment: the class of a text, by a recurrent text classifier."""
+"""Sentiment: classifies texts."""
 
 import functools
 from typing import Literal
@@ -15,7 +15,7 @@ from zoo.models.pooling import METHODS
 
 
 class Sentiment(Classification):
-    """Text and label; the metric is accuracy."""
+    """Classifies texts, the dataset's feature `text`, with a recurrent `TextClassifier`."""
 
     feature = "text"
     steps = (*Classification.steps, "pretrain", "adversarial")
@@ -79,8 +79,7 @@ class Sentiment(Classification):
         return accuracy(test.targets, model.predict(test.inputs), model.labels, test.inputs)
 
     def baseline(self):
-        """TF-IDF of words and pairs of words with logistic regression: it ignores order
-        beyond two words."""
+        """Logistic regression on TF-IDF of words and word pairs; it ignores longer-range order."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         return self.linear_baseline(
@@ -97,7 +96,7 @@ class Sentiment(Classification):
 
     @functools.cache  # noqa: B019
     def _embeddings(self, vocabulary_size, dimensions, window, max_length):
-        """Embeddings counted in the texts to train on and those without labels."""
+        """Count-based embeddings of the training and unlabelled texts."""
         texts = self.read("train")["text"] + self.unlabelled()
         tokenizer = self._tokenizer(vocabulary_size)
         token_ids, padding_mask = tokenizer.pack(texts, end=True, max_length=max_length)

@@ -1,4 +1,4 @@
-"""Speech: the class of an utterance, of frames or a waveform, by a recurrent classifier."""
+"""Speech: classifies utterances, given as frames or waveforms."""
 
 import functools
 from typing import Literal
@@ -13,11 +13,14 @@ from zoo import models
 from zoo.models.audio_classifier.front_end import FRONT_ENDS
 from zoo.models.pooling import METHODS
 
-_OF_WAVEFORMS = ("speed", "min_frequency", "mean_normalization", "root_compression", "deltas")
+_WAVEFORM_KEYS = ("speed", "min_frequency", "mean_normalization", "root_compression", "deltas")
 
 
 class Speech(Classification):
-    """Frames or audio, and label; the metric is accuracy."""
+    """Classifies utterances with a recurrent `AudioClassifier`.
+
+    The dataset has a feature `audio`, 1-D waveforms, or `frames`, `[time, features]`.
+    """
 
     def __init__(self, read, features, licence):
         super().__init__(functools.cache(lambda split: _scaled(read(split))), features, licence)
@@ -45,10 +48,10 @@ class Speech(Classification):
             if (self.front_end == "frames") != (self.feature_dim is None):
                 raise ValueError(
                     "`feature_dim` is the number of features that a front end computes from a "
-                    "waveform: give it with `front_end` log_mel or mfcc, and with nothing else"
+                    "waveform: set it with `front_end` log_mel or mfcc, and not with frames"
                 )
             if self.front_end == "frames":
-                for key in _OF_WAVEFORMS:
+                for key in _WAVEFORM_KEYS:
                     if getattr(self, key) != type(self).model_fields[key].default:
                         raise ValueError(f"`{key}` applies to a waveform, not to frames")
             return self
@@ -84,7 +87,7 @@ class Speech(Classification):
         )
 
     def _sampling_rate(self):
-        """In Hz; 8 kHz where the dataset doesn't say it or has no audio."""
+        """In Hz; 8000 if the dataset doesn't specify it or has no audio."""
         return getattr(self.features[self.feature], "sample_rate", None) or 8000
 
     def batches(self, model, examples, config, batch_size=32):
@@ -104,8 +107,8 @@ class Speech(Classification):
         return accuracy(test.targets, model.predict(test.inputs), model.labels)
 
     def baseline(self):
-        """Mean and standard deviation of the frames, or of the logarithm of a waveform's
-        spectrum, with logistic regression: it ignores order."""
+        """Logistic regression on the mean and standard deviation over time of the frames, or of a
+        waveform's log spectrum; it ignores order."""
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -117,7 +120,7 @@ class Speech(Classification):
 
 
 def _scaled(data):
-    """The data with samples in [-1, 1), where they are 16-bit integers."""
+    """The data with 16-bit integer samples scaled to float32 in [-1, 1)."""
     if "audio" not in data:
         return data
     scale = lambda clip: clip / 32768 if np.issubdtype(clip.dtype, np.integer) else clip
@@ -125,23 +128,20 @@ def _scaled(data):
 
 
 def _resampled(samples, deviation, generator):
-    """Speed perturbation: the samples played faster or slower, and so higher or lower.
-
-    The logarithm of the factor is normal.
-    """
+    """Speed perturbation by a log-normal factor, which shifts the pitch too."""
     import soxr
 
     return soxr.resample(samples, np.exp(generator.normal(0, deviation)), 1.0, quality="MQ")
 
 
 def _log_spectrum(samples, length=256):
-    """Logarithm of the power spectrum of windows of 256 samples, half of them shared."""
+    """Log power spectrum of windows of `length` samples with 50 % overlap."""
     samples = np.pad(samples, (0, max(0, length - len(samples))))
     windows = np.lib.stride_tricks.sliding_window_view(samples, length)[:: length // 2]
     return np.log(np.abs(np.fft.rfft(windows * np.hanning(length))) ** 2 + 1e-6)
 
 
 def _summary(clips):
-    """Mean and standard deviation over the time of each clip."""
+    """Mean and standard deviation over time of each clip's frames or log spectrum."""
     frames = [clip if clip.ndim == 2 else _log_spectrum(clip) for clip in clips]
     return [np.r_[frame.mean(axis=0), frame.std(axis=0)] for frame in frames]

@@ -1,4 +1,4 @@
-"""The shape of a task: what a run asks of a task kind on one dataset."""
+"""The interface of a task: what a run needs from a task kind and its dataset."""
 
 import abc
 import dataclasses
@@ -11,11 +11,11 @@ from benchmarks.metrics import Metric
 
 
 class ModelConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """The `model` keys of a task in a suite; each task adds its own."""
+    """The `model` keys of a task in a suite; each task kind derives its own."""
 
     @property
     def reads_unlabelled(self):
-        """Whether these keys ask for the split `unlabelled`."""
+        """Whether the model reads the split `unlabelled`, a bool."""
         return False
 
 
@@ -25,7 +25,7 @@ class Examples:
 
     Attributes:
         inputs: list of raw inputs.
-        targets: what a model is to give for each, in the task's own form.
+        targets: the expected outputs, in the task's own form.
     """
 
     inputs: list
@@ -37,15 +37,15 @@ class Examples:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What one look at the test split gives.
+    """The result of evaluating a model on the test split.
 
     Attributes:
-        value: the task's metric.
+        value: float, the task's metric.
         interval: its 95 % confidence interval, `(low, high)`.
-        signature: how the metric was computed, in its library's own words.
-        details: further metrics by name.
-        figures: matplotlib figures by name.
-        texts: text artifacts by file name.
+        signature: str, how the metric was computed; for BLEU, sacreBLEU's signature.
+        details: dict of further metrics by name.
+        figures: dict of Matplotlib figures by name.
+        texts: dict of text artifacts by file name.
     """
 
     value: float
@@ -58,12 +58,12 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """A task's reference that ignores order, copies or doesn't learn.
+    """A reference that ignores order, copies or doesn't learn.
 
     Attributes:
-        name: what it is, in a few words.
-        seconds: time to fit it.
-        parameters: how many numbers it learned or stores.
+        name: str, a short description.
+        seconds: float, time to fit it.
+        parameters: int, how many numbers it stores.
         evaluation: its `Evaluation`.
     """
 
@@ -78,23 +78,26 @@ class Task(abc.ABC):
 
     Attributes:
         metric: the `Metric` on the test split.
-        validation_metric: the `Metric` that training computes after each epoch, by which seeds and
-            champions are chosen; what is called `val/<name>` in MLflow.
-        feature: the name of the raw input among the dataset's features.
-        steps: names of the steps that its models can be trained by.
-        has_ngrams: whether an ensemble may have the auxiliary model of n-grams.
+        validation_metric: the `Metric` on the validation split after each epoch, `val/<name>` in
+            MLflow. It selects among seeds and champions.
+        feature: str, the dataset's feature that is the raw input.
+        target_feature: str, the dataset's feature that is the target.
+        steps: names of the recipe steps that can train its models.
+        has_ngrams: bool, whether an ensemble may include the auxiliary n-gram model.
         Model: the `ModelConfig` of its `model` keys.
+        examples: `read_examples`, cached.
 
     Args:
-        read: callable from a split's name to a dict of lists, one a feature, or None for a split
+        read: callable from a split's name to a dict of lists, one per feature, or None for a split
             that the suite doesn't name.
-        features: dict of the dataset's TFDS features by name.
-        licence: str, the dataset's.
+        features: dict from a feature's name to its TFDS feature.
+        licence: str, the licence of the dataset.
     """
 
     metric: ClassVar[Metric]
     validation_metric: ClassVar[Metric]
     feature: str
+    target_feature: ClassVar[str]
     steps: ClassVar[tuple] = ("fit", "ensemble")
     has_ngrams: ClassVar[bool] = False
     Model: ClassVar[type[ModelConfig]]
@@ -107,41 +110,51 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def read_examples(self, split):
-        """The `Examples` of a split; `examples` keeps them."""
+        """Reads the `Examples` of a split, `"train"`, `"validation"` or `"test"`."""
 
     @abc.abstractmethod
     def build(self, config):
-        """An untrained model with its preprocessor, of a `RunConfig`."""
+        """Builds the untrained model of a `RunConfig`, with its preprocessor."""
 
     @abc.abstractmethod
     def batches(self, model, examples, config, batch_size=32):
-        """The `Batches` of preprocessed examples.
+        """Batches preprocessed examples.
 
-        The preprocessor is read here, since the model has none while it is trained.
+        Args:
+            model: a model with its preprocessor, which training disables later.
+            examples: `Examples`.
+            config: `RunConfig`.
+            batch_size: int.
+
+        Returns:
+            A `Batches`.
         """
 
     @abc.abstractmethod
     def evaluate(self, model, config):
-        """The `Evaluation` of a trained model, from raw inputs of the test split."""
+        """Evaluates a trained model on raw inputs of the test split; returns an `Evaluation`."""
 
     @abc.abstractmethod
     def baseline(self):
-        """The task's `Baseline`, fitted and evaluated."""
+        """Fits and evaluates the baseline; returns a `Baseline`."""
 
     def loss(self, config, examples):
-        """The loss for these examples; "auto" is the model's own."""
+        """The loss to compile a model with for these examples; "auto" is the model's default."""
         return "auto"
 
     def unlabelled(self):
-        """Raw inputs without targets, a list; empty where the suite names no such split."""
+        """The raw inputs of the split `unlabelled`, a list; empty if the suite names none."""
         return (self.read("unlabelled") or {self.feature: []})[self.feature]
 
     def with_pseudo_labels(self, split, labels):
-        """The `Examples` of a split; those to train on with the unlabelled inputs among them.
+        """The `Examples` of a split; with labels, the training split includes unlabelled inputs.
 
         Args:
             split: str.
-            labels: what a teacher predicted for the unlabelled inputs, or None.
+            labels: a teacher's predictions for `unlabelled()`, or None.
+
+        Raises:
+            NotImplementedError: the task has no pseudo-labels.
         """
         if labels is None:
             return self.examples(split)
@@ -151,7 +164,7 @@ class Task(abc.ABC):
         """One raw input, from the validation split."""
         return self.read("validation")[self.feature][0]
 
-    def shown(self):
-        """The raw input of the test split that pictures show: one of median length."""
+    def plotted_input(self):
+        """The raw input of the test split to plot: one of median length."""
         inputs = sorted(self.read("test")[self.feature], key=len)
         return inputs[len(inputs) // 2]

@@ -1,4 +1,4 @@
-"""Translation: a text's translation, by a recurrent encoder and decoder with attention."""
+"""Translation: translates texts."""
 
 import csv
 import functools
@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pydantic
 from sacrebleu.metrics import BLEU as SacreBLEU
+from sacrebleu.metrics import CHRF
 
 from benchmarks import plots
 from benchmarks.metrics import ACCURACY, BLEU
@@ -19,12 +20,16 @@ from zoo.models.translator.translator_backbone import ATTENTION
 
 
 class Translation(Task):
-    """Source and target; the metric is sacreBLEU, cased and detokenised. On validation it is the
-    accuracy of the next subword, with teacher forcing."""
+    """Translates the dataset's feature `source` into `target` with a recurrent `Translator`.
+
+    The metric is sacreBLEU, cased and detokenised; on validation, the accuracy of the next subword
+    with teacher forcing.
+    """
 
     metric = BLEU
     validation_metric = ACCURACY
     feature = "source"
+    target_feature = "target"
 
     class Model(ModelConfig, frozen=True):
         vocabulary_size: pydantic.PositiveInt
@@ -78,13 +83,13 @@ class Translation(Task):
     def evaluate(self, model, config):
         test = self.read("test")
         outputs = model.generate(test["source"])
-        answer = dict(zip(test["source"], outputs, strict=True))[self.shown()]
-        figure = plots.attention_map(*model.attention(self.shown(), answer))
+        answer = dict(zip(test["source"], outputs, strict=True))[self.plotted_input()]
+        figure = plots.attention_map(*model.attention(self.plotted_input(), answer))
         return bleu(test, outputs, {"attention_map": figure})
 
     def baseline(self):
-        """The translation of the most similar training text, by the cosine of TF-IDF over
-        character n-grams: it copies and composes nothing."""
+        """Copies the translation of the most similar training text, by the cosine similarity of
+        TF-IDF of character n-grams."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         train = self.read("train")
@@ -122,10 +127,19 @@ class Translation(Task):
 
 
 def bleu(data, outputs, figures):
-    """The `Evaluation` of translations of `data["source"]`: corpus BLEU, its bootstrapped
-    interval over 1,000 resamples (Koehn 2004), and chrF."""
-    from sacrebleu.metrics import CHRF
+    """Evaluates translations with corpus BLEU and chrF.
 
+    The interval of BLEU is bootstrapped with 1,000 resamples (P. Koehn, "Statistical Significance
+    Tests for Machine Translation Evaluation", 2004).
+
+    Args:
+        data: dict of `"source"` and `"target"`, lists of str.
+        outputs: list of str, the translations.
+        figures: dict of Matplotlib figures by name.
+
+    Returns:
+        An `Evaluation`.
+    """
     metric = SacreBLEU()
     references = [data["target"]]
     score = metric.corpus_score(outputs, references, n_bootstrap=1000)

@@ -1,1 +1,1 @@
-"""MLflow, which no other room of the project knows: the store of runs, charts, the UI's server."""
+"""Tracking with MLflow, which nothing else imports: the store of runs, the charts and the UI."""

@@ -1,4 +1,4 @@
-"""The charts that the MLflow UI shows of an experiment, arranged in a saved view."""
+"""The charts of an experiment in the MLflow UI, arranged in a saved view."""
 
 import json
 
@@ -10,10 +10,13 @@ VIEW = "learning-curves"
 
 
 def arrange(experiment):
-    """Saves a view of the experiment in which learning curves come first, for `server.ui_url`.
+    """Saves a view of an experiment with the learning curves first, which `server.ui_url` opens.
 
-    MLflow sorts charts by name otherwise, `best/*` ahead. A view is a tag of the experiment; MLflow
-    adds the charts that it doesn't name.
+    By default MLflow sorts charts by name, so `best/*` comes first. A view is a tag of the
+    experiment; MLflow appends the charts that it doesn't name.
+
+    Args:
+        experiment: str, the name of an existing experiment.
     """
     found = mlflow.get_experiment_by_name(experiment)
     records = store.search([found.experiment_id], "attributes.status = 'FINISHED'")

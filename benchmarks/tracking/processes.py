@@ -1,4 +1,4 @@
-"""Which process a run belongs to, so that runs of dead processes can be told."""
+"""Identifies the process of a run, to detect runs whose process died."""
 
 import os
 import socket
@@ -7,12 +7,12 @@ import psutil
 
 
 def this_process():
-    """A name of this process that no other has: host, process number and start time."""
+    """A unique name of this process, `<host>/<process id>/<start time>`."""
     return _name(psutil.Process(os.getpid()))
 
 
 def is_dead(name):
-    """Whether a process of this machine has ended; of another machine that isn't known, so no."""
+    """Whether a process, named by `this_process`, has ended; False for those of other machines."""
     host, number, _ = name.rsplit("/", 2)
     if host != socket.gethostname():
         return False

@@ -1,6 +1,6 @@
-"""The model as MLflow serves it: raw input in, JSON-ready answers out.
+"""The model as MLflow serves it: raw inputs in, JSON-ready answers out.
 
-MLflow runs this file to load a logged model, so it stands alone.
+MLflow runs this file to load a logged model, so it imports nothing from `benchmarks`.
 """
 
 import mlflow
@@ -8,11 +8,11 @@ import pandas as pd
 
 
 class ServedModel(mlflow.pyfunc.PythonModel):
-    """A preset of the zoo behind MLflow's interface.
+    """Wraps a preset of the zoo in MLflow's interface.
 
-    `predict` takes a data frame with one column, named and typed by the model's `input_schema`,
-    such as `text` (str) or `audio` (lists of float), and returns the model's `answers`, a list of
-    dicts.
+    `predict` takes a data frame with one column, which has the name and type of the model's
+    `input_schema`, such as `text` (str) or `audio` (lists of float). It returns the model's
+    `answers`, a list of dicts.
     """
 
     def load_context(self, context):

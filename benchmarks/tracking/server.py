@@ -9,14 +9,14 @@ from benchmarks.tracking import charts, store
 
 
 def serve(port):
-    """Serves the UI on the local store until it is interrupted; returns the exit status."""
+    """Serves the UI of the local store until interrupted; returns the exit status."""
     server = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     server += ["--backend-store-uri", store.tracking_uri()]
     return subprocess.run(server, check=False).returncode
 
 
 def ui_url(port):
-    """The page of the UI that shows the runs of the newest experiment side by side."""
+    """The URL of the page that compares the runs of the newest experiment."""
     server = store.tracking_uri() if is_remote() else f"http://127.0.0.1:{port}"
     base = f"{server}/#/experiments"
     ids = [experiment.experiment_id for experiment in mlflow.search_experiments()]
@@ -32,5 +32,5 @@ def ui_url(port):
 
 
 def is_remote():
-    """Whether runs are logged to a server, which has a UI of its own."""
+    """Whether runs are logged to a tracking server, which has its own UI."""
     return store.tracking_uri().startswith(("http:", "https:"))

@@ -1,4 +1,4 @@
-"""The store of runs: what is logged to MLflow, and read back from it."""
+"""The store of runs: logs them to MLflow and reads them back."""
 
 import contextlib
 import dataclasses
@@ -33,17 +33,17 @@ from zoo.layers import architectures
 ROOT = Path(__file__).parent.parent.parent
 LOCAL_STORE = ROOT / "mlruns"
 NOTE = "mlflow.note.content"
-NEEDED = ("keras", "keras-hub", "sentencepiece", "tensorflow")  # by a served model
-UNFINISHED = ("RUNNING", "KILLED", "FAILED")
+SERVED_REQUIREMENTS = ("keras", "keras-hub", "sentencepiece", "tensorflow")
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A finished run as MLflow has it.
+    """A run as stored in MLflow.
 
     Attributes:
-        run_id, experiment_id: MLflow's.
-        tags, params, metrics: dicts; metrics hold the last value of each.
+        run_id, experiment_id: str, MLflow's identifiers.
+        tags, params: dicts of str.
+        metrics: dict of float, the last value of each metric.
     """
 
     run_id: str
@@ -54,16 +54,18 @@ class Record:
 
     @property
     def description(self):
+        """The description in the UI, or an empty str."""
         return self.tags.get(NOTE, "")
 
     @property
     def model_uri(self):
+        """MLflow's URI of the logged model."""
         return f"runs:/{self.run_id}/model"
 
     @property
     def selection_key(self):
-        """What the best of several seeds or models is chosen by, higher is better: the metric on
-        the validation split, then the loss."""
+        """A sort key to select a model, higher is better: the metric on the validation split, then
+        the loss."""
         name = self.tags["validation_metric"]
         loss = self.metrics["best/val/loss"]
         return metrics.get(name).rank(self.metrics[f"best/val/{name}"]), -loss
@@ -74,9 +76,9 @@ class OpenRun:
     """A run that is being logged.
 
     Attributes:
-        run_id: MLflow's.
+        run_id: str, MLflow's identifier.
         checkpoints: `Path` of the folder for its checkpoints, which is deleted when it finishes.
-        logged_epochs: the epochs that it has already, where it goes on after a kill.
+        logged_epochs: frozenset of int, the epochs that a resumed run has already logged.
     """
 
     run_id: str
@@ -84,14 +86,14 @@ class OpenRun:
     logged_epochs: frozenset = frozenset()
 
     def log_epoch(self, values, epoch):
-        """Logs the metrics of an epoch; `epoch` counts from 1 and is the step."""
+        """Logs the metrics of an epoch, counted from 1, unless they are already logged."""
         if epoch not in self.logged_epochs:
             mlflow.log_metrics(values, step=epoch)
 
 
 def connect():
-    """Points MLflow at `MLFLOW_TRACKING_URI`, or at a SQLite store in this checkout, and marks runs
-    whose process died as KILLED."""
+    """Connects MLflow to `MLFLOW_TRACKING_URI`, by default a SQLite database in this checkout, and
+    marks runs whose process died as KILLED."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(tracking_uri())
@@ -99,14 +101,14 @@ def connect():
     mlflow.set_system_metrics_sampling_interval(5)
     if is_local():
         LOCAL_STORE.mkdir(exist_ok=True)
-        # The empty experiment that a new store comes with would only be in the way.
+        # A new store has an empty default experiment.
         with contextlib.suppress(mlflow.exceptions.MlflowException):
             mlflow.delete_experiment("0")
     _end_dead_runs()
 
 
 def tracking_uri():
-    """Where runs are logged."""
+    """The URI that runs are logged to."""
     return os.environ.get("MLFLOW_TRACKING_URI") or _local_uri()
 
 
@@ -116,21 +118,23 @@ def is_local():
 
 
 def find_finished(config, dataset_digest):
-    """The newest finished run of the same configuration and data, or None."""
+    """The `Record` of the newest finished run with this configuration and data, or None."""
     experiment = mlflow.get_experiment_by_name(config.experiment)
     if experiment is None:
         return None
-    found = _of_config(config, dataset_digest, [experiment.experiment_id], ("FINISHED",))
+    found = _of_config(config, dataset_digest, [experiment.experiment_id])
     return found[0] if found else None
 
 
 def find_killed(config, dataset_digest):
-    """The newest run of the same configuration and data that was killed or failed on this machine,
-    and can go on from its checkpoints; or None."""
+    """The `Record` of the newest killed or failed run that can be resumed, or None.
+
+    It has the same configuration and data, and its checkpoints are on this machine.
+    """
     experiment = mlflow.get_experiment_by_name(config.experiment)
     if experiment is None:
         return None
-    for record in _of_config(config, dataset_digest, [experiment.experiment_id], UNFINISHED):
+    for record in _of_config(config, dataset_digest, [experiment.experiment_id], "!="):
         process = record.tags.get("process")
         is_over = process == processes.this_process() or (process and processes.is_dead(process))
         if is_over and _checkpoints(record.run_id).is_dir():
@@ -139,14 +143,17 @@ def find_killed(config, dataset_digest):
 
 
 def find_trained(config, dataset_digest):
-    """A finished training of the same configuration and data, of whatever entry of a suite; or
-    None, also where its files are gone.
+    """Loads a finished training with this configuration and data, from any experiment.
+
+    Args:
+        config: `RunConfig`.
+        dataset_digest: str, SHA-256 of the whole dataset.
 
     Returns:
-        A `benchmarks.recipes.step.Finished`.
+        A `benchmarks.recipes.step.Finished`; None if there is none or its files are gone.
     """
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
-    for record in _of_config(config, dataset_digest, experiments, ("FINISHED",)):
+    for record in _of_config(config, dataset_digest, experiments):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 model = pretrained.load(str(download_preset(record, Path(folder))))
@@ -154,26 +161,29 @@ def find_trained(config, dataset_digest):
                 continue
         epochs = _epochs(record)
         same_quality = float(record.params["quality"]) == config.quality
+        seconds_to_quality = record.metrics.get("seconds_to_quality")
         return Finished(
-            model,
-            [epochs[step] for step in sorted(epochs)],
-            record.metrics["train_seconds"],
-            record.metrics["examples_per_second"],
-            record.metrics.get("seconds_to_quality") if same_quality else None,
-            f"run {record.run_id}, commit {record.tags['git_commit']}",
+            model=model,
+            epochs=[epochs[step] for step in sorted(epochs)],
+            seconds=record.metrics["train_seconds"],
+            examples_per_second=record.metrics["examples_per_second"],
+            seconds_to_quality=seconds_to_quality if same_quality else None,
+            source=f"run {record.run_id}, commit {record.tags['git_commit']}",
         )
     return None
 
 
 def finished(configs):
-    """The newest finished run of each configuration, on the data of the newest of all.
+    """The newest finished run of each configuration.
+
+    Within an experiment, only runs on the same data as the newest one count.
 
     Args:
-        configs: list of `RunConfig`, of any seeds.
+        configs: list of `RunConfig`.
 
     Returns:
-        A dict from an experiment's name, such as `sentiment/rotten_tomatoes`, to a list of
-        `Record`; experiments without any are left out.
+        A dict from the name of an experiment, such as `sentiment/rotten_tomatoes`, to a list of
+        `Record`; experiments without runs are left out.
     """
     found = {}
     for name in dict.fromkeys(config.experiment for config in configs):
@@ -185,21 +195,24 @@ def finished(configs):
         for record in search([experiment.experiment_id], "attributes.status = 'FINISHED'"):
             if record.tags.get("config_digest") in wanted:
                 newest.setdefault(record.tags["config_digest"], record)
-        data = [record.tags["dataset_digest"] for record in newest.values()]
-        of_one_data = [r for r in newest.values() if r.tags["dataset_digest"] == data[0]]
-        if of_one_data:
-            found[name] = of_one_data
+        digests = [record.tags["dataset_digest"] for record in newest.values()]
+        same_data = [r for r in newest.values() if r.tags["dataset_digest"] == digests[0]]
+        if same_data:
+            found[name] = same_data
     return found
 
 
 def latest(suite):
-    """The newest finished run of each architecture, implementation and preset of a suite that
-    trains nothing.
+    """The newest finished runs of a suite that times layers or measures presets.
+
+    Args:
+        suite: str, the name of the suite.
 
     Returns:
-        A dict from an experiment's name, such as `layers/lstm`, to a list of `Record`.
+        A dict from the name of an experiment, such as `layers/lstm`, to a list of `Record`, one per
+        architecture, implementation and preset.
     """
-    latest = {}
+    found = {}
     for experiment in mlflow.search_experiments():
         records = {}
         for record in search(
@@ -211,20 +224,20 @@ def latest(suite):
             )
             records.setdefault(key, record)
         if records:
-            latest[experiment.name] = list(records.values())
-    return latest
+            found[experiment.name] = list(records.values())
+    return found
 
 
 @contextlib.contextmanager
-def run(config, asked_for, task, dataset_digest, killed=None):
-    """Logs the run of a configuration, from start to end.
+def run(config, requested, task, dataset_digest, killed=None):
+    """Context manager that logs the run of a configuration.
 
     Args:
-        config: the `RunConfig`, its units resolved.
-        asked_for: the `RunConfig` as the suite has it, by whose digest the run is found.
+        config: the `RunConfig`, with its units resolved.
+        requested: the `RunConfig` as the suite has it; its digest identifies the run.
         task: the `Task`.
-        dataset_digest: SHA-256 of the whole data.
-        killed: `Record` of the run that is gone on with, or None for a new run.
+        dataset_digest: str, SHA-256 of the whole dataset.
+        killed: `Record` of the run to resume, or None for a new run.
 
     Yields:
         An `OpenRun`.
@@ -241,8 +254,8 @@ def run(config, asked_for, task, dataset_digest, killed=None):
         "metric": task.metric.name,
         "validation_metric": task.validation_metric.name,
         "kernel": "none",
-        "config_digest": asked_for.digest,
-        "config": asked_for.as_json(),
+        "config_digest": requested.digest,
+        "config": requested.as_json(),
     }
     with open_run(config.experiment, config.title, tags, config.flat(), killed) as opened:
         opened.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -252,14 +265,14 @@ def run(config, asked_for, task, dataset_digest, killed=None):
 
 @contextlib.contextmanager
 def open_run(experiment, title, tags, params, killed=None):
-    """Logs a run from start to end: FINISHED, FAILED, or KILLED when interrupted.
+    """Context manager that logs a run, which ends as FINISHED, FAILED, or KILLED if interrupted.
 
     Args:
-        experiment: str, the name of the experiment, which is made if there is none.
+        experiment: str, the name of the experiment, which is created if it doesn't exist.
         title: str, the name of the run.
         tags: dict of str; the commit, the backend and the process are added.
         params: dict.
-        killed: `Record` of the run that is gone on with, or None for a new run.
+        killed: `Record` of the run to resume, or None for a new run.
 
     Yields:
         An `OpenRun`.
@@ -292,7 +305,7 @@ def open_run(experiment, title, tags, params, killed=None):
 
 
 def log_evaluation(metric, evaluation):
-    """Logs an `Evaluation` on the test split: values, figures and texts."""
+    """Logs the values, figures and texts of an `Evaluation` to the active run."""
     low, high = evaluation.interval
     values = {metric.name: evaluation.value, f"{metric.name}_low": low, f"{metric.name}_high": high}
     values |= evaluation.details
@@ -304,27 +317,27 @@ def log_evaluation(metric, evaluation):
 
 
 def log_metrics(values):
-    """Logs values that a run has once."""
+    """Logs metrics of the active run that have no step, a dict of float."""
     mlflow.log_metrics(values)
 
 
 def log_tag(name, value):
-    """Sets one more tag of the running run."""
+    """Sets a tag of the active run."""
     mlflow.set_tag(name, value)
 
 
 def log_figures(figures):
-    """Logs Matplotlib figures by name, as PNG."""
+    """Logs a dict of Matplotlib figures by name to the active run, as PNG."""
     for name, figure in figures.items():
         mlflow.log_figure(figure, f"{name}.png", save_kwargs={"dpi": 110})
 
 
 def log_model(model, example):
-    """Logs the trained model as a pyfunc that takes raw input and gives JSON-ready answers.
+    """Logs a model to the active run, as a pyfunc that maps raw inputs to JSON-ready answers.
 
     Args:
         model: a task model of the zoo.
-        example: one raw input.
+        example: one raw input, the input example.
     """
     schema = model.input_schema
     kind = DataType.string if schema.dtype == "string" else DataType.double
@@ -346,23 +359,26 @@ def log_model(model, example):
             artifacts={"preset": str(preset)},
             code_paths=[str(Path(folder, "zoo"))],
             signature=signature,
-            pip_requirements=[f"{name}=={version(name)}" for name in NEEDED],
+            pip_requirements=[f"{name}=={version(name)}" for name in SERVED_REQUIREMENTS],
             input_example=pd.DataFrame({schema.name: [example]}),
         )
 
 
 def download_preset(record, folder):
-    """The preset that a run logged, copied into `folder`; returns its path."""
+    """Downloads the preset that a run logged into a folder; returns its `Path`."""
     uri = f"{record.model_uri}/artifacts/preset"
     return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
 def register_champion(experiment):
-    """Registers the best trained model of an experiment, with the alias `champion`; does
-    nothing where it is registered already.
+    """Registers the best model of an experiment under the alias `champion`, unless it already is.
 
-    The best is chosen by the metric on the validation split of the data that the newest run has,
-    and by the loss among equals: the test split decides nothing."""
+    The best one is chosen by the metric on the validation split, then by the loss, among runs on
+    the same data as the newest. The test split isn't used.
+
+    Args:
+        experiment: str, the name of an existing experiment.
+    """
     found = mlflow.get_experiment_by_name(experiment)
     records = [
         record
@@ -378,18 +394,18 @@ def register_champion(experiment):
     with contextlib.suppress(mlflow.exceptions.MlflowException):
         if client.get_model_version_by_alias(name, "champion").run_id == best.run_id:
             return
-    with contextlib.redirect_stderr(io.StringIO()):  # where MLflow reports success
-        version = mlflow.register_model(best.model_uri, name)
-    client.set_registered_model_alias(name, "champion", version.version)
+    with contextlib.redirect_stderr(io.StringIO()):  # MLflow reports success there
+        registered = mlflow.register_model(best.model_uri, name)
+    client.set_registered_model_alias(name, "champion", registered.version)
 
 
 def describe(text):
-    """Sets what the UI shows as the running run's description."""
+    """Sets the description of the active run in the UI."""
     mlflow.set_tag(NOTE, text)
 
 
 def git_commit():
-    """The commit of this checkout, `-dirty` with changes; `unknown` outside of git."""
+    """The commit of this checkout, with `-dirty` if it has changes; `unknown` without git."""
     git = ["git", "-C", str(ROOT)]
     try:
         commit = subprocess.run(
@@ -404,7 +420,7 @@ def git_commit():
 
 
 def search(experiment_ids, query):
-    """The `Record` of each run that a query in MLflow's language finds, the newest first."""
+    """The `Record` of each run that matches an MLflow filter string, newest first."""
     runs = mlflow.search_runs(
         experiment_ids,
         filter_string=query,
@@ -425,13 +441,13 @@ def search(experiment_ids, query):
 
 
 def every_run():
-    """The `Record` of every run, of whatever status, the newest first."""
+    """The `Record` of every run with any status, newest first."""
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
     return search(experiments, "") if experiments else []
 
 
 def update_run(run_id, tags, params=None, remove=()):
-    """Sets tags of a run that isn't running, adds params, and removes tags by name."""
+    """Updates a run that has ended: sets tags, adds params, and removes tags by name."""
     client = mlflow.MlflowClient()
     for name, value in (params or {}).items():
         client.log_param(run_id, name, value)
@@ -442,7 +458,7 @@ def update_run(run_id, tags, params=None, remove=()):
 
 
 def _end_dead_runs():
-    """Marks runs as KILLED that a process which is dead left as RUNNING."""
+    """Marks RUNNING runs whose process died as KILLED."""
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
     for record in search(experiments, "attributes.status = 'RUNNING'") if experiments else ():
         process = record.tags.get("process")
@@ -451,12 +467,12 @@ def _end_dead_runs():
 
 
 def _checkpoints(run_id):
-    """The folder for checkpoints of a run, on this machine."""
+    """The folder for the checkpoints of a run, on this machine."""
     return LOCAL_STORE / "checkpoints" / run_id
 
 
 def _epochs(record):
-    """The metrics of each epoch, a dict from the step to a dict."""
+    """The metrics of each epoch: a dict from the epoch to a dict by name."""
     client = mlflow.MlflowClient()
     epochs = {}
     for name in record.metrics:
@@ -466,20 +482,18 @@ def _epochs(record):
     return epochs
 
 
-def _of_config(config, dataset_digest, experiment_ids, statuses):
-    """The runs of a configuration on this data with one of these statuses, the newest first."""
-    return [
-        record
-        for status in statuses
-        for record in search(
-            experiment_ids,
-            f"attributes.status = '{status}' and tags.config_digest = '{config.digest}' "
-            f"and tags.dataset_digest = '{dataset_digest}'",
-        )
-    ]
+def _of_config(config, dataset_digest, experiment_ids, finished="="):
+    """The runs of a configuration and data, newest first: the finished ones, or with `"!="` the
+    others."""
+    return search(
+        experiment_ids,
+        f"attributes.status {finished} 'FINISHED' and tags.config_digest = '{config.digest}' "
+        f"and tags.dataset_digest = '{dataset_digest}'",
+    )
 
 
 def _experiment(name):
+    """The id of the experiment with this name, which is created if it doesn't exist."""
     experiment = mlflow.get_experiment_by_name(name)
     if experiment is not None:
         return experiment.experiment_id
@@ -495,7 +509,7 @@ def _local_uri():
 
 
 def _color(name):
-    """The colour of an architecture in the UI, the same in every experiment."""
+    """The colour of an architecture or implementation in the UI, the same in all experiments."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 

@@ -1,4 +1,4 @@
-"""A small benchmark: generated data, a suite of seconds, an MLflow store of its own."""
+"""Fixtures: a suite that runs in seconds on generated data, and a separate MLflow store."""
 
 import gc
 import shutil
@@ -37,7 +37,7 @@ tasks:
 
 
 def pytest_collection_modifyitems(items):
-    """MLflow leaves connections to its database open; here alone that is not an error."""
+    """Ignores, in these tests only, that MLflow leaves database connections open."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             for category in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
@@ -45,7 +45,8 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True, scope="package")
-def _nothing_left_for_other_tests():
+def _collect_open_connections():
+    """Closes what MLflow left open before other tests turn its warnings into errors."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -53,7 +54,7 @@ def _nothing_left_for_other_tests():
 
 
 def tones(count, generator):
-    """Three classes, told apart by the sign and size of the first feature."""
+    """Three classes of frames, which differ by their mean."""
     labels = generator.integers(0, 3, count)
     lengths = generator.integers(3, 9, count)
     frames = [
@@ -64,14 +65,14 @@ def tones(count, generator):
 
 
 def echo(count, generator):
-    """Texts of the words a, b and c, and the same in capitals."""
+    """Texts of the words a, b and c, to be translated into upper case."""
     texts = [" ".join(generator.choice(list("abc"), 5)) for _ in range(count)]
     return {"source": texts, "target": [text.upper() for text in texts]}
 
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
-    """A store as MLflow makes it; it takes seconds, so tests start from copies."""
+    """A new MLflow store. Creating one takes seconds, so tests copy it."""
     folder = tmp_path_factory.mktemp("empty") / "mlruns"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "")
@@ -83,11 +84,11 @@ def empty_store(tmp_path_factory):
 
 @pytest.fixture
 def store(tmp_path, monkeypatch, empty_store):
-    """An empty store of this test's own."""
+    """Connects to an empty MLflow store for this test."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     shutil.copytree(empty_store, tmp_path / "mlruns")
     monkeypatch.setattr(runs, "LOCAL_STORE", tmp_path / "mlruns")
-    # Sampling the machine takes a thread and seconds a run.
+    # System metrics cost a thread and seconds per run.
     monkeypatch.setattr(mlflow, "enable_system_metrics_logging", lambda: None)
     mlflow.disable_system_metrics_logging()
     runs.connect()
@@ -98,7 +99,7 @@ def store(tmp_path, monkeypatch, empty_store):
 
 @pytest.fixture
 def suite(tmp_path, monkeypatch, store):
-    """The path of the suite's file, with its data and an empty store in place."""
+    """The path of the small suite, with its data and an empty store set up."""
     splits = {"train": 40, "validation": 16, "test": 20}
 
     def builder(name):

@@ -1,4 +1,4 @@
-"""Suite files: what is accepted, what is refused, and what the refusal says."""
+"""Suite files: validation, inheritance, error messages and digests."""
 
 import pytest
 import yaml
@@ -35,7 +35,7 @@ def test_every_suite_is_valid(suite):
     assert load(suite)
 
 
-def test_quick_is_three_tasks_of_a_baseline_and_three_architectures():
+def test_quick_has_three_tasks_with_a_baseline_and_three_architectures():
     runs = config.load("quick")
     assert [(run.task, run.architecture) for run in runs] == [
         (task, architecture)
@@ -44,7 +44,7 @@ def test_quick_is_three_tasks_of_a_baseline_and_three_architectures():
     ]
 
 
-def test_variants_are_the_tasks_of_quick_at_equal_parameters():
+def test_variants_runs_the_tasks_of_quick_at_equal_parameters():
     quick = {run.task: run for run in config.load("quick") if run.architecture == "gru"}
     variants = config.load("variants")
     runs = [run for run in variants if run.architecture == "gru"]
@@ -58,7 +58,7 @@ def test_variants_are_the_tasks_of_quick_at_equal_parameters():
     assert rates == {0.0025}
 
 
-def test_a_suite_changes_the_one_that_it_is_based_on_at_any_level(tmp_path):
+def test_a_suite_overrides_its_base_at_any_level(tmp_path):
     path = tmp_path / "slow.yaml"
     path.write_text("{based_on: quick, tasks: {translation: {model: {units: 7}}}}")
     (run,) = config.load(str(path), tasks=["translation"], chosen=["lstm"])
@@ -67,7 +67,7 @@ def test_a_suite_changes_the_one_that_it_is_based_on_at_any_level(tmp_path):
     assert run.recipe == quick.recipe
 
 
-def test_an_entry_inherits_from_another_of_its_suite(tmp_path):
+def test_an_entry_inherits_from_another_entry(tmp_path):
     def change(content):
         entry = {"based_on": "translation", "model": {"units": 7}, "preset": "small"}
         content["tasks"]["small"] = entry
@@ -80,7 +80,7 @@ def test_an_entry_inherits_from_another_of_its_suite(tmp_path):
     assert small.recipe == base.recipe
 
 
-def test_lists_are_replaced_whole(tmp_path):
+def test_inherited_lists_are_replaced_whole(tmp_path):
     path = tmp_path / "short.yaml"
     fit = "{epochs: 1, batch_size: 8, learning_rate: 0.1}"
     path.write_text(f"{{based_on: quick, tasks: {{speech: {{recipe: [fit: {fit}]}}}}}}")
@@ -89,13 +89,13 @@ def test_lists_are_replaced_whole(tmp_path):
     assert (step.epochs, step.warmup_epochs) == (1, 0)
 
 
-def test_the_zoo_s_suites_inherit_in_one_way_alone():
+def test_bundled_suites_use_no_yaml_aliases():
     for suite in config.suites():
         events = yaml.parse((config.SUITES / f"{suite}.yaml").read_text())
         assert not any(isinstance(event, yaml.AliasEvent) for event in events)
 
 
-def test_choices_narrow_the_suite():
+def test_options_select_tasks_architectures_seeds_and_epochs():
     runs = config.load("quick", tasks=["speech"], chosen=["lstm", "gru"], seeds=2, epochs=1)
     assert [run.title for run in runs] == [
         "lstm, seed 0",
@@ -134,8 +134,8 @@ def test_choices_narrow_the_suite():
             lambda c: c["tasks"]["speech"].update(based_on="speach"),
             "speech: Unknown entry 'speach'. Did you mean 'speech'?",
         ),
-        (lambda c: c["tasks"]["speech"].update(based_on="speech"), "leads in a circle"),
-        (lambda c: c.update(based_on="changed.yaml"), "Unknown suite 'changed.yaml'"),
+        (lambda c: c["tasks"]["speech"].update(based_on="speech"), "`based_on` is circular"),
+        (lambda c: c.update(based_on="changed.yaml"), "changed.yaml: `based_on` is circular"),
         (lambda c: c["architectures"].append("ltsm"), "'ltsm'. Did you mean 'lstm'?"),
         (
             lambda c: c["tasks"].update(speach=c["tasks"].pop("speech")),
@@ -167,11 +167,11 @@ def test_choices_narrow_the_suite():
         (lambda c: c.update(architectures=[]), "List should have at least 1 item"),
         (
             lambda c: c["tasks"]["speech"].update(splits={"folds": ["ann", "ann"]}),
-            "folds must be two or more different words",
+            "folds must be two or more distinct words",
         ),
         (
             lambda c: c["tasks"]["speech"].update(splits={"folds": ["ann", "bob"]}),
-            "the word FOLD must stand in train and in test",
+            "both train and test must contain the word FOLD",
         ),
         (
             lambda c: c["tasks"]["speech"].update(splits={"unlabelled": "more"}),
@@ -186,41 +186,41 @@ def test_choices_narrow_the_suite():
                 c["tasks"]["sentiment"]["model"].update(num_layers=2),
                 c["tasks"]["sentiment"]["recipe"].insert(0, {"pretrain": {"epochs": 1}}),
             ),
-            "pretrain: it needs a model of one layer",
+            "pretrain: it needs a model with one layer",
         ),
         (
             lambda c: c["tasks"]["sentiment"]["recipe"].append({"pretrain": {"epochs": 1}}),
-            "pretrain: it stands ahead of the steps that train with labels",
+            "pretrain: it must come before the steps that train with labels",
         ),
         (
             lambda c: c["tasks"]["translation"]["recipe"].append({"pseudo_label": None}),
-            "translation can't be trained by this step. Its steps: fit, ensemble.",
+            "translation can't be trained with this step. Its steps: fit, ensemble.",
         ),
         (
             lambda c: c["tasks"]["sentiment"]["recipe"].append({"pseudo_label": None}),
-            "name the split `unlabelled`",
+            "add `unlabelled` to `splits`",
         ),
         (
             lambda c: c["tasks"]["speech"]["recipe"].append({"ensemble": {"members": 1}}),
-            "ensemble: an ensemble needs two or more `members`, or `ngrams`",
+            "ensemble: an ensemble needs at least two `members`, or `ngrams`",
         ),
         (
             lambda c: c["tasks"]["speech"]["recipe"].insert(0, {"ensemble": {"members": 2}}),
-            "members are trained by the steps ahead",
+            "the earlier steps train the members",
         ),
         (
             lambda c: c["tasks"]["speech"]["recipe"].append({"ensemble": {"ngrams": {"order": 2}}}),
-            "`ngrams` are of a task that classifies texts",
+            "`ngrams` need a task that classifies texts",
         ),
     ],
 )
-def test_a_wrong_suite_says_what_is_wrong(tmp_path, change, message):
+def test_an_invalid_suite_is_an_error_that_says_why(tmp_path, change, message):
     with pytest.raises(config.ConfigError) as error:
         config.load(write(tmp_path, change))
     assert message in str(error.value)
 
 
-def test_wrong_choices_name_the_nearest_right_one():
+def test_an_unknown_option_is_an_error_with_the_nearest_name():
     for options, message in [
         ({"suite": "quikc"}, "Unknown suite 'quikc'. Did you mean 'quick'?"),
         ({"suite": "quick", "tasks": ["sentimant"]}, "Did you mean 'sentiment'?"),
@@ -231,7 +231,7 @@ def test_wrong_choices_name_the_nearest_right_one():
         assert message in str(error.value)
 
 
-def test_digest_changes_with_what_is_computed_and_with_nothing_else():
+def test_the_digest_depends_only_on_what_is_computed():
     first, second = config.load("quick", tasks=["speech"], chosen=["lstm"], seeds=2)
     assert first.digest != second.digest
     assert first.digest == first.model_copy(update={"suite": "other", "quality": 0.1}).digest
@@ -241,12 +241,12 @@ def test_digest_changes_with_what_is_computed_and_with_nothing_else():
     assert first.digest != first.model_copy(update={"recipe": longer}).digest
 
 
-def test_digest_changes_with_a_default_and_with_the_version_of_a_step(monkeypatch):
+def test_the_digest_depends_on_defaults_and_step_versions(monkeypatch):
     (run,) = config.load("quick", tasks=["speech"], chosen=["lstm"])
     before = run.digest
 
     class Later(type(run.model), frozen=True, extra="forbid"):
-        speed: float = 0.5  # which was 0 by default
+        speed: float = 0.5  # the default is 0
 
     keys = run.model.model_dump(exclude={"speed"})
     assert run.model_copy(update={"model": Later(**keys)}).digest != before
@@ -254,7 +254,7 @@ def test_digest_changes_with_a_default_and_with_the_version_of_a_step(monkeypatc
     assert run.digest != before
 
 
-def test_a_config_comes_back_from_json():
+def test_a_configuration_survives_json():
     runs = config.load("standard", tasks=["sentiment_self_trained", "new_speakers"])
     for run in runs:
         again = config.from_json(run.as_json())
@@ -263,7 +263,7 @@ def test_a_config_comes_back_from_json():
         assert type(again.model) is type(run.model)
 
 
-def test_flat_parameters_name_the_step():
+def test_flat_parameters_are_prefixed_with_the_step():
     (run,) = config.load("standard", tasks=["sentiment_self_trained"], chosen=["bilstm"])
     flat = run.flat()
     assert flat["adversarial.norm"] == 4
@@ -286,13 +286,13 @@ def test_a_value_may_differ_by_architecture(tmp_path):
 
 
 def held_out(content):
-    """Adds an entry that holds one speaker out after the other."""
+    """Adds an entry that holds out each speaker in turn."""
     splits = {"feature": "who", "folds": ["ann", "bob"], "train": "^(?!FOLD)", "test": "^FOLD"}
     entry = {**content["tasks"]["speech"], "task": "speech", "splits": splits}
     content["tasks"]["new_speakers"] = entry
 
 
-def test_a_task_stands_in_a_suite_more_than_once_in_experiments_of_their_own(tmp_path):
+def test_entries_with_the_same_task_have_separate_experiments(tmp_path):
     path = write(tmp_path, held_out)
     first, second = (
         config.load(path, tasks=[entry], chosen=["gru"])[0] for entry in ("speech", "new_speakers")
@@ -302,7 +302,7 @@ def test_a_task_stands_in_a_suite_more_than_once_in_experiments_of_their_own(tmp
     assert second.experiment == "speech/japanese_vowels/new_speakers"
 
 
-def test_each_fold_is_held_out_by_one_seed_and_has_its_baseline(tmp_path):
+def test_each_fold_has_a_seed_and_a_baseline(tmp_path):
     path = write(tmp_path, held_out)
     runs = config.load(path, tasks=["new_speakers"], chosen=["baseline", "gru"])
     assert [(run.architecture, run.seed, run.splits.test) for run in runs] == [
@@ -317,7 +317,26 @@ def test_each_fold_is_held_out_by_one_seed_and_has_its_baseline(tmp_path):
     assert len({run.digest for run in more}) == 3
 
 
-def test_configs_cannot_be_changed():
+def test_configurations_are_immutable():
     run = config.load("quick")[0]
     with pytest.raises(ValueError, match="frozen"):
         run.seed = 3
+
+
+def test_a_suite_may_be_based_on_a_file_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "base.yaml").write_text("{based_on: quick, seeds: 4}")
+    path = tmp_path / "own" / "mine.yaml"
+    path.write_text("{based_on: base.yaml, architectures: [gru]}")
+    monkeypatch.chdir(tmp_path)
+    runs = config.load(str(path), tasks=["speech"], chosen=["gru"])
+    assert [run.seed for run in runs] == [0, 1, 2, 3]
+
+
+def test_unlabelled_examples_follow_the_fold():
+    splits = config.Splits(
+        feature="who", folds=("ann", "bob"), train="FOLD", test="FOLD", unlabelled="not FOLD"
+    )
+    assert splits.of_seed(1).unlabelled == "not bob"
+    with pytest.raises(ValueError, match="unlabelled is not a regular expression"):
+        config.Splits(feature="who", unlabelled="(")

@@ -1,4 +1,4 @@
-"""Datasets of TFDS run by a suite file alone: names of features, splits, waveforms."""
+"""Data of a run: TFDS datasets without code, renamed features and divided splits."""
 
 import types
 
@@ -49,7 +49,7 @@ PAIRS = {
 
 @pytest.fixture
 def mock_data(monkeypatch):
-    """Random examples of the right features, under every split's name."""
+    """Mocks TFDS with random examples of the right features in every split."""
     monkeypatch.setattr(reading, "_check_split", lambda split, builder: None)
     monkeypatch.setattr(datasets, "digest", lambda builder: "0" * 64)
     policy = tfds.testing.MockPolicy.USE_CODE
@@ -91,7 +91,7 @@ def mock_data(monkeypatch):
         ("speech", {"dataset": "speech_commands", "model": SOUND}),
     ],
 )
-def test_a_dataset_of_tfds_runs(task, content, tmp_path):
+def test_a_tfds_dataset_runs_without_code(task, content, tmp_path):
     path = tmp_path / "own.yaml"
     recipe = [{"fit": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01}}]
     tasks = {task: {**content, "quality": 0.1, "recipe": recipe}}
@@ -111,7 +111,7 @@ def a_builder(**features):
 
 @pytest.fixture
 def loads(monkeypatch):
-    """A function that gives `load_task` of a builder and its data."""
+    """A function that calls `load_task` with a fake builder and its data."""
 
     def load(builder, content, *arguments):
         monkeypatch.setattr(datasets, "builder", lambda name: builder)
@@ -124,7 +124,7 @@ def loads(monkeypatch):
     data.load_task.cache_clear()
 
 
-def test_a_feature_divides_the_only_split(loads):
+def test_a_feature_divides_the_training_split(loads):
     speakers = ("0_eva", "1_eva", "0_jan", "1_jan")
     names = [f"{speaker}_{number}.wav" for speaker in speakers for number in range(50)]
     data = {"audio/filename": names, "label": list(range(len(names)))}
@@ -139,7 +139,7 @@ def test_a_feature_divides_the_only_split(loads):
     assert "0_eva_4.wav" in parts[2]
 
 
-def test_features_are_known_by_the_names_of_the_task(loads):
+def test_features_are_renamed_for_the_task(loads):
     label = tfds.features.ClassLabel(names=["dull", "fine"])
     builder = a_builder(sentence=None, verdict=label)
     renamed = (("text", "sentence"), ("label", "verdict"))
@@ -149,7 +149,7 @@ def test_features_are_known_by_the_names_of_the_task(loads):
     assert task.features["label"].names == ["dull", "fine"]
 
 
-def test_a_wrong_name_of_a_feature_says_which_there_are(loads):
+def test_an_unknown_feature_is_an_error_that_lists_the_known_ones(loads):
     builder = a_builder(sentence=None, label=None)
     for splits, features in (
         (config.Splits(), (("text", "sentense"),)),
@@ -161,6 +161,11 @@ def test_a_wrong_name_of_a_feature_says_which_there_are(loads):
             loads(builder, {}, "sentiment", "films", splits, features)
 
 
-def test_a_broken_expression_is_refused():
-    with pytest.raises(ValueError, match="test is no regular expression"):
+def test_an_invalid_regular_expression_is_an_error():
+    with pytest.raises(ValueError, match="test is not a regular expression"):
         config.Splits(feature="name", test="(")
+
+
+def test_a_dataset_without_the_target_is_an_error(loads):
+    with pytest.raises(config.ConfigError, match="films has no feature 'label', which sentiment"):
+        loads(a_builder(text=None), {}, "sentiment", "films", config.Splits())

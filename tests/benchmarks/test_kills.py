@@ -1,7 +1,7 @@
-"""Runs that are killed by SIGKILL at random moments, and gone on with in another process.
+"""Runs killed by SIGKILL at random moments resume in another process.
 
-Each process imports TensorFlow, so this takes minutes: `make test ARGS="-m slow"`. `KILLS` is how
-many runs are killed.
+Each process imports TensorFlow, so this takes minutes: `make test ARGS="-m slow"`. `KILLS` is the
+number of runs to kill.
 """
 
 import os
@@ -19,8 +19,7 @@ import zoo
 from benchmarks.tracking import store
 
 KILLS = int(os.environ.get("KILLS", 20))
-# Of the metrics of a run, those that depend on the machine.
-OF_THE_MACHINE = {"train_seconds", "seconds_to_quality", "examples_per_second", "predict_ms"}
+MACHINE_DEPENDENT = {"train_seconds", "seconds_to_quality", "examples_per_second", "predict_ms"}
 COMMAND = """
 import sys
 from pathlib import Path
@@ -42,7 +41,7 @@ tasks:
     quality: 0.6
     model: {{vocabulary_size: 60, embedding_dim: 8, units: 8, bidirectional: true, num_layers: 1,
             pooling: mean, dropout: 0.3, token_dropout: 0.1, max_length: 32}}
-    recipe: # every step that there is
+    recipe: # every step
       - pretrain: {{epochs: 3, window: 4}}
       - adversarial: {{norm: 1, epochs: 4, batch_size: 8, learning_rate: 0.01}}
       - ensemble: {{members: 2, ngrams: {{order: 2}}}}
@@ -53,7 +52,7 @@ WORDS = {"good": ["fine", "grand", "funny", "warm"], "bad": ["dull", "dreary", "
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory):
-    """The path of a suite of all steps, on a folder of generated texts."""
+    """The path of a suite with every step, on a folder of generated texts."""
     root = tmp_path_factory.mktemp("kills")
     folder = root / "films"
     folder.mkdir()
@@ -74,7 +73,7 @@ def suite(tmp_path_factory):
 
 
 def start(suite, root):
-    """Starts the run in a process of its own, with a store and a cache of its own."""
+    """Starts the run in its own process, with its own store and cache."""
     return subprocess.Popen(
         [sys.executable, "-c", COMMAND, str(root), str(suite)],
         env={
@@ -91,7 +90,7 @@ def start(suite, root):
 
 
 def wait_for_the_run(root, process):
-    """Waits until the process has begun its run, as its folder for checkpoints shows."""
+    """Waits until the process has started its run, which creates a folder for checkpoints."""
     while not list(root.glob("mlruns/checkpoints/*")):
         assert process.poll() is None, process.communicate()[1].decode()
         time.sleep(0.05)
@@ -112,7 +111,7 @@ def result(root):
     metrics = {
         name: {m.step: m.value for m in client.get_metric_history(run.info.run_id, name)}
         for name in run.data.metrics
-        if name not in OF_THE_MACHINE and not name.startswith(("system/", "pretraining/seconds"))
+        if name not in MACHINE_DEPENDENT and not name.startswith(("system/", "pretraining/seconds"))
     }
     (record,) = store.search([experiment.experiment_id], "")
     preset = store.download_preset(record, root / "downloaded")
@@ -120,9 +119,9 @@ def result(root):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(suite, tmp_path_factory):
-    """The metrics and weights of an undisturbed run, and the seconds from its begin to its end."""
-    root = tmp_path_factory.mktemp("undisturbed")
+def uninterrupted(suite, tmp_path_factory):
+    """The metrics, weights and duration of an uninterrupted run."""
+    root = tmp_path_factory.mktemp("uninterrupted")
     process = start(suite, root)
     wait_for_the_run(root, process)
     began = time.monotonic()
@@ -132,10 +131,10 @@ def undisturbed(suite, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(KILLS))
-def test_a_run_killed_at_a_random_moment_ends_as_an_undisturbed_one(
-    suite, undisturbed, number, tmp_path
+def test_a_run_killed_at_a_random_moment_ends_as_an_uninterrupted_one(
+    suite, uninterrupted, number, tmp_path
 ):
-    expected_metrics, expected_weights, seconds = undisturbed
+    expected_metrics, expected_weights, seconds = uninterrupted
     process = start(suite, tmp_path)
     wait_for_the_run(tmp_path, process)
     time.sleep(random.Random(number).uniform(0, 0.85) * seconds)

@@ -1,4 +1,4 @@
-"""Metrics: direction, format, intervals, and one owner a name."""
+"""Metrics: direction, format, intervals and registration."""
 
 import numpy as np
 import pytest
@@ -19,23 +19,23 @@ def test_the_direction_decides_what_is_better(metric):
     assert max([worse, better], key=metric.rank) == better
 
 
-def test_values_have_the_format_of_their_metric():
+def test_values_are_formatted_by_their_metric():
     assert ACCURACY.text(0.76543) == "0.765"
     assert BLEU.text(42.57) == "42.6"
 
 
-def test_an_unknown_metric_names_the_nearest():
+def test_an_unknown_metric_is_an_error_with_the_nearest_name():
     with pytest.raises(ValueError, match=r"'acuracy'.*mean 'accuracy'"):
         metrics.get("acuracy")
 
 
-def test_a_name_has_one_metric():
+def test_a_name_can_have_only_one_metric():
     assert metrics.register(ACCURACY) is ACCURACY
     with pytest.raises(ValueError, match="'accuracy' is already registered"):
         metrics.register(Metric("accuracy", False, ".1f", 0.1))
 
 
-def test_wilson_s_interval_is_that_of_its_formula():
+def test_the_wilson_interval_matches_its_formula():
     correct = np.arange(100) < 76
     z, p, n = 1.959964, 0.76, 100
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -43,7 +43,7 @@ def test_wilson_s_interval_is_that_of_its_formula():
     np.testing.assert_allclose(metrics.wilson(correct), (middle - half, middle + half), rtol=1e-5)
 
 
-def test_the_bootstrap_holds_the_mean_and_narrows_with_examples():
+def test_the_bootstrap_interval_contains_the_mean_and_narrows_with_more_examples():
     values = np.random.default_rng(0).exponential(size=4000)
     widths = []
     for count in (100, 4000):

@@ -1,4 +1,4 @@
-"""Presets: made from runs, half as large, and measured anew."""
+"""Presets: exported from runs in half precision, and measured against their cards."""
 
 import shutil
 
@@ -16,8 +16,8 @@ from zoo import datasets, pretrained
 
 
 @pytest.fixture(autouse=True)
-def _written_elsewhere(tmp_path, monkeypatch):
-    """What commands write into the project goes to a folder of the test."""
+def _temporary_project(tmp_path, monkeypatch):
+    """Redirects what commands write into the project to a temporary folder."""
     marks = "".join(f"<!-- {name}:begin --><!-- {name}:end -->\n" for name in ("best", "speed"))
     (tmp_path / "README.md").write_text(marks)
     (tmp_path / "results").mkdir()
@@ -29,7 +29,7 @@ def _written_elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def measured(suite, tmp_path, monkeypatch, capsys):
-    """A suite file that measures the one preset that a small run made."""
+    """The path of a suite that measures a preset, which a small run has made."""
     monkeypatch.setattr(pretrained, "PRESETS", tmp_path / "presets")
     pretrained.PRESETS.mkdir()
     arguments = ["--suite", suite, "--task", "speech", "--arch", "gru"]
@@ -42,7 +42,7 @@ def measured(suite, tmp_path, monkeypatch, capsys):
     return str(path)
 
 
-def test_a_preset_is_what_its_card_says_in_half_precision(measured, capsys):
+def test_a_half_precision_preset_matches_its_card(measured, capsys):
     assert zoo.list_presets() == ["tones_gru"]
     with h5py.File(pretrained.PRESETS / "tones_gru" / "model.weights.h5") as file:
         types = []
@@ -54,7 +54,7 @@ def test_a_preset_is_what_its_card_says_in_half_precision(measured, capsys):
     assert "tones_gru: accuracy" in capsys.readouterr().out
 
 
-def test_the_results_have_a_row_a_preset(measured):
+def test_the_results_have_a_row_per_preset(measured):
     card = zoo.card("tones_gru")
     text = (results.RESULTS / "pretrained.md").read_text()
     (row,) = (line for line in text.splitlines() if "tones_gru" in line)
@@ -64,18 +64,19 @@ def test_the_results_have_a_row_a_preset(measured):
     assert f"{card.parameters:,}" in cells
 
 
-def test_a_preset_of_other_data_is_not_replaced(measured, capsys):
+def test_a_preset_of_another_dataset_is_not_replaced(measured, capsys):
     card = zoo.card("tones_gru")
     path = pretrained.PRESETS / "tones_gru" / "card.json"
     path.write_text(path.read_text().replace('"dataset": "tones"', '"dataset": "bells"'))
     before = path.read_text()
     assert command_line.main(["presets", "--suite", "small"]) == 2
-    assert "'tones_gru' already, of the dataset bells" in " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "'tones_gru' already exists for the dataset bells" in printed
     assert path.read_text() == before
     assert card.sha256 == pretrained.digests(path.parent)
 
 
-def test_no_preset_is_measured_on_data_that_changed_since(measured, capsys, monkeypatch):
+def test_no_preset_is_made_after_the_data_changed(measured, capsys, monkeypatch):
     before = zoo.card("tones_gru")
     monkeypatch.setattr(datasets, "digest", lambda builder: "1" * 64)
     data.load_task.cache_clear()
@@ -84,21 +85,21 @@ def test_no_preset_is_measured_on_data_that_changed_since(measured, capsys, monk
     assert zoo.card("tones_gru") == before
 
 
-def test_a_preset_is_named_by_what_the_suite_says_now(measured, tmp_path):
+def test_a_preset_has_the_current_name_of_the_suite(measured, tmp_path):
     path = tmp_path / "small.yaml"
     path.write_text(path.read_text().replace("dataset: tones", "dataset: tones\n    preset: bells"))
     assert command_line.main(["presets", "--suite", "small"]) == 0
     assert zoo.list_presets() == ["bells_gru", "tones_gru"]
 
 
-def test_no_presets_without_finished_runs(suite, tmp_path, monkeypatch, capsys):
+def test_without_finished_runs_there_are_no_presets(suite, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pretrained, "PRESETS", tmp_path / "presets")
     monkeypatch.setattr(files, "SUITES", tmp_path)
     assert command_line.main(["presets", "--suite", "small"]) == 2
     assert "run make bench first" in capsys.readouterr().out
 
 
-def test_a_preset_that_drifts_is_an_error(measured, capsys, monkeypatch):
+def test_a_preset_that_differs_from_its_card_is_an_error(measured, capsys, monkeypatch):
     accuracy = zoo.card("tones_gru").value
 
     def evaluate(task, model, config):
@@ -112,14 +113,14 @@ def test_a_preset_that_drifts_is_an_error(measured, capsys, monkeypatch):
     assert f"the card says {accuracy:.4g}" in capsys.readouterr().out
 
 
-def test_a_preset_of_a_suite_that_is_gone_does_not_stop_the_others(measured, tmp_path, capsys):
+def test_a_preset_of_a_removed_suite_does_not_stop_the_others(measured, tmp_path, capsys):
     shutil.copytree(pretrained.PRESETS / "tones_gru", pretrained.PRESETS / "tones_a")
     path = pretrained.PRESETS / "tones_a" / "card.json"
     path.write_text(path.read_text().replace('"suite": "small"', '"suite": "gone"'))
     assert command_line.main(["run", "--suite", measured]) == 1
-    told = capsys.readouterr().out
-    assert "tones_a: not measured. Unknown suite 'gone'" in told
-    assert "tones_gru: accuracy" in told
+    printed = capsys.readouterr().out
+    assert "tones_a: not measured. Unknown suite 'gone'" in printed
+    assert "tones_gru: accuracy" in printed
 
 
 def test_halving_keeps_integers_groups_and_attributes(tmp_path):

@@ -1,4 +1,4 @@
-"""Killed runs: they go on from their last epoch, and end as if nothing had happened."""
+"""Killed runs resume from their last epoch and end with the results of an uninterrupted run."""
 
 import io
 
@@ -15,8 +15,8 @@ from benchmarks.run import run_suite
 from benchmarks.tracking import processes
 from benchmarks.tracking import store as runs_store
 
-# Of the metrics of a run, those that depend on the machine.
-OF_THE_MACHINE = {
+# Metrics that depend on the machine and its load.
+MACHINE_DEPENDENT = {
     "train_seconds",
     "seconds_to_quality",
     "examples_per_second",
@@ -30,21 +30,21 @@ def run(configs):
 
 
 def the_run(experiment="speech/tones"):
-    """The only run of an experiment, and its metrics by step."""
+    """The only run of an experiment, and its metrics with their steps."""
     experiment = mlflow.get_experiment_by_name(experiment)
     (found,) = mlflow.search_runs([experiment.experiment_id], output_format="list")
     client = mlflow.MlflowClient()
     metrics = {
         name: [(m.step, m.value) for m in client.get_metric_history(found.info.run_id, name)]
         for name in found.data.metrics
-        if name not in OF_THE_MACHINE
+        if name not in MACHINE_DEPENDENT
     }
     return found, metrics
 
 
 @pytest.fixture
 def kill(monkeypatch):
-    """A function after which the training is interrupted once, at the start of an epoch."""
+    """A function that makes training raise KeyboardInterrupt once, at the start of an epoch."""
 
     def kill(at_epoch, at_fit=0):
         begin, restore = fit._Epochs.on_epoch_begin, fit._Epochs.restore
@@ -69,10 +69,10 @@ def kill(monkeypatch):
 
 @pytest.mark.parametrize("at_epoch", [0, 2])
 @pytest.mark.parametrize("task", ["speech", "translation"])
-def test_a_killed_run_ends_as_an_undisturbed_one(load, kill, task, at_epoch):
+def test_a_resumed_run_matches_an_uninterrupted_one(load, kill, task, at_epoch):
     (config,) = load(tasks=[task], chosen=["gru"], epochs=4)
-    run([config.model_copy(update={"entry": "undisturbed"})])
-    _, expected = the_run(f"{config.experiment}/undisturbed")
+    run([config.model_copy(update={"entry": "uninterrupted"})])
+    _, expected = the_run(f"{config.experiment}/uninterrupted")
     kill(at_epoch)
     with pytest.raises(KeyboardInterrupt):
         run([config])
@@ -86,11 +86,11 @@ def test_a_killed_run_ends_as_an_undisturbed_one(load, kill, task, at_epoch):
     assert list((runs_store.LOCAL_STORE / "checkpoints").glob("*")) == []
 
 
-def test_members_that_are_done_are_not_trained_again(load, kill):
+def test_finished_members_are_not_trained_again(load, kill):
     (config,) = load(tasks=["speech"], chosen=["gru"])
     config = config.model_copy(update={"recipe": (*config.recipe, Ensemble(members=3))})
-    run([config.model_copy(update={"entry": "undisturbed"})])
-    _, expected = the_run("speech/tones/undisturbed")
+    run([config.model_copy(update={"entry": "uninterrupted"})])
+    _, expected = the_run("speech/tones/uninterrupted")
     kill(at_epoch=1, at_fit=1)
     with pytest.raises(KeyboardInterrupt):
         run([config])
@@ -110,7 +110,7 @@ def test_members_that_are_done_are_not_trained_again(load, kill):
     assert metrics == expected
 
 
-def test_a_rerun_starts_anew(load, kill):
+def test_a_rerun_starts_from_scratch(load, kill):
     (config,) = load(tasks=["speech"], chosen=["gru"])
     kill(at_epoch=1)
     with pytest.raises(KeyboardInterrupt):
@@ -122,7 +122,7 @@ def test_a_rerun_starts_anew(load, kill):
 
 
 @pytest.mark.usefixtures("store")
-def test_a_run_whose_process_died_is_killed():
+def test_a_run_whose_process_died_is_marked_killed():
     dead = processes.this_process().rpartition("/")[0] + "/1.00"
     experiment = mlflow.create_experiment("some/thing")
     statuses = {}
@@ -134,7 +134,7 @@ def test_a_run_whose_process_died_is_killed():
     assert {run.info.run_id: run.info.status for run in found} == statuses
 
 
-def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
+def test_a_checkpoint_is_written_atomically(tmp_path, monkeypatch):
     saved = Checkpoint(tmp_path / "folder" / "step.1")
     assert saved.load() is None
     saved.save({"weights": [np.arange(3), np.ones((2, 2))]}, {"epoch": 1})
@@ -154,7 +154,7 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
     assert saved.load() is None
 
 
-def test_a_checkpoint_holds_the_optimizer_and_the_random_state():
+def test_a_checkpoint_restores_the_optimizer_and_the_random_state():
     def model():
         keras.utils.set_random_seed(0)
         model = keras.Sequential(

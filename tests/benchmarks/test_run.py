@@ -1,4 +1,4 @@
-"""Runs from suite to MLflow and back: what is logged, kept, killed and reported."""
+"""Runs, from the suite through MLflow to the report."""
 
 import io
 
@@ -19,7 +19,7 @@ from benchmarks.tracking import store as records
 
 
 def run(configs, **options):
-    """Runs configurations; returns what was printed."""
+    """Runs configurations and returns the printed text."""
     console = Console(file=io.StringIO(), width=120)
     running.run_suite(configs, console, **options)
     return console.file.getvalue()
@@ -34,7 +34,7 @@ def history(run_id, metric):
     return [(m.step, m.value) for m in mlflow.MlflowClient().get_metric_history(run_id, metric)]
 
 
-def test_a_run_logs_what_the_contract_names(load):
+def test_a_run_logs_everything_in_the_contract(load):
     run(load(tasks=["speech"], chosen=["gru"]))
     (logged,) = runs("speech/tones")
     assert logged.info.status == "FINISHED"
@@ -53,7 +53,7 @@ def test_a_run_logs_what_the_contract_names(load):
 
 
 @pytest.mark.parametrize("monitor", ["loss", "accuracy"])
-def test_the_epoch_that_is_kept_is_the_best_on_validation(load, monitor):
+def test_the_best_epoch_on_validation_is_kept(load, monitor):
     (config,) = load(tasks=["speech"], chosen=["gru"], epochs=8)
     (step,) = config.recipe
     run([config.model_copy(update={"recipe": (step.model_copy(update={"monitor": monitor}),)})])
@@ -63,7 +63,7 @@ def test_the_epoch_that_is_kept_is_the_best_on_validation(load, monitor):
         for name in ("loss", "accuracy")
     }
     best = {"loss": np.argmin(values["loss"]), "accuracy": np.argmax(values["accuracy"])}
-    assert best["loss"] != best["accuracy"]  # or this would not tell them apart
+    assert best["loss"] != best["accuracy"]  # or the test could not distinguish them
     assert logged.data.metrics["best/epoch"] == 1 + best[monitor]
     assert logged.data.metrics[f"best/val/{monitor}"] == pytest.approx(
         values[monitor][best[monitor]]
@@ -101,7 +101,7 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """The seeds of what is fitted, and the models, in their order."""
+    """Records the seed and the model of each fit, in order."""
     found, run_step = [], fit.Fit.run
 
     def run(step, training, before):
@@ -118,7 +118,7 @@ def an_ensemble(config, members, **changes):
     return config.model_copy(update={"recipe": recipe, **changes})
 
 
-def test_members_of_an_ensemble_are_trained_in_one_run(load, trained):
+def test_an_ensemble_trains_its_members_in_one_run(load, trained):
     (config,) = load(tasks=["speech"], chosen=["gru"], epochs=2)
     task, _ = task_of(config)
     run([an_ensemble(config, 2)])
@@ -136,7 +136,7 @@ def test_members_of_an_ensemble_are_trained_in_one_run(load, trained):
     np.testing.assert_allclose(champion.predict(data["frames"]), mean, rtol=1e-5)
 
 
-def test_members_that_were_run_alone_are_not_trained_again(load, trained):
+def test_members_with_finished_runs_are_reused(load, trained):
     alone = load(tasks=["speech"], chosen=["gru"], seeds=2)
     run(alone)
     trained.clear()
@@ -161,7 +161,7 @@ def test_members_that_were_run_alone_are_not_trained_again(load, trained):
     assert again.data.metrics["best/val/loss"] == pytest.approx(first.data.metrics["best/val/loss"])
 
 
-def test_models_of_different_folds_have_no_champion(load):
+def test_cross_validation_has_no_champion(load):
     (config,) = load(tasks=["speech"], chosen=["rnn"], epochs=1)
     splits = config.splits.model_copy(update={"folds": ("one", "other")})
     run([config.model_copy(update={"splits": splits})])
@@ -169,10 +169,10 @@ def test_models_of_different_folds_have_no_champion(load):
     assert mlflow.search_registered_models() == []
 
 
-def test_the_same_seed_gives_the_same_numbers(load):
+def test_the_same_seed_reproduces_the_same_numbers(load):
     configs = load(tasks=["speech"], chosen=["gru"])
     run(configs)
-    np.random.default_rng().normal()  # what runs in between doesn't matter
+    np.random.default_rng().normal()  # other random state doesn't matter
     keras.random.normal((3,))
     run(configs, rerun=True)
     first, second = (
@@ -183,7 +183,7 @@ def test_the_same_seed_gives_the_same_numbers(load):
 
 
 @pytest.mark.parametrize("architecture", ["rnn", "lstm_projection", "lstm"])
-def test_equal_parameters_choose_the_units(load, architecture):
+def test_equal_parameters_determine_the_units(load, architecture):
     (config,) = load(tasks=["speech"], chosen=[architecture])
     config = config.model_copy(
         update={
@@ -206,7 +206,7 @@ def test_equal_parameters_choose_the_units(load, architecture):
 def test_finished_runs_are_not_trained_again_unless_asked(load):
     configs = load(tasks=["speech"], chosen=["rnn"], epochs=1)
     run(configs)
-    assert "finished before" in run(configs)
+    assert "already finished" in run(configs)
     assert len(runs("speech/tones")) == 1
     run(configs, rerun=True)
     assert len(runs("speech/tones")) == 2
@@ -214,7 +214,7 @@ def test_finished_runs_are_not_trained_again_unless_asked(load):
     assert len(runs("speech/tones")) == 3
 
 
-def test_an_interrupt_kills_the_run_and_keeps_what_is_finished(load, suite, monkeypatch, capsys):
+def test_an_interrupt_kills_the_run_and_keeps_finished_ones(load, suite, monkeypatch, capsys):
     run(load(tasks=["speech"], chosen=["rnn"], epochs=1))
 
     def interrupt(*args):
@@ -229,7 +229,7 @@ def test_an_interrupt_kills_the_run_and_keeps_what_is_finished(load, suite, monk
     assert "Interrupted" in capsys.readouterr().out
 
 
-def test_a_failure_is_logged_as_one(load, monkeypatch):
+def test_a_failed_run_is_marked_failed(load, monkeypatch):
     def fail(*args):
         raise RuntimeError("no luck")
 
@@ -239,7 +239,7 @@ def test_a_failure_is_logged_as_one(load, monkeypatch):
     assert runs("speech/tones")[0].info.status == "FAILED"
 
 
-def test_the_report_has_a_row_an_architecture_baseline_first(load, suite):
+def test_the_report_has_a_row_per_architecture_baseline_first(load, suite):
     run(load(tasks=["speech"], seeds=1, epochs=1))
     run(load(tasks=["speech"], chosen=["gru"], seeds=2, epochs=1))
     finished = records.finished(load(tasks=["speech"], seeds=2, epochs=1))["speech/tones"]
@@ -254,7 +254,7 @@ def test_the_report_has_a_row_an_architecture_baseline_first(load, suite):
     assert "baseline: mean and deviation of the frames" in table.footnote
 
 
-def test_a_table_shows_what_the_configurations_computed_and_nothing_else(load, suite):
+def test_a_table_shows_only_runs_of_its_configurations(load, suite):
     run(load(tasks=["speech"], chosen=["gru"], epochs=1))
     run(load(tasks=["speech"], chosen=["gru"], epochs=2))
     (shown,) = records.finished(load(tasks=["speech"], epochs=1)).values()
@@ -262,11 +262,19 @@ def test_a_table_shows_what_the_configurations_computed_and_nothing_else(load, s
     assert records.finished(load(tasks=["speech"], epochs=3)) == {}
 
 
-def test_a_report_without_runs_says_so(suite, capsys):
+def test_a_report_without_runs_is_an_error(suite, capsys):
     assert command_line.main(["report", "--suite", suite]) == 2
     assert "No finished runs" in capsys.readouterr().out
 
 
-def test_bad_choices_end_with_a_message_and_status_2(suite, capsys):
+def test_an_invalid_option_exits_with_a_message_and_status_2(suite, capsys):
     assert command_line.main(["run", "--suite", suite, "--arch", "grru"]) == 2
     assert "Did you mean 'gru'?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("suite", "option"), [("layers", "--task=speech"), ("pretrained", "--arch=gru")]
+)
+def test_a_choice_that_a_suite_lacks_is_an_error(suite, option, capsys):
+    assert command_line.main(["run", "--suite", suite, option]) == 2
+    assert f"has no choice '{option[2:6]}'" in " ".join(capsys.readouterr().out.split())

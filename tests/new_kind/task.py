@@ -16,6 +16,7 @@ class Summing(Task):
     metric = MSE
     validation_metric = MSE
     feature = "numbers"
+    target_feature = "sum"
 
     class Model(ModelConfig, frozen=True):
         units: pydantic.PositiveInt

@@ -1,4 +1,4 @@
-"""Timing layers: implementations must agree with Keras, and the report has a row for each."""
+"""Timing layers: implementations agree with Keras, and are timed, logged and reported."""
 
 import mlflow
 import numpy as np
@@ -31,7 +31,7 @@ def small_suite(tmp_path):
 
 @pytest.mark.parametrize("family", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("name", ["zoo", "zoo_without_kernel", "keras_xla", "torch", "onnxruntime"])
-def test_a_implementation_gives_the_numbers_of_keras(family, name):
+def test_an_implementation_agrees_with_keras(family, name):
     try:
         functions = IMPLEMENTATIONS[name](Problem(family, *SHAPE))
     except ImportError as error:
@@ -46,7 +46,7 @@ def test_a_implementation_gives_the_numbers_of_keras(family, name):
         np.testing.assert_allclose(*sizes, rtol=1e-5)
 
 
-def test_other_numbers_are_refused(monkeypatch):
+def test_an_implementation_with_other_numbers_is_an_error(monkeypatch):
     def wrong(problem):
         return {"inference": lambda: np.zeros((2, 4, 5))}
 
@@ -55,7 +55,7 @@ def test_other_numbers_are_refused(monkeypatch):
         timing.measure("lstm", SHAPE, ["zoo"], rounds=1, least_ms=0.1)
 
 
-def test_a_suite_is_logged_and_says_what_is_missing(suite, small_suite, monkeypatch, capsys):
+def test_a_suite_is_logged_and_names_what_is_missing(suite, small_suite, monkeypatch, capsys):
     def missing(problem):
         raise ImportError("No module named 'torch'")
 
@@ -96,7 +96,7 @@ def test_the_mask_of_padded_batches_keeps_half_of_the_steps():
         assert (np.diff(mask.astype(int), axis=1) <= 0).all()
 
 
-def test_a_wrong_implementation_is_refused(small_suite, tmp_path):
+def test_an_unknown_implementation_is_an_error(small_suite, tmp_path):
     content = config.load_layers(small_suite).model_dump(mode="json", exclude={"suite"})
     content["implementations"].append("kears")
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(content))

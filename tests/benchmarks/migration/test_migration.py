@@ -1,4 +1,4 @@
-"""Migration: runs and presets of an older version are known again, once the command has run."""
+"""Migration: after the command, runs are found and presets load again."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from benchmarks.migration import presets
 from benchmarks.tracking import store as runs
 from zoo import models, pretrained
 
-SPEECH = {  # the parameters of a run before recipes were lists of steps
+SPEECH = {  # parameters of a run in the format before recipes had steps
     "suite": "standard",
     "entry": "speech",
     "task": "speech",
@@ -93,8 +93,8 @@ SELF_TRAINED = {
 }
 
 
-def an_old_run(experiment, params, **tags):
-    """Logs a finished run as an older version did."""
+def old_run(experiment, params, **tags):
+    """Logs a finished run in the format of an older version."""
     found = mlflow.get_experiment_by_name(experiment)
     experiment = found.experiment_id if found else mlflow.create_experiment(experiment)
     names = ("suite", "task", "architecture", "seed")
@@ -104,7 +104,7 @@ def an_old_run(experiment, params, **tags):
 
 
 def migrated():
-    """What `python -m benchmarks migrate` prints."""
+    """Migrates and returns the printed text."""
     from benchmarks import migration
 
     console = Console(file=io.StringIO(), width=200)
@@ -127,27 +127,27 @@ def no_presets(store, tmp_path, monkeypatch):
     ],
     ids=["speech", "self_trained"],
 )
-def test_a_finished_run_is_found_again(params, experiment):
+def test_a_migrated_run_is_found(params, experiment):
     old = {"config_digest": "of another version", "dataset_digest": "0" * 64}
-    an_old_run(experiment, params, **old)
+    old_run(experiment, params, **old)
     entry, architecture = params["entry"], params["architecture"]
     (wanted,) = config.load("standard", tasks=[entry], chosen=[architecture], seeds=1)
     assert runs.find_finished(wanted, "0" * 64) is None
-    assert "Runs: 1 brought up to date" in migrated()
+    assert "Runs updated: 1." in migrated()
     found = runs.find_finished(wanted, "0" * 64)
     assert found.tags["validation_metric"] == "accuracy"
     assert config.from_json(found.tags["config"]) == wanted
-    assert "Runs: 0 brought up to date" in migrated()
+    assert "Runs updated: 0." in migrated()
 
 
 @pytest.mark.usefixtures("no_presets")
-def test_units_found_for_equal_parameters_are_those_that_were_asked_for():
+def test_resolved_units_are_replaced_by_the_requested_ones():
     quick = {**SPEECH, "suite": "variants", "dataset": "japanese_vowels"}
     old = {"config_digest": "of another version", "dataset_digest": "0" * 64}
     lstm = {**quick, "architecture": "lstm", "model.units": "96"}
     gru = {**quick, "model.units": "112", "equal_parameters": "lstm"}
     for params in (lstm, gru):
-        an_old_run("speech/japanese_vowels", params, **old)
+        old_run("speech/japanese_vowels", params, **old)
     migrated()
     units = {
         record.tags["architecture"]: json.loads(record.tags["config"])["model"]["units"]
@@ -157,17 +157,17 @@ def test_units_found_for_equal_parameters_are_those_that_were_asked_for():
 
 
 @pytest.mark.usefixtures("no_presets")
-def test_a_run_that_is_not_understood_is_left_and_named():
-    an_old_run("speech/spoken_digit", {**SPEECH, "model.odd": "1"}, config_digest="old")
-    assert "Left as it is: speech, gru" in migrated()
+def test_a_run_that_cannot_be_migrated_is_left_and_named():
+    old_run("speech/spoken_digit", {**SPEECH, "model.odd": "1"}, config_digest="old")
+    assert "Not updated: speech, gru" in migrated()
     (record,) = runs.every_run()
     assert record.tags["config_digest"] == "old"
 
 
 @pytest.mark.usefixtures("no_presets")
-def test_timings_of_layers_get_the_present_names():
+def test_layer_timings_get_the_current_names():
     params = {"contenders": "zoo, keras"}
-    an_old_run("layers/gru", params, architecture="gru", contender="zoo", suite="layers")
+    old_run("layers/gru", params, architecture="gru", contender="zoo", suite="layers")
     migrated()
     (record,) = runs.latest("layers")["layers/gru"]
     assert record.tags["implementation"] == "zoo"
@@ -178,12 +178,12 @@ def test_timings_of_layers_get_the_present_names():
 @pytest.mark.usefixtures("no_presets")
 def test_the_command_runs(capsys):
     assert command_line.main(["migrate"]) == 0
-    assert "Runs: 0 brought up to date" in capsys.readouterr().out
+    assert "Runs updated: 0." in capsys.readouterr().out
 
 
 @pytest.fixture
 def old_preset(tmp_path):
-    """A preset of an audio classifier, with the names of an older version."""
+    """A preset with the argument names of an older version, and its model."""
     backbone = models.AudioBackbone("gru", front_end="mfcc", feature_dim=5, units=4)
     preprocessor = models.AudioClassifierPreprocessor()
     model = models.AudioClassifier(backbone, ["low", "high"], preprocessor)
@@ -196,23 +196,23 @@ def old_preset(tmp_path):
     return folder, model
 
 
-def test_a_preset_of_older_names_answers_again(old_preset):
+def test_a_migrated_preset_loads_and_predicts_the_same(old_preset):
     folder, model = old_preset
     assert presets.migrate_preset(folder) == ["config.json", "task.json", "card.json"]
     card = json.loads((folder / "card.json").read_text())
     assert card["sha256"] == pretrained.digests(folder)
-    assert card["bytes"] == 1002  # one letter more in two files
+    assert card["bytes"] == 1002  # one character more in two files
     (folder / "card.json").unlink()
     wave = [np.sin(np.arange(900) / 9).astype("float32")]
     np.testing.assert_array_equal(zoo.load(str(folder)).predict(wave), model.predict(wave))
     assert presets.migrate_preset(folder) == []
 
 
-def test_a_preset_that_its_card_does_not_describe_is_left(old_preset):
+def test_a_preset_that_differs_from_its_card_is_not_changed(old_preset):
     folder, _ = old_preset
     path = folder / "config.json"
     path.write_text(path.read_text() + "\n")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(ValueError, match="isn't what its card says"):
+    with pytest.raises(ValueError, match="doesn't match its card"):
         presets.migrate_preset(folder)
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

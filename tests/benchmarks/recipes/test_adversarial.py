@@ -1,4 +1,4 @@
-"""Adversarial training: the perturbation, and that texts are learned with and without it."""
+"""Adversarial training: the perturbation and the training step."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ def classifier():
     return models.TextClassifier(backbone, ["bad", "good"], preprocessor)
 
 
-def test_perturbations_have_one_norm_and_raise_the_loss(classifier):
+def test_perturbations_have_the_same_norm_and_raise_the_loss(classifier):
     trainer = AdversarialTraining(classifier, 2.0)
     inputs = classifier.preprocessor(TEXTS)
     mask = tf.constant(inputs["padding_mask"])
@@ -44,7 +44,7 @@ def test_perturbations_have_one_norm_and_raise_the_loss(classifier):
 
 
 @pytest.mark.parametrize("soft", [False, True])
-def test_every_weight_of_the_classifier_learns(classifier, soft):
+def test_every_weight_of_the_classifier_is_trained(classifier, soft):
     trainer = AdversarialTraining(classifier, 1.0)
     loss = "categorical_crossentropy" if soft else "auto"
     trainer.compile(keras.optimizers.Adam(0.02), loss=loss, jit_compile=False)
@@ -61,7 +61,7 @@ def test_every_weight_of_the_classifier_learns(classifier, soft):
     assert (classifier.predict(TEXTS).argmax(axis=1) == LABELS).all()
 
 
-def test_a_step_follows_the_mean_of_both_gradients(classifier):
+def test_a_training_step_follows_the_mean_of_both_gradients(classifier):
     trainer = AdversarialTraining(classifier, 3.0)
     trainer.compile(keras.optimizers.SGD(0.1), jit_compile=False)
     inputs = {name: tf.constant(values) for name, values in classifier.preprocessor(TEXTS).items()}
@@ -82,8 +82,7 @@ def test_a_step_follows_the_mean_of_both_gradients(classifier):
     assert max(np.abs(one - other).max() for one, other in zip(*gradients, strict=True)) > 1e-3
 
 
-def test_with_a_norm_of_zero_it_is_plain_training(classifier):
-    """Both losses are the same then, and so is their mean."""
+def test_with_a_norm_of_zero_training_is_plain(classifier):
     trainer = AdversarialTraining(classifier, 0.0)
     trainer.compile(keras.optimizers.SGD(0.1), jit_compile=False)
     inputs = classifier.preprocessor(TEXTS)

@@ -1,4 +1,4 @@
-"""The auxiliary model of n-grams: what it learns, and which n-grams it knows."""
+"""The auxiliary n-gram model: what it learns, and which n-grams it keeps."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def preprocessor():
     return models.TextClassifierPreprocessor(tokenizer)
 
 
-def test_pairs_of_words_are_told_where_single_ones_are_not(preprocessor):
+def test_longer_ngrams_separate_texts_with_the_same_words(preprocessor):
     texts = ["fine day dull film", "dull day fine film", "a day"] * 10
     labels = np.array([0, 1, 2] * 10)
     names = ["film", "day", "none"]
@@ -31,7 +31,7 @@ def test_pairs_of_words_are_told_where_single_ones_are_not(preprocessor):
     assert order[4] == 1
 
 
-def test_a_class_without_texts_is_never_named(preprocessor):
+def test_a_class_without_texts_is_never_predicted(preprocessor):
     names = ["bad", "good", "neither"]
     model = ngrams.fit(preprocessor(TEXTS), np.array([1, 0] * 20), names, preprocessor, 2, 999)
     answers = model.predict(TEXTS)
@@ -41,7 +41,7 @@ def test_a_class_without_texts_is_never_named(preprocessor):
     assert model.predict(TEXTS)[:, 0].min() > 0.99
 
 
-def test_those_are_kept_that_tell_most(preprocessor):
+def test_the_most_informative_ngrams_are_kept(preprocessor):
     names = ["bad", "good"]
     labels = np.array([1, 0] * 20)
     inputs = preprocessor(TEXTS)
@@ -50,7 +50,7 @@ def test_those_are_kept_that_tell_most(preprocessor):
     assert (model.predict(TEXTS).argmax(axis=1) == labels).all()
 
 
-def test_what_stands_in_one_text_alone_is_not_known(preprocessor):
+def test_ngrams_of_a_single_text_are_dropped(preprocessor):
     texts, labels = [*TEXTS, "day film"], np.array([1, 0] * 20 + [1])
     model = ngrams.fit(preprocessor(texts), labels, ["bad", "good"], preprocessor, 2, 999)
     (keys, *_) = model.backbone.scores.get_weights()

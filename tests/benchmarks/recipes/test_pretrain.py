@@ -1,4 +1,4 @@
-"""Pretraining on text alone: what is learned, from where, and that nothing is given away."""
+"""Pretraining: what is learned, without leaking targets, and how it is cached and resumed."""
 
 import types
 
@@ -31,49 +31,50 @@ def backbone(architecture="gru"):
     return models.TextBackbone(20, architecture, embedding_dim=8, units=16, token_dropout=0.9)
 
 
-def circle(length=16 * 400):
-    """Subwords in one order, so that each tells what is before and behind it."""
+def cycle(length=16 * 400):
+    """Subwords in a repeating order, so each determines its neighbours."""
     return np.arange(length) % 20
 
 
-def chance(length=16 * 400):
+def noise(length=16 * 400):
+    """Random subwords, which can't be predicted."""
     return np.random.default_rng(0).integers(0, 20, length)
 
 
 @pytest.mark.parametrize("architecture", ["gru", "bigru"])
-def test_what_follows_is_predicted_and_chance_is_not(architecture):
-    """Where a direction saw what it is to predict, chance would be predicted as well."""
-    assert pretrain(backbone(architecture), circle(), 1, epochs=4, seed=0)[0] < 0.2
-    assert pretrain(backbone(architecture), chance(), 1, epochs=4, seed=0)[0] > 1.5
+def test_regular_text_is_predicted_and_noise_is_not(architecture):
+    """If a direction saw its targets, noise would be predicted too."""
+    assert pretrain(backbone(architecture), cycle(), 1, epochs=4, seed=0)[0] < 0.2
+    assert pretrain(backbone(architecture), noise(), 1, epochs=4, seed=0)[0] > 1.5
 
 
-def test_a_wider_window_leaves_open_which_is_meant():
-    narrow, wide = (pretrain(backbone(), circle(), window, 4, seed=0)[0] for window in (1, 4))
+def test_with_a_wider_window_the_target_is_ambiguous():
+    narrow, wide = (pretrain(backbone(), cycle(), window, 4, seed=0)[0] for window in (1, 4))
     assert narrow < 0.2
-    assert np.log(4) * 0.8 < wide < np.log(20) * 0.8  # one of four, and nothing tells which
+    assert np.log(4) * 0.8 < wide < np.log(20) * 0.8  # one of four, equally likely
 
 
-def test_embedding_and_both_directions_learn():
+def test_the_embedding_and_both_directions_are_trained():
     model = backbone("bigru")
     before = model.get_weights()
     done = []
-    pretrain(model, circle(), 1, 1, seed=0, progress=done.append)
+    pretrain(model, cycle(), 1, 1, seed=0, progress=done.append)
     for old, new in zip(before, model.get_weights(), strict=True):
         assert np.abs(new - old).max() > 1e-4
     assert done == sorted(done)
     assert done[-1] == 1
 
 
-def test_the_same_seed_learns_the_same():
-    first, again, other = (pretrain(backbone(), circle(), 2, 1, seed=seed)[0] for seed in (0, 0, 1))
+def test_the_same_seed_reproduces_the_loss():
+    first, again, other = (pretrain(backbone(), cycle(), 2, 1, seed=seed)[0] for seed in (0, 0, 1))
     assert first == again != other
 
 
-def test_targets_stay_in_their_piece():
+def test_targets_stay_inside_their_piece():
     piece = np.arange(12).reshape(2, 6)
     generator = np.random.default_rng(0)
     for direction in (1, -1):
-        target, is_inside = pretraining._ahead(piece, direction, 3, generator)
+        target, is_inside = pretraining._sample_targets(piece, direction, 3, generator)
         distance = (target - piece) * direction
         assert ((distance >= 1) & (distance <= 3))[is_inside].all()
         assert (target // 6 == piece // 6).all()
@@ -81,39 +82,39 @@ def test_targets_stay_in_their_piece():
         assert not is_inside[:, end].any()
 
 
-def test_a_text_shorter_than_a_batch_is_enough():
-    assert np.isfinite(pretrain(backbone(), circle(40), 1, 2, seed=0)[0])
+def test_a_text_shorter_than_a_batch_suffices():
+    assert np.isfinite(pretrain(backbone(), cycle(40), 1, 2, seed=0)[0])
 
 
-def test_what_was_pretrained_is_kept(monkeypatch, tmp_path):
+def test_pretrained_weights_are_cached(monkeypatch, tmp_path):
     monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
 
     def once(model, token_ids, window, epochs, seed):
         return Pretrain(epochs=epochs, window=window).pretrained(model, token_ids, seed)
 
     first, again = backbone(), backbone()
-    loss, seconds = once(first, circle(), 1, 1, seed=0)
-    monkeypatch.setattr(pretraining, "pretrain", None)  # it can't be done once more
-    assert once(again, circle(), 1, 1, seed=0) == (loss, seconds)
+    loss, seconds = once(first, cycle(), 1, 1, seed=0)
+    monkeypatch.setattr(pretraining, "pretrain", None)  # so that pretraining again fails
+    assert once(again, cycle(), 1, 1, seed=0) == (loss, seconds)
     for one, other in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    otherwise = [(circle(), 2, 1, 0), (circle(), 1, 2, 0), (chance(), 1, 1, 0), (circle(), 1, 1, 7)]
-    for settings in otherwise:
+    changes = [(cycle(), 2, 1, 0), (cycle(), 1, 2, 0), (noise(), 1, 1, 0), (cycle(), 1, 1, 7)]
+    for settings in changes:
         with pytest.raises(TypeError):
             once(backbone(), *settings)
     again.token_embedding.embeddings.assign_add(np.ones((20, 8)))
-    for different in (backbone("lstm"), again):  # another architecture, another start
+    for different in (backbone("lstm"), again):  # another architecture, other initial weights
         with pytest.raises(TypeError):
-            once(different, circle(), 1, 1, seed=0)
+            once(different, cycle(), 1, 1, seed=0)
     monkeypatch.setattr(Pretrain, "VERSION", 0)
     with pytest.raises(TypeError):
-        once(backbone(), circle(), 1, 1, seed=0)
+        once(backbone(), cycle(), 1, 1, seed=0)
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
 
 
-def test_a_killed_pretraining_goes_on_from_its_last_pass(monkeypatch, tmp_path):
-    undisturbed = backbone("bigru")
-    expected, _ = pretrain(undisturbed, circle(), 2, 3, seed=0)
+def test_a_killed_pretraining_resumes_from_its_last_pass(monkeypatch, tmp_path):
+    uninterrupted = backbone("bigru")
+    expected, _ = pretrain(uninterrupted, cycle(), 2, 3, seed=0)
     checkpoint = Checkpoint(tmp_path / "passes")
 
     def kill_in_the_third_pass(part):
@@ -121,17 +122,17 @@ def test_a_killed_pretraining_goes_on_from_its_last_pass(monkeypatch, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pretrain(backbone("bigru"), circle(), 2, 3, 0, kill_in_the_third_pass, checkpoint)
+        pretrain(backbone("bigru"), cycle(), 2, 3, 0, kill_in_the_third_pass, checkpoint)
     parts, resumed = [], backbone("bigru")
-    loss, seconds = pretrain(resumed, circle(), 2, 3, 0, parts.append, checkpoint)
+    loss, seconds = pretrain(resumed, cycle(), 2, 3, 0, parts.append, checkpoint)
     assert min(parts) > 2 / 3
     assert seconds > 0
     assert loss == expected
-    for one, other in zip(undisturbed.get_weights(), resumed.get_weights(), strict=True):
+    for one, other in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_model_is_pretrained_on_all_texts_before_it_is_fitted(monkeypatch, tmp_path):
+def test_the_step_pretrains_on_training_and_unlabelled_texts(monkeypatch, tmp_path):
     texts = ["a fine film", "a dull film", "what a fine day", "what a dull day"] * 10
     data = {
         "train": {"text": texts, "label": [1, 0, 1, 0] * 10},
@@ -156,5 +157,5 @@ def test_a_model_is_pretrained_on_all_texts_before_it_is_fitted(monkeypatch, tmp
     every = [*texts, *data["unlabelled"]["text"]]
     assert seen == [model.preprocessor(every)["padding_mask"].sum()]
     assert log.metrics == {"pretraining/loss": 1.5, "pretraining/seconds": 20.0}
-    train(training, (step,))  # its result was kept, so its time counts once
+    train(training, (step,))  # reuses the result, so its time counts once
     assert log.seconds == 20.0

@@ -1,4 +1,4 @@
-"""Pseudo-labels: who labels what, and who learns from it."""
+"""Pseudo-labels: the teacher labels unlabelled texts, and the student trains on them."""
 
 import types
 
@@ -30,8 +30,8 @@ def task():
     return TASKS["sentiment"](data.get, {"label": LABEL}, "none")
 
 
-def a_training(task, *steps):
-    """The `Training` of a small GRU by the step `fit` and these, and its recipe."""
+def configuration(task, *steps):
+    """The `RunConfig` of a small GRU, trained by `fit` and the given steps, and its `RunLog`."""
     (run,) = config.load("standard", tasks=["sentiment"], chosen=["gru"], seeds=1)
     small = {"vocabulary_size": 60, "embedding_dim": 8, "units": 8, "embedding_window": 0}
     first = fit.Fit(epochs=8, batch_size=8, learning_rate=0.02)
@@ -53,10 +53,10 @@ def a_training(task, *steps):
 
 @pytest.fixture
 def trainer(task, tmp_path):
-    """A function that trains by `fit` and further steps, and returns the result and the log."""
+    """A function that trains with `fit` and further steps, and returns the result and the log."""
 
     def run(*steps):
-        config, log = a_training(task, *steps)
+        config, log = configuration(task, *steps)
         training = Training(config, task, log, tmp_path, config.seed)
         return train(training, config.recipe), log
 
@@ -65,7 +65,7 @@ def trainer(task, tmp_path):
 
 @pytest.fixture
 def fitted(monkeypatch):
-    """The pseudo-labels, the number of examples and the model of each fit, in their order."""
+    """Records the pseudo-labels, the number of examples and the model of each fit, in order."""
     found, run_step = [], fit.Fit.run
 
     def run(step, training, before):
@@ -77,7 +77,7 @@ def fitted(monkeypatch):
     return found
 
 
-def test_a_model_learns_from_pseudo_labels(trainer, fitted):
+def test_a_student_learns_from_pseudo_labels(trainer, fitted):
     trained, log = trainer(PseudoLabel(rounds=2))
     (none, first, second), counts, _ = zip(*fitted, strict=True)
     assert none is None
@@ -96,8 +96,8 @@ def test_a_model_learns_from_pseudo_labels(trainer, fitted):
     assert grand > dreary + 0.05
 
 
-def test_unlabelled_texts_have_the_labels_that_were_predicted(task):
-    run, _ = a_training(task)
+def test_unlabelled_texts_have_the_predicted_labels(task):
+    run, _ = configuration(task)
     model = task.build(run)
     labels = np.random.default_rng(0).dirichlet([1, 1], len(MORE)).astype("float32")
     examples = task.with_pseudo_labels("train", labels)
@@ -111,7 +111,7 @@ def test_unlabelled_texts_have_the_labels_that_were_predicted(task):
     assert sorted(pairs[ids(MORE[0])]) == sorted(map(tuple, labels[0::4]))
 
 
-def test_members_and_ngrams_teach_together(trainer, fitted):
+def test_an_ensemble_with_ngrams_is_the_teacher(trainer, fitted):
     trained, log = trainer(Ensemble(members=2, ngrams=NgramKeys(order=3)), PseudoLabel())
     *recurrent, phrases = trained.model.members
     assert [type(member) for member in recurrent] == [models.TextClassifier] * 2

@@ -1,4 +1,4 @@
-"""Records of runs as the store returns them, and a folder of results of the test's own."""
+"""Fixtures: records of runs as the store returns them, and a temporary folder of results."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def _record(tags, params, metrics, description=""):
 
 @pytest.fixture
 def run():
-    """A function that makes the record of a run of an architecture."""
+    """A function that makes the `Record` of an architecture's run."""
 
     def make(architecture, value, *, entry="sentiment", params=None, description="", **metrics):
         tags = {
@@ -37,7 +37,7 @@ def run():
 
 @pytest.fixture
 def timing():
-    """A function that makes the record of an implementation of a layer."""
+    """A function that makes the `Record` of a timed implementation."""
 
     def make(implementation, speedup, *, shapes=("2x3x4x5",), padded=True, description=""):
         metrics = {}
@@ -58,7 +58,7 @@ def timing():
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """The folder of results, empty, beside a README with marks."""
+    """An empty folder of results, next to a README with marks."""
     readme = tmp_path / "README.md"
     readme.write_text(
         "first\n<!-- best:begin -->old<!-- best:end -->\n"

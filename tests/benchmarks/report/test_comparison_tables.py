@@ -1,4 +1,4 @@
-"""A comparison: one row an architecture, values as means over seeds."""
+"""Comparison tables: one row per architecture, with means over seeds."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_one_seed_has_no_deviation(run):
     assert comparison.tables([row])[0].rows[0][1] == "0.700"
 
 
-def test_a_metric_is_written_in_its_own_format(run):
+def test_values_are_formatted_by_their_metric(run):
     rows = comparison.rows([run("gru", 12.345)])
     bleu = [row.model_copy(update={"metric": "bleu"}) for row in rows]
     (table,) = comparison.tables(bleu)
@@ -39,7 +39,7 @@ def test_a_metric_is_written_in_its_own_format(run):
     assert table.rows[0][1] == "12.3"
 
 
-def test_what_a_run_did_not_measure_is_a_dash(run):
+def test_a_missing_measurement_is_a_dash(run):
     known = run("gru", 0.5, examples_per_second=1234.5, predict_ms=6.78)
     (table,) = comparison.tables(comparison.rows([run("baseline", 0.4), known]))
     columns = [table.headings.index(name) for name in ("examples/s", "latency (ms)")]
@@ -47,7 +47,7 @@ def test_what_a_run_did_not_measure_is_a_dash(run):
     assert cells == [["–", "–"], ["1,234", "6.8"]]
 
 
-def test_a_footnote_names_seeds_metric_and_baseline(run):
+def test_the_footnote_names_seeds_metric_and_baseline(run):
     baseline = run("baseline", 0.4, description="counts of words")
     rows = comparison.rows([baseline, run("rnn", 0.5), run("gru", 0.5), run("gru", 0.6)])
     (table,) = comparison.tables(rows)
@@ -56,7 +56,7 @@ def test_a_footnote_names_seeds_metric_and_baseline(run):
     )
 
 
-def test_folds_are_said(run):
+def test_the_footnote_names_folds(run):
     folds = {"splits.folds": "('one', 'other')"}
     rows = comparison.rows([run("gru", 0.5, params=folds), run("gru", 0.6, params=folds)])
     assert comparison.tables(rows)[0].footnote.startswith(
@@ -73,19 +73,19 @@ def test_folds_are_said(run):
         ({"ensemble.members": "2", "ensemble.ngrams.order": "4"}, "2 × bilstm + ngram"),
     ],
 )
-def test_a_mixed_model_is_named_by_its_members(run, params, name):
+def test_an_ensemble_is_named_by_its_members(run, params, name):
     (table,) = comparison.tables(comparison.rows([run("bilstm", 0.5, params=params)]))
     assert table.rows[0][0] == name
     assert not table.numeric[0]
 
 
-def test_there_is_a_table_an_experiment(run):
+def test_each_experiment_has_a_table(run):
     rows = comparison.rows([run("gru", 0.5)]) + comparison.rows([run("gru", 0.6, entry="other")])
     found = comparison.tables(rows)
     assert [table.title for table in found] == ["sentiment/films", "sentiment/films/other"]
 
 
-def test_columns_of_numbers_are_aligned_to_the_right(run):
+def test_columns_of_numbers_are_right_aligned(run):
     records = [run("baseline", 0.4), run("gru", 0.5), run("gru", 0.6)]
     (table,) = comparison.tables(comparison.rows(records))
     assert table.numeric == [False, True, True, True, True, True, True, False]

@@ -1,9 +1,9 @@
-"""Timings of layers: one row a mode and implementation, one column a shape."""
+"""Tables of layer timings: one row per mode and implementation, one column per shape."""
 
 from benchmarks.report import layers
 
 
-def test_there_is_a_row_a_mode_implementation_and_shape(timing):
+def test_each_mode_implementation_and_shape_has_a_row(timing):
     shapes = ("1x2x3x4", "5x6x7x8")
     records = [timing(name, 2.0, shapes=shapes) for name in ("keras", "zoo")]
     rows = layers.rows("layers/gru", records)
@@ -12,7 +12,7 @@ def test_there_is_a_row_a_mode_implementation_and_shape(timing):
     assert rows[0].spread == 0.25
 
 
-def test_cells_are_ratios_and_for_keras_times(timing):
+def test_cells_are_ratios_and_times_for_keras(timing):
     rows = layers.rows("layers/gru", [timing("zoo", 2.0), timing("keras", 1.0)])
     (table,) = layers.tables(rows)
     assert table.rows == [
@@ -26,14 +26,14 @@ def test_cells_are_ratios_and_for_keras_times(timing):
     assert table.numeric == [False, False, True]
 
 
-def test_a_mode_that_an_implementation_lacks_has_no_row(timing):
+def test_a_mode_without_measurements_has_no_row(timing):
     rows = layers.rows("layers/gru", [timing("zoo", 2.0), timing("torch", 1.5, padded=False)])
     lines = [(row.mode, row.implementation) for row in rows]
     assert ("training", "torch") in lines
     assert ("padded", "torch") not in lines
 
 
-def test_a_footnote_says_how_it_was_measured_and_what_is_left_out(timing):
+def test_the_footnote_names_conditions_and_missing_implementations(timing):
     rows = layers.rows("layers/gru", [timing("zoo", 2.0, description="torch is left out: why")])
     (table,) = layers.tables(rows)
     assert table.footnote == (

@@ -1,4 +1,4 @@
-"""Tables of presets: from the cards, and measured again."""
+"""Tables of presets, from their cards and from new measurements."""
 
 import zoo
 from benchmarks import metrics
@@ -6,7 +6,7 @@ from benchmarks.report import presets
 from benchmarks.tracking import store
 
 
-def test_there_is_a_row_a_card():
+def test_each_card_has_a_row():
     rows = presets.rows()
     assert [row.preset for row in rows] == zoo.list_presets()
     for row in rows:
@@ -18,7 +18,7 @@ def test_there_is_a_row_a_card():
         )
 
 
-def test_a_mixed_model_is_named_by_its_members():
+def test_an_ensemble_is_named_by_its_members():
     members = {row.preset: row.members for row in presets.rows()}
     assert members["imdb_lstm"] is None
     assert members["imdb_self_trained_bilstm"] == "bilstm + ngram"
@@ -29,7 +29,7 @@ def test_a_mixed_model_is_named_by_its_members():
     assert models["imdb_lstm"] == "lstm"
 
 
-def test_measured_presets_of_one_architecture_have_a_row_each():
+def test_measured_presets_of_the_same_architecture_have_separate_rows():
     def record(preset, value):
         tags = {"preset": preset, "metric": "accuracy", "metric_signature": "how"}
         tags |= {"architecture": "bilstm", "kernel": "native"}

@@ -24,13 +24,13 @@ def test_the_better_of_architecture_and_baseline_is_bold(results, run):
     assert text.endswith("wins on films, hard (0.900 against 0.600).")
 
 
-def test_an_experiment_that_compares_nothing_has_no_row(results, run):
+def test_an_experiment_with_one_architecture_has_no_row(results, run):
     rows = comparison.rows([run("baseline", 0.5), run("gru", 0.7)])
     files.write("standard", rows)
     assert cells(readme.best()) == []
 
 
-def test_the_preset_is_the_best_of_the_data_and_the_smallest_among_equals(results, run):
+def test_the_preset_is_the_best_one_and_the_smallest_among_equals(results, run):
     row = presets.rows()[0].model_copy(update={"task": "sentiment", "dataset": "films"})
     found = [
         row.model_copy(update={"preset": name, "value": value, "parameters": parameters})

@@ -1,4 +1,4 @@
-"""Files of results: what MLflow has goes into CSV, and from CSV alone into Markdown and README."""
+"""Result files: from MLflow to CSV, and from CSV to Markdown and the README."""
 
 import io
 
@@ -12,7 +12,7 @@ from benchmarks.tracking import store
 
 @pytest.fixture
 def runs(monkeypatch):
-    """Sets what the store has finished runs of."""
+    """A function that sets the finished runs of the store."""
 
     def has(experiments):
         monkeypatch.setattr(store, "finished", lambda configs: experiments)
@@ -25,7 +25,7 @@ def lines(name):
     return (files.RESULTS / f"{name}.csv").read_text(encoding="utf-8").splitlines()
 
 
-def test_rows_are_read_as_they_were_written(results, run, timing):
+def test_rows_survive_writing_and_reading(results, run, timing):
     baseline = run("baseline", 0.5, description="counts, and a comma")
     compared = comparison.rows([baseline, run("gru", 0.5, predict_ms=1.5), run("gru", 0.5)])
     timed = layers.rows("layers/gru", [timing("zoo", 2.0), timing("keras", 1.0)])
@@ -34,12 +34,12 @@ def test_rows_are_read_as_they_were_written(results, run, timing):
         assert files.read("one") == rows
 
 
-def test_numbers_have_digits_to_render_and_no_more(results, run):
+def test_numbers_have_six_significant_digits(results, run):
     files.write("one", comparison.rows([run("gru", 1 / 3)]))
     assert ",0.333333,," in lines("one")[1]
 
 
-def test_markdown_is_rendered_from_the_csv_alone(results, run):
+def test_markdown_is_rendered_only_from_the_csv(results, run):
     path = files.write("one", comparison.rows([run("gru", 0.5)]))
     assert path.read_text(encoding="utf-8") == files.render("one")
     csv = files.RESULTS / "one.csv"
@@ -59,7 +59,7 @@ def test_a_report_writes_csv_markdown_and_readme(results, run, runs):
     assert readme.endswith("last\n")
 
 
-def test_experiments_without_local_runs_stay(results, run, runs):
+def test_experiments_without_local_runs_are_kept(results, run, runs):
     one, other = (
         {f"sentiment/films/{entry}": [run("gru", 0.5, entry=entry), run("rnn", 0.4, entry=entry)]}
         for entry in ("one", "other")
@@ -84,7 +84,7 @@ def test_without_finished_runs_nothing_is_written(results, runs):
     assert not results.exists()
 
 
-def test_timings_of_layers_are_written(results, timing, runs):
+def test_layer_timings_are_written(results, timing, runs):
     record = timing("zoo", 2.0, shapes=("1x2x3x4", "5x6x7x8"))
     record.metrics["training_speedup/5x6x7x8"] = 3.0
     runs({"layers/lstm": [record]})
@@ -94,27 +94,27 @@ def test_timings_of_layers_are_written(results, timing, runs):
     assert "trains 2.0 to 3.0 times as fast as `keras.layers.LSTM` (2 shapes, 2 threads" in readme
 
 
-def test_the_suite_that_measures_presets_writes_their_cards(results):
+def test_the_suite_of_presets_writes_their_cards(results):
     assert report.results.write("pretrained")[0] == results / "pretrained.csv"
     assert lines("pretrained")[1].startswith("imdb_bilstm,standard,sentiment,imdb_reviews,bilstm,")
 
 
-def test_a_file_with_other_columns_is_refused(results, run):
+def test_a_file_with_unexpected_columns_is_an_error(results, run):
     results.mkdir()
     (results / "quick.csv").write_text("name,value\nx,1\n")
     with pytest.raises(ValueError, match=r"make report SUITE=quick\. Received: name, value"):
         files.read("quick")
 
 
-def test_a_readme_without_marks_is_left_as_it_is(results, run, runs):
+def test_a_readme_without_marks_is_an_error_and_unchanged(results, run, runs):
     files.README.write_text("no marks")
     runs({"sentiment/films": [run("gru", 0.5)]})
-    with pytest.raises(ValueError, match="has no marks <!-- best:begin -->"):
+    with pytest.raises(ValueError, match="lacks the marks <!-- best:begin -->"):
         report.results.write("quick")
     assert files.README.read_text() == "no marks"
 
 
-def test_no_temporary_file_is_left(results, run):
+def test_no_temporary_files_are_left(results, run):
     files.write("one", comparison.rows([run("gru", 0.5)]))
     assert sorted(path.name for path in results.iterdir()) == ["one.csv", "one.md"]
 

@@ -1,4 +1,4 @@
-"""What tasks do with their data before a model sees it."""
+"""Tasks: embeddings, baselines and augmentation."""
 
 import types
 
@@ -13,7 +13,7 @@ LABEL = types.SimpleNamespace(names=["bad", "good"])
 
 
 def of_suite(task, **model):
-    """The configuration of an RNN in the suite `standard`, with another model."""
+    """The configuration of an RNN in the suite `standard`, with other `model` keys."""
     (run,) = config.load("standard", tasks=[task], chosen=["rnn"], seeds=1)
     return run.model_copy(update={"model": run.model.model_copy(update=model)})
 
@@ -30,7 +30,7 @@ def embedding(task):
     return task.build(run).backbone.token_embedding.get_weights()[0]
 
 
-def test_an_embedding_starts_from_the_texts_unlabelled_ones_included(reviews):
+def test_the_embedding_is_initialised_from_labelled_and_unlabelled_texts(reviews):
     data, task = reviews
     first, again = embedding(task()), embedding(task())
     np.testing.assert_array_equal(first, again)
@@ -39,7 +39,7 @@ def test_an_embedding_starts_from_the_texts_unlabelled_ones_included(reviews):
     assert not np.allclose(embedding(task()), first)
 
 
-def test_a_baseline_knows_labels_that_no_training_text_has():
+def test_a_baseline_allows_labels_without_training_texts():
     names = ["none", "bad", "rare", "good"]
     texts, labels = ["a fine film", "a dull film"] * 10, [3, 1] * 10
     data = {split: {"text": texts, "label": labels} for split in ("train", "validation")}
@@ -48,11 +48,11 @@ def test_a_baseline_knows_labels_that_no_training_text_has():
     task = TASKS["sentiment"](data.get, features, "none")
     assert task.baseline().evaluation.value == pytest.approx(20 / 21)
     data["train"] = {"text": texts, "label": [1] * 20}
-    with pytest.raises(DatasetError, match="All training examples have one label"):
+    with pytest.raises(DatasetError, match="All training examples have the same label"):
         TASKS["sentiment"](data.get, features, "none").baseline()
 
 
-def test_clips_are_played_at_other_speeds_while_training_alone():
+def test_speed_perturbation_applies_only_to_training():
     clips = [np.sin(np.arange(4000) / 10).astype("float32")] * 8
     features = {"audio": types.SimpleNamespace(sample_rate=8000), "label": LABEL}
     data = {"audio": clips, "label": [0, 1] * 4}
