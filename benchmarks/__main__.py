@@ -18,6 +18,7 @@ def main(arguments=None):
         it was interrupted.
     """
     from benchmarks.config import ConfigError
+    from zoo import PresetError
     from zoo.datasets.errors import DatasetError
     from zoo.datasets.wheels import WheelError
     from zoo.models.tokenizer import VocabularyError
@@ -29,13 +30,15 @@ def main(arguments=None):
         console.width = 160  # a log file; tables need not wrap
     try:
         return COMMANDS[options.command](options, console)
-    except (ConfigError, DatasetError, WheelError, VocabularyError) as error:
-        console.print(str(error), style="red", markup=False)
+    except (ConfigError, DatasetError, PresetError, WheelError, VocabularyError) as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        return 2
+    except OSError as error:  # such as a full disk, with notes on what to do
+        for line in (str(error), *getattr(error, "__notes__", ())):
+            console.print(line, style="red", markup=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
-        console.print(
-            "Interrupted. Finished runs are kept. The same command resumes from the last epoch."
-        )
+        console.print("Interrupted. Finished runs are kept; make bench resumes the others.")
         return 130
 
 
@@ -59,6 +62,7 @@ def run(options, console):
     from benchmarks.tracking import store
 
     store.connect()
+    store.check_version()
     run_suite(configs, console, rerun=options.rerun)
     report.print_tables(report.comparisons(shown), console)
     return _logged(console)
@@ -72,9 +76,8 @@ def _check_choices(options, kind):
     known = {"tasks": choices, "layers": ("arch",), "presets": ()}[kind]
     for name in choices:
         if getattr(options, name) and name not in known:
-            raise ConfigError(
-                f"Suite {options.suite!r} is one of {kind}: it has no choice {name!r}."
-            )
+            does = {"layers": "times layers", "presets": "measures presets"}[kind]
+            raise ConfigError(f"Suite {options.suite!r} {does}; {name!r} doesn't apply to it.")
 
 
 def run_layers(config, console):
@@ -116,6 +119,7 @@ def report(options, console):
     from benchmarks.tracking import store
 
     store.connect()
+    store.check_version()
     tables = report.tables(options.suite)
     if not tables:
         return _nothing_finished(options, console)
@@ -131,6 +135,7 @@ def presets(options, console):
     from benchmarks.tracking import store
 
     store.connect()
+    store.check_version()
     if not presets.export(options.suite, console):
         return _nothing_finished(options, console)
     report.print_tables([report.pretrained()], console)

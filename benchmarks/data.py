@@ -44,11 +44,13 @@ def load_task(name, dataset, splits, features=()):
             texts = data[splits.feature]
             rows = [row for row, text in enumerate(texts) if re.search(wanted, text)]
             data = {theirs: [column[row] for row in rows] for theirs, column in data.items()}
+        if not any(data.values()):
+            raise ConfigError(f"{dataset}: the split {split}, {wanted!r}, has no examples.")
         return {ours.get(theirs, theirs): column for theirs, column in data.items()}
 
     licence = builder.info.redistribution_info.license or "not stated"
     task = TASKS[name](read, known, licence)
-    for feature in (task.feature, task.target_feature):
+    for feature in filter(None, (task.feature, task.target_feature)):
         if feature not in known:
             raise ConfigError(
                 f"{dataset} has no feature {feature!r}, which {name} needs. Its features: "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -37,10 +38,12 @@ class Metric:
 
     def reaches(self, value, target):
         """Whether a value is at least as good as a target."""
-        return not self.is_better(target, value)
+        return value == target or self.is_better(value, target)
 
     def rank(self, value):
-        """A sort key: higher for better values."""
+        """A sort key: higher for better values, lowest for NaN."""
+        if math.isnan(value):
+            return -math.inf
         return value if self.higher_is_better else -value
 
 

@@ -1,7 +1,6 @@
 """Presets: exports them from finished runs, and measures them against their cards."""
 
 import json
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -10,11 +9,15 @@ import h5py
 import numpy as np
 
 from benchmarks import config as suites
-from benchmarks import metrics, run
+from benchmarks import metrics
+from benchmarks.atomic import replace_folder
 from benchmarks.config import BASELINE, ConfigError
 from benchmarks.data import task_of
-from benchmarks.tracking import store
+from benchmarks.measure import kernels_of, latency_ms
+from benchmarks.tracking import models, runs, store
 from zoo import pretrained
+from zoo.datasets.errors import DatasetError
+from zoo.datasets.wheels import WheelError
 from zoo.layers import architectures
 
 
@@ -44,14 +47,14 @@ def export(suite, console):
         for record in records:
             if record.tags["architecture"] != BASELINE:
                 by_architecture.setdefault(record.tags["architecture"], []).append(record)
-        for runs in by_architecture.values():
-            best = max(runs, key=lambda record: record.selection_key)
-            names.append(_write(best, runs, suite, of_digest[best.tags["config_digest"]]))
+        for records in by_architecture.values():
+            best = max(records, key=lambda record: record.selection_key)
+            names.append(_write(best, records, suite, of_digest[best.tags["config_digest"]]))
             console.print(f"Written: {names[-1]}")
     return names
 
 
-def _write(best, runs, suite, config):
+def _write(best, records, suite, config):
     tags = best.tags
     metric = tags["metric"]
     name = f"{config.preset}_{config.architecture}"
@@ -67,7 +70,7 @@ def _write(best, runs, suite, config):
             "first."
         )
     with tempfile.TemporaryDirectory(dir=pretrained.PRESETS) as temporary:
-        folder = store.download_preset(best, Path(temporary))
+        folder = models.download_preset(best, Path(temporary))
         for path in folder.glob("*.weights.h5"):
             halve(path)
         # The stored weights are evaluated, so the card describes the files.
@@ -88,12 +91,12 @@ def _write(best, runs, suite, config):
             interval=evaluation.interval,
             signature=evaluation.signature,
             seed=int(tags["seed"]),
-            seeds=tuple(record.metrics[f"test/{metric}"] for record in runs),
+            seeds=tuple(record.metrics[f"test/{metric}"] for record in records),
             parameters=model.count_params(),
             train_seconds=best.metrics["train_seconds"],
             command=(
                 f"make bench SUITE={suite} TASK={config.entry} "
-                f"ARCH={tags['architecture']} SEEDS={len(runs)}"
+                f"ARCH={tags['architecture']} SEEDS={len(records)}"
             ),
             git_commit=tags["git_commit"],
             paper=architectures.get(tags["architecture"]).paper,
@@ -103,8 +106,7 @@ def _write(best, runs, suite, config):
         )
         text = json.dumps(card.__dict__, indent=2, ensure_ascii=False)
         (folder / pretrained.CARD).write_text(text + "\n", encoding="utf-8")
-        shutil.rmtree(pretrained.PRESETS / name, ignore_errors=True)
-        folder.rename(pretrained.PRESETS / name)
+        replace_folder(pretrained.PRESETS / name, folder)
     return name
 
 
@@ -163,12 +165,13 @@ def measure(config, console):
         metric = metrics.get(card.metric)
         try:
             task, trained, digest = _load(card.suite, card.entry, card.architecture)
-        except ConfigError as error:  # for example, the suite no longer exists
+            task.read("test")  # cached for all presets of this data, and not timed
+        # The suite may no longer exist, or its data may not be there.
+        except (ConfigError, DatasetError, WheelError, OSError) as error:
             message = f"{name}: not measured. {error}"
             console.print(message, style="red", markup=False, highlight=False)
             all_match = False
             continue
-        task.read("test")  # cached for all presets of this data, and not timed
         start = time.perf_counter()
         model = pretrained.load(name)
         loaded = time.perf_counter()
@@ -181,18 +184,18 @@ def measure(config, console):
             "dataset_digest": digest,
             "architecture": card.architecture,
             "seed": str(card.seed),
-            "kernel": run.kernels_of(model),
+            "kernel": kernels_of(model),
             "metric": card.metric,
             "preset": name,
         }
-        with store.open_run(f"pretrained/{card.dataset}", name, tags, {"card": card.value}):
-            store.log_evaluation(metric, evaluation)
-            store.log_metrics(
+        with runs.open_run(f"pretrained/{card.dataset}", name, tags, {"card": card.value}):
+            runs.log_evaluation(metric, evaluation)
+            runs.log_metrics(
                 {
                     "params": card.parameters,
                     "load_seconds": loaded - start,
                     "evaluate_seconds": evaluated - loaded,
-                    "predict_ms": run.latency_ms(model, task.example()),
+                    "predict_ms": latency_ms(model, task.example()),
                 }
             )
         drift = abs(evaluation.value - card.value)

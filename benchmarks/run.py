@@ -3,10 +3,8 @@
 import contextlib
 import functools
 import threading
-import time
 
 import keras
-import numpy as np
 from rich.progress import (
     BarColumn,
     Progress,
@@ -19,13 +17,13 @@ from rich.progress import (
 from benchmarks import plots
 from benchmarks.config import BASELINE
 from benchmarks.data import task_of
+from benchmarks.measure import kernels_of, latency_ms
 from benchmarks.recipes import Training, train
 from benchmarks.recipes.run_log import RunLog
 from benchmarks.recipes.step import total_epochs
-from benchmarks.tracking import charts, store
+from benchmarks.tracking import charts, models, runs, store
 from zoo import plot_gates
 from zoo.layers import kernels
-from zoo.layers.recurrence import RecurrentLayer
 
 
 def run_suite(configs, console, rerun=False):
@@ -61,7 +59,7 @@ def run_suite(configs, console, rerun=False):
         console.print(f"{name}: {task.metric.name} {value:.4g}", highlight=False)
     for experiment, folds in {config.experiment: config.splits.folds for config in configs}.items():
         if not folds:  # models of different folds aren't comparable
-            store.register_champion(experiment)
+            models.register_champion(experiment)
         charts.arrange(experiment)
 
 
@@ -82,9 +80,9 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
         The task's metric on the test split, a float.
     """
     killed = None if rerun else store.find_killed(config, dataset_digest)
-    find = lambda member: None if rerun else store.find_trained(member, dataset_digest)
+    find = lambda member: None if rerun else models.find_trained(member, dataset_digest)
     requested, config = config, resolve(config, task)
-    with store.run(config, requested, task, dataset_digest, killed) as run:
+    with runs.run(config, requested, task, dataset_digest, killed) as run:
         if config.architecture == BASELINE:
             return _log_baseline(task)
         keras.utils.clear_session()
@@ -99,7 +97,7 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
         trained = train(training, config.recipe)
         _log_training(log, trained)
         evaluation = task.evaluate(trained.model, config)
-        store.log_evaluation(task.metric, evaluation)
+        runs.log_evaluation(task.metric, evaluation)
         _log_model(trained.model, task)
         return evaluation.value
 
@@ -122,22 +120,6 @@ def resolve(config, task):
         return config
     units = _units_of_equal_size(task, config.model_copy(update={"seed": 0}))
     return config.model_copy(update={"model": config.model.model_copy(update={"units": units})})
-
-
-def kernels_of(model):
-    """The recurrent kernels that a model used, comma-separated, such as `"native"`."""
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, RecurrentLayer)]
-    return ", ".join(sorted({layer.last_kernel for layer in layers if layer.last_kernel}))
-
-
-def latency_ms(model, example):
-    """Median time from one raw input to its answer, in milliseconds, after three warm-up calls."""
-    times = []
-    for _ in range(13):
-        start = time.perf_counter()
-        model.answers([example])
-        times.append(time.perf_counter() - start)
-    return 1000 * float(np.median(times[3:]))
 
 
 def _build_kernels():
@@ -169,7 +151,7 @@ def _units_of_equal_size(task, config):
 
 def _log_training(log, trained):
     to_quality = log.seconds_to_quality
-    store.log_metrics(
+    runs.log_metrics(
         {
             "train_seconds": log.seconds,
             "examples_per_second": log.examples_per_second,
@@ -179,22 +161,22 @@ def _log_training(log, trained):
         }
     )
     for name, note in log.notes.items():
-        store.log_tag(name, note)
-    store.log_figures({"learning_curve": plots.learning_curve(log.history)})
+        runs.log_tag(name, note)
+    runs.log_figures({"learning_curve": plots.learning_curve(log.history)})
 
 
 def _log_model(model, task):
-    store.log_figures({"gates": plot_gates(model, task.plotted_input())})
-    store.log_metrics(
+    runs.log_figures({"gates": plot_gates(model, task.plotted_input())})
+    runs.log_metrics(
         {"params": model.count_params(), "predict_ms": latency_ms(model, task.example())}
     )
-    store.log_tag("kernel", kernels_of(model))
-    store.log_model(model, task.example())
+    runs.log_tag("kernel", kernels_of(model))
+    models.log_model(model, task.example())
 
 
 def _log_baseline(task):
     baseline = task.baseline()
-    store.log_evaluation(task.metric, baseline.evaluation)
-    store.log_metrics({"params": baseline.parameters, "train_seconds": baseline.seconds})
-    store.describe(baseline.name)
+    runs.log_evaluation(task.metric, baseline.evaluation)
+    runs.log_metrics({"params": baseline.parameters, "train_seconds": baseline.seconds})
+    runs.describe(baseline.name)
     return baseline.evaluation.value

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks import plots
 from benchmarks.layers import timing
-from benchmarks.tracking import store
+from benchmarks.tracking import runs
 
 
 def run_suite(config, console):
@@ -73,7 +73,7 @@ def _log(config, family, timings, missing, ran):
             "threads": os.cpu_count(),
             "processor": platform.processor() or platform.machine(),
         }
-        with store.open_run(f"layers/{family}", implementation, tags, params):
+        with runs.open_run(f"layers/{family}", implementation, tags, params):
             metrics = {}
             for shape, of_shape in timings.items():
                 for (mode, name), found in of_shape.items():
@@ -84,9 +84,9 @@ def _log(config, family, timings, missing, ran):
                         if mode == "padded":
                             values["part"] = found.part
                         metrics |= {f"{mode}_{k}/{shape}": v for k, v in values.items()}
-            store.describe(note)
-            store.log_metrics(metrics)
-            store.log_figures({"speed": figure})
+            runs.describe(note)
+            runs.log_metrics(metrics)
+            runs.log_figures({"speed": figure})
 
 
 def _name(shape):

@@ -21,6 +21,8 @@ def main(arguments=None):
     except BrokenPipeError:  # the reader, such as `head`, has stopped reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        return 130
     except (PresetError, OSError, ValueError) as error:
         lines = (line for line in str(error).splitlines() if line.strip())
         print(f"zoo: {next(lines, type(error).__name__)}", file=sys.stderr)
@@ -126,7 +128,8 @@ def _answer(model, inputs, as_json):
         except (OSError, ValueError) as error:  # the inputs before it are answered first
             failure = error
             break
-    for one, answer in zip(inputs, model.answers(read), strict=False):
+    answers = model.answers(read) if read else []
+    for one, answer in zip(inputs, answers, strict=False):
         if as_json:
             print(json.dumps({"input": one, **answer}, ensure_ascii=False), flush=True)
         else:

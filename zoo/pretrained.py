@@ -35,7 +35,7 @@ class Card:
         architecture: a name of `zoo.layers.architectures`.
         dataset, dataset_digest, dataset_licence: the training data; the digest is a SHA-256 of
             all of it.
-        metric, value, interval: the metric on the test split with its 95 % interval.
+        metric, value, interval: the metric on the test split with its 95 % interval, if it has one.
         signature: how the metric was computed.
         seed: the seed of these weights, the best on the validation split.
         seeds: the metric's value for every trained seed, this one included.
@@ -61,7 +61,7 @@ class Card:
     dataset_licence: str
     metric: str
     value: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     signature: str
     seed: int
     seeds: tuple[float, ...]
@@ -104,7 +104,11 @@ def card(preset):
         format = content["format"]
         if format == FORMAT:
             return Card(
-                **{**content, **{name: tuple(content[name]) for name in ("interval", "seeds")}}
+                **{
+                    **content,
+                    "interval": content["interval"] and tuple(content["interval"]),
+                    "seeds": tuple(content["seeds"]),
+                }
             )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise PresetError(f"The card of preset {preset!r} can't be read: {error!r}") from error

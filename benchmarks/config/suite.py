@@ -154,6 +154,7 @@ def _runs_of_task(config, path, entry, task, names, seeds, epochs):
 def _recipe(task, kind, model, architecture, epochs, where):
     """The validated steps of one architecture."""
     task_class = TASKS[kind]
+    supported = {name: step for name, step in STEPS.items() if name in task_class.supports}
     recipe = []
     for item in task.recipe:
         ((name, keys),) = item.items()
@@ -162,10 +163,10 @@ def _recipe(task, kind, model, architecture, epochs, where):
             raise ConfigError(f"{where}, recipe: {unknown('step', name, STEPS)}")
         keys = {key: _value(v, architecture, place) for key, v in (keys or {}).items()}
         step = validate(STEPS[name], keys, place)
-        if name not in task_class.steps:
+        if name not in supported:
             raise ConfigError(
                 f"{place}: {kind} can't be trained with this step. Its steps: "
-                f"{', '.join(task_class.steps)}."
+                f"{', '.join(supported)}."
             )
         try:
             step.check(task_class, model, task.splits, recipe)
@@ -173,13 +174,14 @@ def _recipe(task, kind, model, architecture, epochs, where):
             raise ConfigError(f"{place}: {error}") from error
         recipe.append(step if epochs is None else step.with_epochs(epochs))
     if not any(step.trains for step in recipe):
-        known = ", ".join(name for name in task_class.steps if STEPS[name].trains)
+        known = ", ".join(name for name, step in supported.items() if step.trains)
         raise ConfigError(f"{where}, recipe: no step trains the model. Add one of: {known}.")
     readers = [model, *recipe]
     if task.splits.unlabelled and not any(reader.reads_unlabelled for reader in readers):
+        known = ", ".join(name for name, step in supported.items() if step.reads_unlabelled)
         raise ConfigError(
-            f"{where}: nothing reads the split `unlabelled`. Remove it, or add a step that reads "
-            "it (pretrain, pseudo_label), or an option of the model (embedding_window)."
+            f"{where}: nothing reads the split `unlabelled`. Remove it, or add what reads it, such "
+            f"as one of these steps: {known or 'none of this task'}."
         )
     return tuple(recipe)
 

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import keras
 
+from benchmarks.atomic import replace_folder
 from zoo.pretrained import CARD
 
 RENAMED = {"zoo>AudioBackbone": {"features": "front_end"}}
@@ -44,10 +47,12 @@ def migrate_preset(folder):
             card["bytes"] += len(text.encode()) - (folder / name).stat().st_size
             card["sha256"][name] = _digest(text.encode())
         changed[CARD] = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-    for name, text in changed.items():
-        (folder / f"{name}.new").write_text(text, encoding="utf-8")
-    for name in changed:
-        (folder / f"{name}.new").replace(folder / name)
+    if changed:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            made = Path(shutil.copytree(folder, Path(temporary, folder.name)))
+            for name, text in changed.items():
+                (made / name).write_text(text, encoding="utf-8")
+            replace_folder(folder, made)
     return list(changed)
 
 

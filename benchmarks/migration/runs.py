@@ -28,12 +28,13 @@ def migrate():
     """
     records = store.every_run()
     migrated, left = 0, {}
+    store.end_runs_of_older_versions()
     for record in records:
         if "contender" in record.tags:  # the former name of `implementation`
             store.update_run(
                 record.run_id,
                 {"implementation": record.tags["contender"]},
-                {"implementations": record.params["contenders"]},
+                {"implementations": record.params.get("contenders", "")},
                 remove=("contender",),
             )
             migrated += 1
@@ -42,9 +43,11 @@ def migrate():
         try:
             content = _content(record, records)
             current = config.from_json(content)
-        except (KeyError, ValueError, StopIteration) as error:
+        except (KeyError, TypeError, ValueError, StopIteration) as error:
             title = f"{record.tags.get('task')}, {record.tags.get('architecture')}, {record.run_id}"
             left[title] = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if "config" not in record.tags:
+                store.update_run(record.run_id, {"config": "null"})  # known to be left
             continue
         tags = {
             "config": current.as_json(),

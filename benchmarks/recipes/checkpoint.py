@@ -8,29 +8,36 @@ import json
 import os
 import zipfile
 
+import keras
 import numpy as np
+
+import zoo
+
+VERSIONS = f"keras {keras.__version__} on {keras.backend.backend()}, zoo {zoo.__version__}"
 
 
 class Checkpoint:
     """A file of arrays and JSON-ready facts.
 
     Args:
-        path: `Path` of the file, whose suffix becomes `.npz`. `save` creates its folder.
+        path: `Path` of the file, without its suffix `.npz`. `save` creates its folder.
     """
 
     def __init__(self, path):
-        self.path = path.with_suffix(".npz")
+        self.path = path.with_name(f"{path.name}.npz")
 
     def load(self):
         """Reads the checkpoint.
 
         Returns:
-            `(arrays, facts)`, a dict of lists of arrays and a dict; or None if there is no file or
-            it is damaged.
+            `(arrays, facts)`, a dict of lists of arrays and a dict; or None if there is no file, or
+            it is damaged or was saved by another version of Keras or the zoo.
         """
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 facts = json.loads(file["facts"].item())
+                if facts.pop("_versions") != VERSIONS:
+                    return None
                 counts = facts.pop("_counts")
                 arrays = {
                     name: [file[f"{name}/{index}"] for index in range(count)]
@@ -51,15 +58,16 @@ class Checkpoint:
             OSError: the file can't be written; an earlier checkpoint is kept.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        counts = {name: len(items) for name, items in arrays.items()}
+        about = {"_counts": {name: len(items) for name, items in arrays.items()}}
+        about["_versions"] = VERSIONS
         content = {
             f"{name}/{index}": array
             for name, items in arrays.items()
             for index, array in enumerate(items)
         }
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
         with temporary.open("wb") as file:
-            np.savez(file, facts=json.dumps({**facts, "_counts": counts}), **content)
+            np.savez(file, facts=json.dumps({**facts, **about}), **content)
             file.flush()
             os.fsync(file.fileno())  # or a power cut could leave an empty file
         temporary.replace(self.path)

@@ -44,7 +44,7 @@ class Ensemble(Step, frozen=True):
             raise ValueError("the earlier steps train the members: add one such as `fit` before it")
         if any(step.name == self.name for step in before):
             raise ValueError("a recipe can have only one step `ensemble`")
-        if self.ngrams and not task.has_ngrams:
+        if self.ngrams and "ngrams" not in task.supports:
             raise ValueError("`ngrams` need a task that classifies texts")
 
     def total_epochs(self, before):

@@ -73,7 +73,7 @@ class RunLog:
             self.history.setdefault(name, []).append(float(value))
         self.log_epoch(metrics, self.epoch)
         if self.seconds_to_quality is None:
-            value = metrics[f"val/{self.metric.name}"]
+            value = self._validation_value(metrics)
             if self.metric.reaches(value, self.target):
                 self.seconds_to_quality = self.seconds
         self.progress(0)
@@ -87,3 +87,12 @@ class RunLog:
             self.add_epoch(
                 metrics, finished.seconds / len(finished.epochs), finished.examples_per_second
             )
+
+    def _validation_value(self, metrics):
+        name = f"val/{self.metric.name}"
+        if name not in metrics:
+            raise ValueError(
+                f"The model must be compiled with a metric named {self.metric.name!r}, the task's "
+                f"validation metric. Its metrics: {', '.join(metrics)}."
+            )
+        return metrics[name]

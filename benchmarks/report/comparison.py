@@ -6,7 +6,7 @@ import pydantic
 
 from benchmarks import metrics
 from benchmarks.config import BASELINE
-from benchmarks.report.table import MISSING, Table, by_experiment
+from benchmarks.report.table import MISSING, Table, by_experiment, interval
 from zoo.layers import architectures
 
 NOTES = """\
@@ -33,7 +33,7 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
     Attributes:
         members: the members of an ensemble, such as `5 × bigru`.
         deviation: the standard deviation of the metric over seeds; None for one seed.
-        low, high: the 95 % interval of the metric.
+        low, high: the 95 % interval of the metric, None if it has none.
         seeds: number of runs.
         folds: whether each seed holds out another fold.
         signature: how the metric is computed.
@@ -49,8 +49,8 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
     metric: str
     value: float
     deviation: float | None = None
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
     seeds: int
     folds: bool = False
     parameters: int
@@ -113,7 +113,13 @@ def _row(runs):
         kernel=", ".join(sorted({run.tags["kernel"] for run in runs})),
         signature=tags["metric_signature"],
         note=runs[0].description or None,
+        conditions=_conditions(runs),
     )
+
+
+def _conditions(runs):
+    threads = sorted({run.tags["threads"] for run in runs if "threads" in run.tags})
+    return f"{' or '.join(threads)} threads" if threads else None
 
 
 def _members(run):
@@ -148,7 +154,7 @@ def _cells(row):
     return [
         row.members or row.architecture,
         number(row.value) + spread,
-        f"{number(row.low)}–{number(row.high)}",
+        interval(number, row.low, row.high),
         f"{row.parameters:,}",
         f"{row.train_seconds:,.1f}",
         MISSING if row.examples_per_second is None else f"{row.examples_per_second:,.0f}",

@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from benchmarks.atomic import replace_text
 from benchmarks.report import comparison, layers, presets
 from benchmarks.report.table import markdown
 
@@ -54,16 +55,9 @@ def write(name, rows):
     table.writeheader()
     for row in rows:
         table.writerow({column: _text(getattr(row, column)) for column in columns})
-    replace(RESULTS / f"{name}.csv", text.getvalue())
-    replace(RESULTS / f"{name}.md", render(name))
+    replace_text(RESULTS / f"{name}.csv", text.getvalue())
+    replace_text(RESULTS / f"{name}.md", render(name))
     return RESULTS / f"{name}.md"
-
-
-def replace(path, text):
-    """Writes a file atomically."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _read(path):

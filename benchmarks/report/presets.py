@@ -8,7 +8,7 @@ import pydantic
 
 import zoo
 from benchmarks import metrics
-from benchmarks.report.table import Table
+from benchmarks.report.table import Table, interval
 from zoo import pretrained
 
 NOTES = """\
@@ -41,8 +41,8 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
     members: str | None = None
     metric: str
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
     seeds: int
     mean: float
     deviation: float | None = None
@@ -57,7 +57,7 @@ def rows():
 
 
 def _row(card):
-    low, high = card.interval
+    low, high = card.interval or (None, None)
     return Row(
         preset=card.preset,
         suite=card.suite,
@@ -108,7 +108,7 @@ def _cells(row):
         row.members or row.architecture,
         number(row.value),
         row.metric,
-        f"{number(row.low)}–{number(row.high)}",
+        interval(number, row.low, row.high),
         number(row.mean) + spread,
         f"{row.parameters:,}",
         f"{row.bytes / 1e6:.1f}",
@@ -131,7 +131,7 @@ def _measured_cells(record):
         record.tags["preset"],
         number(values[f"test/{metric}"]),
         metric,
-        f"{number(values[f'test/{metric}_low'])}–{number(values[f'test/{metric}_high'])}",
+        interval(number, values.get(f"test/{metric}_low"), values.get(f"test/{metric}_high")),
         number(float(record.params["card"])),
         f"{values['load_seconds']:,.1f}",
         f"{values['evaluate_seconds']:,.1f}",

@@ -3,6 +3,7 @@
 import re
 
 from benchmarks import metrics
+from benchmarks.atomic import replace_text
 from benchmarks.config import BASELINE
 from benchmarks.report import files
 from benchmarks.report.table import MISSING, Table, by_experiment, grid
@@ -15,7 +16,7 @@ def update():
     content = files.README.read_text(encoding="utf-8")
     for name, text in (("best", best()), ("speed", speed())):
         content = between_marks(content, name, text)
-    files.replace(files.README, content)
+    replace_text(files.README, content)
 
 
 def between_marks(content, name, text):

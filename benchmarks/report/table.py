@@ -68,3 +68,8 @@ def markdown(tables):
     return "\n\n".join(
         f"## {table.title}\n\n{grid(table)}\n\n{table.footnote}." for table in tables
     )
+
+
+def interval(text, low, high):
+    """A cell with an interval whose bounds `text` formats; there may be none."""
+    return MISSING if low is None or high is None else f"{text(low)}–{text(high)}"

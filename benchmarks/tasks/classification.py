@@ -16,16 +16,32 @@ class Classification(Task):
     metric = ACCURACY
     validation_metric = ACCURACY
     target_feature = "label"
-    steps = (*Task.steps, "pseudo_label")
+    supports = ("fit", "ensemble", "pseudo_label")
 
     @property
     def labels(self):
-        """The names of the classes, a list of str."""
-        return self.features["label"].names
+        """The names of the classes, a list of str.
+
+        Raises:
+            DatasetError: the feature isn't one of classes.
+        """
+        names = getattr(self.features["label"], "names", None)
+        if names is None:
+            raise DatasetError(
+                "The feature `label` must be a class label with names. Received: "
+                f"{self.features['label']!r}"
+            )
+        return names
 
     def read_examples(self, split):
         data = self.read(split)
-        return Examples(data[self.feature], np.asarray(data["label"]))
+        labels = np.asarray(data["label"])
+        if labels.min() < 0:
+            raise DatasetError(
+                f"The split {split!r} has examples without a label (-1). Name one whose examples "
+                "all have one."
+            )
+        return Examples(data[self.feature], labels)
 
     def with_pseudo_labels(self, split, labels):
         examples = self.examples(split)

@@ -18,8 +18,7 @@ class Sentiment(Classification):
     """Classifies texts, the dataset's feature `text`, with a recurrent `TextClassifier`."""
 
     feature = "text"
-    steps = (*Classification.steps, "pretrain", "adversarial")
-    has_ngrams = True
+    supports = (*Classification.supports, "pretrain", "adversarial", "ngrams")
 
     class Model(ModelConfig, frozen=True):
         vocabulary_size: pydantic.PositiveInt

@@ -41,7 +41,7 @@ class Evaluation:
 
     Attributes:
         value: float, the task's metric.
-        interval: its 95 % confidence interval, `(low, high)`.
+        interval: its 95 % confidence interval, `(low, high)`, or None if it has none.
         signature: str, how the metric was computed; for BLEU, sacreBLEU's signature.
         details: dict of further metrics by name.
         figures: dict of Matplotlib figures by name.
@@ -49,7 +49,7 @@ class Evaluation:
     """
 
     value: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     signature: str
     details: dict = dataclasses.field(default_factory=dict)
     figures: dict = dataclasses.field(default_factory=dict)
@@ -79,11 +79,12 @@ class Task(abc.ABC):
     Attributes:
         metric: the `Metric` on the test split.
         validation_metric: the `Metric` on the validation split after each epoch, `val/<name>` in
-            MLflow. It selects among seeds and champions.
+            MLflow. It selects among seeds and champions. Models must be compiled with a Keras
+            metric of this name.
         feature: str, the dataset's feature that is the raw input.
-        target_feature: str, the dataset's feature that is the target.
-        steps: names of the recipe steps that can train its models.
-        has_ngrams: bool, whether an ensemble may include the auxiliary n-gram model.
+        target_feature: str, the dataset's feature that is the target, or None.
+        supports: names of the recipe steps that can train its models, and of the auxiliary models
+            that its ensembles may include.
         Model: the `ModelConfig` of its `model` keys.
         examples: `read_examples`, cached.
 
@@ -97,9 +98,8 @@ class Task(abc.ABC):
     metric: ClassVar[Metric]
     validation_metric: ClassVar[Metric]
     feature: str
-    target_feature: ClassVar[str]
-    steps: ClassVar[tuple] = ("fit", "ensemble")
-    has_ngrams: ClassVar[bool] = False
+    target_feature: ClassVar[str | None] = None
+    supports: ClassVar[tuple] = ("fit",)
     Model: ClassVar[type[ModelConfig]]
 
     def __init__(self, read, features, licence):

@@ -30,6 +30,7 @@ class Translation(Task):
     validation_metric = ACCURACY
     feature = "source"
     target_feature = "target"
+    supports = ("fit", "ensemble")
 
     class Model(ModelConfig, frozen=True):
         vocabulary_size: pydantic.PositiveInt

@@ -1,39 +1,24 @@
-"""The store of runs: logs them to MLflow and reads them back."""
+"""The store of runs: where it is, and what is read back from it."""
 
 import contextlib
 import dataclasses
-import io
 import logging
 import os
-import shutil
-import subprocess
-import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-import keras
+import filelock
 import mlflow
-import numpy as np
-import pandas as pd
 from mlflow.entities import ViewType
-from mlflow.models import ModelSignature
-from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
 from benchmarks import metrics
-from benchmarks.config import BASELINE
-from benchmarks.layers.implementations import IMPLEMENTATIONS
-from benchmarks.recipes.step import Finished
-from benchmarks.tracking import processes
-from zoo import pretrained
-from zoo.layers import architectures
+from benchmarks.config import ConfigError
 
 ROOT = Path(__file__).parent.parent.parent
 LOCAL_STORE = ROOT / "mlruns"
 NOTE = "mlflow.note.content"
-SERVED_REQUIREMENTS = ("keras", "keras-hub", "sentencepiece", "tensorflow")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,26 +56,6 @@ class Record:
         return metrics.get(name).rank(self.metrics[f"best/val/{name}"]), -loss
 
 
-@dataclasses.dataclass(frozen=True)
-class OpenRun:
-    """A run that is being logged.
-
-    Attributes:
-        run_id: str, MLflow's identifier.
-        checkpoints: `Path` of the folder for its checkpoints, which is deleted when it finishes.
-        logged_epochs: frozenset of int, the epochs that a resumed run has already logged.
-    """
-
-    run_id: str
-    checkpoints: Path
-    logged_epochs: frozenset = frozenset()
-
-    def log_epoch(self, values, epoch):
-        """Logs the metrics of an epoch, counted from 1, unless they are already logged."""
-        if epoch not in self.logged_epochs:
-            mlflow.log_metrics(values, step=epoch)
-
-
 def connect():
     """Connects MLflow to `MLFLOW_TRACKING_URI`, by default a SQLite database in this checkout, and
     marks runs whose process died as KILLED."""
@@ -105,6 +70,27 @@ def connect():
         with contextlib.suppress(mlflow.exceptions.MlflowException):
             mlflow.delete_experiment("0")
     _end_dead_runs()
+
+
+def check_version():
+    """Raises ConfigError if the runs are those of an older version, which would be trained again.
+
+    Raises:
+        ConfigError: the store has to be migrated first.
+    """
+    experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    oldest = mlflow.search_runs(
+        experiments,
+        filter_string="tags.config_digest LIKE '%'",
+        order_by=["attributes.start_time ASC"],
+        max_results=1,
+        output_format="list",
+    )
+    if experiments and oldest and "config" not in oldest[0].data.tags:
+        raise ConfigError(
+            f"The runs in {tracking_uri()} are from an older version. Run once: "
+            "python -m benchmarks migrate"
+        )
 
 
 def tracking_uri():
@@ -131,46 +117,20 @@ def find_killed(config, dataset_digest):
 
     It has the same configuration and data, and its checkpoints are on this machine.
     """
-    experiment = mlflow.get_experiment_by_name(config.experiment)
-    if experiment is None:
-        return None
-    for record in _of_config(config, dataset_digest, [experiment.experiment_id], "!="):
-        process = record.tags.get("process")
-        is_over = process == processes.this_process() or (process and processes.is_dead(process))
-        if is_over and _checkpoints(record.run_id).is_dir():
-            return record
-    return None
+    return next(iter(unfinished(config, dataset_digest)), None)
 
 
-def find_trained(config, dataset_digest):
-    """Loads a finished training with this configuration and data, from any experiment.
-
-    Args:
-        config: `RunConfig`.
-        dataset_digest: str, SHA-256 of the whole dataset.
+def unfinished(config, dataset_digest):
+    """The runs with this configuration and data that ended early and left checkpoints here.
 
     Returns:
-        A `benchmarks.recipes.step.Finished`; None if there is none or its files are gone.
+        A list of `Record`, newest first.
     """
-    experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
-    for record in _of_config(config, dataset_digest, experiments):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                model = pretrained.load(str(download_preset(record, Path(folder))))
-            except (mlflow.exceptions.MlflowException, pretrained.PresetError):
-                continue
-        epochs = _epochs(record)
-        same_quality = float(record.params["quality"]) == config.quality
-        seconds_to_quality = record.metrics.get("seconds_to_quality")
-        return Finished(
-            model=model,
-            epochs=[epochs[step] for step in sorted(epochs)],
-            seconds=record.metrics["train_seconds"],
-            examples_per_second=record.metrics["examples_per_second"],
-            seconds_to_quality=seconds_to_quality if same_quality else None,
-            source=f"run {record.run_id}, commit {record.tags['git_commit']}",
-        )
-    return None
+    experiment = mlflow.get_experiment_by_name(config.experiment)
+    if experiment is None:
+        return []
+    found = _of_config(config, dataset_digest, [experiment.experiment_id], "!=")
+    return [record for record in found if is_over(record.run_id)]
 
 
 def finished(configs):
@@ -228,197 +188,6 @@ def latest(suite):
     return found
 
 
-@contextlib.contextmanager
-def run(config, requested, task, dataset_digest, killed=None):
-    """Context manager that logs the run of a configuration.
-
-    Args:
-        config: the `RunConfig`, with its units resolved.
-        requested: the `RunConfig` as the suite has it; its digest identifies the run.
-        task: the `Task`.
-        dataset_digest: str, SHA-256 of the whole dataset.
-        killed: `Record` of the run to resume, or None for a new run.
-
-    Yields:
-        An `OpenRun`.
-    """
-    tags = {
-        "suite": config.suite,
-        "entry": config.entry,
-        "task": config.task,
-        "dataset": config.dataset_name,
-        "dataset_digest": dataset_digest,
-        "dataset_licence": task.licence,
-        "architecture": config.architecture,
-        "seed": str(config.seed),
-        "metric": task.metric.name,
-        "validation_metric": task.validation_metric.name,
-        "kernel": "none",
-        "config_digest": requested.digest,
-        "config": requested.as_json(),
-    }
-    with open_run(config.experiment, config.title, tags, config.flat(), killed) as opened:
-        opened.checkpoints.mkdir(parents=True, exist_ok=True)
-        yield opened
-    shutil.rmtree(opened.checkpoints, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def open_run(experiment, title, tags, params, killed=None):
-    """Context manager that logs a run, which ends as FINISHED, FAILED, or KILLED if interrupted.
-
-    Args:
-        experiment: str, the name of the experiment, which is created if it doesn't exist.
-        title: str, the name of the run.
-        tags: dict of str; the commit, the backend and the process are added.
-        params: dict.
-        killed: `Record` of the run to resume, or None for a new run.
-
-    Yields:
-        An `OpenRun`.
-    """
-    tags = {
-        "mlflow.runColor": _color(tags.get("implementation") or tags["architecture"]),
-        "git_commit": git_commit(),
-        "backend": keras.backend.backend(),
-        "process": processes.this_process(),
-        **tags,
-    }
-    if killed is None:
-        mlflow.start_run(experiment_id=_experiment(experiment), run_name=title, tags=tags)
-        epochs = frozenset()
-    else:
-        mlflow.start_run(run_id=killed.run_id)
-        mlflow.set_tags({**tags, "resumed": str(int(killed.tags.get("resumed", 0)) + 1)})
-        epochs = frozenset(_epochs(killed))
-    run_id = mlflow.active_run().info.run_id
-    try:
-        mlflow.log_params(params)
-        yield OpenRun(run_id, _checkpoints(run_id), epochs)
-    except (KeyboardInterrupt, SystemExit):
-        mlflow.end_run("KILLED")
-        raise
-    except BaseException:
-        mlflow.end_run("FAILED")
-        raise
-    mlflow.end_run("FINISHED")
-
-
-def log_evaluation(metric, evaluation):
-    """Logs the values, figures and texts of an `Evaluation` to the active run."""
-    low, high = evaluation.interval
-    values = {metric.name: evaluation.value, f"{metric.name}_low": low, f"{metric.name}_high": high}
-    values |= evaluation.details
-    mlflow.log_metrics({f"test/{name}": value for name, value in values.items()})
-    mlflow.set_tag("metric_signature", evaluation.signature)
-    log_figures(evaluation.figures)
-    for name, text in evaluation.texts.items():
-        mlflow.log_text(text, name)
-
-
-def log_metrics(values):
-    """Logs metrics of the active run that have no step, a dict of float."""
-    mlflow.log_metrics(values)
-
-
-def log_tag(name, value):
-    """Sets a tag of the active run."""
-    mlflow.set_tag(name, value)
-
-
-def log_figures(figures):
-    """Logs a dict of Matplotlib figures by name to the active run, as PNG."""
-    for name, figure in figures.items():
-        mlflow.log_figure(figure, f"{name}.png", save_kwargs={"dpi": 110})
-
-
-def log_model(model, example):
-    """Logs a model to the active run, as a pyfunc that maps raw inputs to JSON-ready answers.
-
-    Args:
-        model: a task model of the zoo.
-        example: one raw input, the input example.
-    """
-    schema = model.input_schema
-    kind = DataType.string if schema.dtype == "string" else DataType.double
-    for _ in range(schema.rank):
-        kind = Array(kind)
-    if isinstance(example, np.ndarray):
-        example = example.astype(float).tolist()
-    signature = ModelSignature(
-        inputs=Schema([ColSpec(kind, schema.name)]), outputs=Schema([ColSpec(AnyType())])
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        preset = Path(folder, "preset")
-        model.save_to_preset(str(preset))
-        left_out = shutil.ignore_patterns("presets", "dummy_data", "__pycache__", "*_test.py")
-        shutil.copytree(ROOT / "zoo", Path(folder, "zoo"), ignore=left_out)
-        mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(Path(__file__).parent / "served_model.py"),
-            artifacts={"preset": str(preset)},
-            code_paths=[str(Path(folder, "zoo"))],
-            signature=signature,
-            pip_requirements=[f"{name}=={version(name)}" for name in SERVED_REQUIREMENTS],
-            input_example=pd.DataFrame({schema.name: [example]}),
-        )
-
-
-def download_preset(record, folder):
-    """Downloads the preset that a run logged into a folder; returns its `Path`."""
-    uri = f"{record.model_uri}/artifacts/preset"
-    return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-
-
-def register_champion(experiment):
-    """Registers the best model of an experiment under the alias `champion`, unless it already is.
-
-    The best one is chosen by the metric on the validation split, then by the loss, among runs on
-    the same data as the newest. The test split isn't used.
-
-    Args:
-        experiment: str, the name of an existing experiment.
-    """
-    found = mlflow.get_experiment_by_name(experiment)
-    records = [
-        record
-        for record in search([found.experiment_id], "attributes.status = 'FINISHED'")
-        if "best/val/loss" in record.metrics
-    ]
-    records = [r for r in records if r.tags["dataset_digest"] == records[0].tags["dataset_digest"]]
-    if not records:
-        return
-    best = max(records, key=lambda record: record.selection_key)
-    name = experiment.replace("/", ".")
-    client = mlflow.MlflowClient()
-    with contextlib.suppress(mlflow.exceptions.MlflowException):
-        if client.get_model_version_by_alias(name, "champion").run_id == best.run_id:
-            return
-    with contextlib.redirect_stderr(io.StringIO()):  # MLflow reports success there
-        registered = mlflow.register_model(best.model_uri, name)
-    client.set_registered_model_alias(name, "champion", registered.version)
-
-
-def describe(text):
-    """Sets the description of the active run in the UI."""
-    mlflow.set_tag(NOTE, text)
-
-
-def git_commit():
-    """The commit of this checkout, with `-dirty` if it has changes; `unknown` without git."""
-    git = ["git", "-C", str(ROOT)]
-    try:
-        commit = subprocess.run(
-            [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit.stdout.strip()
-
-
 def search(experiment_ids, query):
     """The `Record` of each run that matches an MLflow filter string, newest first."""
     runs = mlflow.search_runs(
@@ -457,29 +226,59 @@ def update_run(run_id, tags, params=None, remove=()):
         client.delete_tag(run_id, name)
 
 
-def _end_dead_runs():
-    """Marks RUNNING runs whose process died as KILLED."""
-    experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
-    for record in search(experiments, "attributes.status = 'RUNNING'") if experiments else ():
-        process = record.tags.get("process")
-        if process and processes.is_dead(process):
-            mlflow.MlflowClient().set_terminated(record.run_id, "KILLED")
-
-
-def _checkpoints(run_id):
-    """The folder for the checkpoints of a run, on this machine."""
-    return LOCAL_STORE / "checkpoints" / run_id
-
-
-def _epochs(record):
-    """The metrics of each epoch: a dict from the epoch to a dict by name."""
+def epochs(record):
+    """The metrics of each epoch of a run: a dict from the epoch to a dict by name."""
     client = mlflow.MlflowClient()
-    epochs = {}
+    found = {}
     for name in record.metrics:
         if name.startswith(("train/", "val/")):
             for metric in client.get_metric_history(record.run_id, name):
-                epochs.setdefault(metric.step, {})[name] = metric.value
-    return epochs
+                found.setdefault(metric.step, {})[name] = metric.value
+    return found
+
+
+def of_config(config, dataset_digest):
+    """The finished runs with this configuration and data in any experiment, newest first."""
+    experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    return _of_config(config, dataset_digest, experiments)
+
+
+def checkpoints(run_id):
+    """The folder for the checkpoints of a run, on this machine; it exists until the run is done."""
+    return LOCAL_STORE / "checkpoints" / run_id
+
+
+def lock(run_id):
+    """The lock that a process holds as long as it logs a run; the system frees it if it dies."""
+    return filelock.FileLock(checkpoints(run_id) / ".lock")
+
+
+def is_over(run_id):
+    """Whether a run of this machine is logged by no process any more."""
+    if not checkpoints(run_id).is_dir():
+        return False
+    try:
+        with lock(run_id).acquire(timeout=0):
+            return True
+    except filelock.Timeout:
+        return False
+
+
+def end_runs_of_older_versions():
+    """Marks runs as KILLED that an older version left RUNNING: it had no configuration as JSON."""
+    for record in every_run():
+        if "config_digest" in record.tags and "config" not in record.tags:
+            run = mlflow.get_run(record.run_id)
+            if run.info.status == "RUNNING":
+                mlflow.MlflowClient().set_terminated(record.run_id, "KILLED")
+
+
+def _end_dead_runs():
+    """Marks runs as KILLED that are RUNNING though their process has died."""
+    experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    for record in search(experiments, "attributes.status = 'RUNNING'") if experiments else ():
+        if is_over(record.run_id):
+            mlflow.MlflowClient().set_terminated(record.run_id, "KILLED")
 
 
 def _of_config(config, dataset_digest, experiment_ids, finished="="):
@@ -492,27 +291,5 @@ def _of_config(config, dataset_digest, experiment_ids, finished="="):
     )
 
 
-def _experiment(name):
-    """The id of the experiment with this name, which is created if it doesn't exist."""
-    experiment = mlflow.get_experiment_by_name(name)
-    if experiment is not None:
-        return experiment.experiment_id
-    return mlflow.create_experiment(
-        name,
-        artifact_location=(LOCAL_STORE / "artifacts").as_uri() if is_local() else None,
-        tags={"mlflow.experimentKind": "custom_model_development"},
-    )
-
-
 def _local_uri():
     return f"sqlite:///{LOCAL_STORE / 'mlflow.db'}"
-
-
-def _color(name):
-    """The colour of an architecture or implementation in the UI, the same in all experiments."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    known = [BASELINE, *architectures.names(), *IMPLEMENTATIONS]
-    palette = colormaps["tab20"].colors[::2] + colormaps["tab20"].colors[1::2]
-    return to_hex(palette[(known.index(name) - 1) % len(palette)])

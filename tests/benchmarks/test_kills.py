@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import zoo
-from benchmarks.tracking import store
+from benchmarks.tracking import models, store
 
 KILLS = int(os.environ.get("KILLS", 20))
 MACHINE_DEPENDENT = {"train_seconds", "seconds_to_quality", "examples_per_second", "predict_ms"}
@@ -24,7 +24,7 @@ COMMAND = """
 import sys
 from pathlib import Path
 
-from benchmarks.tracking import store
+from benchmarks.tracking import models, store
 
 store.LOCAL_STORE = Path(sys.argv[1], "mlruns")
 from benchmarks.__main__ import main
@@ -114,7 +114,7 @@ def result(root):
         if name not in MACHINE_DEPENDENT and not name.startswith(("system/", "pretraining/seconds"))
     }
     (record,) = store.search([experiment.experiment_id], "")
-    preset = store.download_preset(record, root / "downloaded")
+    preset = models.download_preset(record, root / "downloaded")
     return metrics, zoo.load(str(preset)).get_weights(), run
 
 

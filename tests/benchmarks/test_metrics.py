@@ -53,3 +53,9 @@ def test_the_bootstrap_interval_contains_the_mean_and_narrows_with_more_examples
     standard_error = values.std() / np.sqrt(4000)
     assert widths[1] == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
     assert widths[0] > 4 * widths[1]
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, LOSS], ids=lambda metric: metric.name)
+def test_nan_reaches_no_target_and_ranks_last(metric):
+    assert not metric.reaches(np.nan, 0.5)
+    assert max([np.nan, 0.1, 0.9], key=metric.rank) == max([0.1, 0.9], key=metric.rank)

@@ -12,7 +12,6 @@ from benchmarks.recipes import checkpoint, fit
 from benchmarks.recipes.checkpoint import Checkpoint
 from benchmarks.recipes.ensemble import Ensemble
 from benchmarks.run import run_suite
-from benchmarks.tracking import processes
 from benchmarks.tracking import store as runs_store
 
 # Metrics that depend on the machine and its load.
@@ -121,17 +120,56 @@ def test_a_rerun_starts_from_scratch(load, kill):
     assert [run.info.status for run in found] == ["FINISHED", "KILLED"]
 
 
+def test_a_killed_run_resumes_under_another_suite_name(load, kill):
+    (config,) = load(tasks=["speech"], chosen=["gru"])
+    kill(at_epoch=1)
+    with pytest.raises(KeyboardInterrupt):
+        run([config])
+    run([config.model_copy(update={"suite": "other", "quality": 0.99, "preset": "sounds"})])
+    resumed, _ = the_run()
+    assert resumed.info.status == "FINISHED"
+    assert resumed.data.tags["suite"] == "other"
+
+
+def test_checkpoints_that_no_run_will_resume_are_removed(load, kill):
+    (config,) = load(tasks=["speech"], chosen=["gru"])
+    kill(at_epoch=1)
+    with pytest.raises(KeyboardInterrupt):
+        run([config])
+    assert len(list((runs_store.LOCAL_STORE / "checkpoints").glob("*"))) == 1
+    run_suite([config], Console(file=io.StringIO()), rerun=True)
+    assert list((runs_store.LOCAL_STORE / "checkpoints").glob("*")) == []
+
+
+def test_a_run_of_a_living_process_is_not_resumed(load, kill):
+    (config,) = load(tasks=["speech"], chosen=["gru"])
+    kill(at_epoch=1)
+    with pytest.raises(KeyboardInterrupt):
+        run([config])
+    killed, _ = the_run()
+    with runs_store.lock(killed.info.run_id):
+        run([config])
+    experiment = mlflow.get_experiment_by_name("speech/tones")
+    found = mlflow.search_runs([experiment.experiment_id], output_format="list")
+    assert [run.info.status for run in found] == ["FINISHED", "KILLED"]
+
+
 @pytest.mark.usefixtures("store")
 def test_a_run_whose_process_died_is_marked_killed():
-    dead = processes.this_process().rpartition("/")[0] + "/1.00"
     experiment = mlflow.create_experiment("some/thing")
-    statuses = {}
-    for process in (dead, processes.this_process(), "elsewhere/1/1.00"):
-        run = mlflow.MlflowClient().create_run(experiment, tags={"process": process})
-        statuses[run.info.run_id] = "KILLED" if process == dead else "RUNNING"
-    runs_store.connect()
-    found = mlflow.search_runs([experiment], output_format="list")
-    assert {run.info.run_id: run.info.status for run in found} == statuses
+    dead, living, elsewhere = (
+        mlflow.MlflowClient().create_run(experiment).info.run_id for _ in range(3)
+    )
+    for run_id in (dead, living):
+        runs_store.checkpoints(run_id).mkdir(parents=True)
+    with runs_store.lock(living):
+        runs_store.connect()
+        found = mlflow.search_runs([experiment], output_format="list")
+    assert {run.info.run_id: run.info.status for run in found} == {
+        dead: "KILLED",
+        living: "RUNNING",
+        elsewhere: "RUNNING",
+    }
 
 
 def test_a_checkpoint_is_written_atomically(tmp_path, monkeypatch):
@@ -173,3 +211,11 @@ def test_a_checkpoint_restores_the_optimizer_and_the_random_state():
         other.fit(x, y, verbose=0)
     for one, another in zip(trained.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, another)
+
+
+def test_a_checkpoint_of_another_version_is_not_used(tmp_path, monkeypatch):
+    saved = Checkpoint(tmp_path / "step")
+    saved.save({"weights": [np.ones(2)]}, {"epoch": 1})
+    assert saved.load() is not None
+    monkeypatch.setattr(checkpoint, "VERSIONS", "keras 99")
+    assert saved.load() is None

@@ -67,6 +67,6 @@ def test_an_unknown_model_names_the_nearest():
 
 def test_a_name_is_registered_once():
     other = type("Translator", (protocol.TaskModel,), {"__module__": "elsewhere"})
-    with pytest.raises(ValueError, match="'Translator' is registered already"):
+    with pytest.raises(ValueError, match="'Translator' is already registered"):
         protocol.register(other)
     assert protocol.get("Translator") is not other

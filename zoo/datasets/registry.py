@@ -44,8 +44,8 @@ def builder(name):
     _require_libraries()
     import tensorflow_datasets as tfds
 
-    if Path(name, "dataset_info.json").is_file():
-        return tfds.builder_from_directory(name)
+    if Path(name, "dataset_info.json").expanduser().is_file():
+        return tfds.builder_from_directory(str(Path(name).expanduser()))
     dataset = re.split("[/:]", name)[0]
     if dataset not in _NAMES and Path(name).expanduser().is_dir():
         from zoo.datasets import folder

@@ -52,7 +52,7 @@ def gates(model, input):
             called_with = layer._inbound_nodes[0].arguments
             tensors = {
                 "sequences": called_with.args[0],
-                "mask": called_with.kwargs["mask"],
+                "mask": called_with.kwargs["mask"],  # which the models of the zoo pass explicitly
                 "initial_state": called_with.kwargs.get("initial_state") or [],
             }
             values = keras.Model(backbone.input, tensors)(inputs)

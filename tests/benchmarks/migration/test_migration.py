@@ -216,3 +216,14 @@ def test_a_preset_that_differs_from_its_card_is_not_changed(old_preset):
     with pytest.raises(ValueError, match="doesn't match its card"):
         presets.migrate_preset(folder)
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("no_presets")
+def test_an_older_store_is_an_error_until_it_is_migrated(capsys):
+    old = {"config_digest": "of another version", "dataset_digest": "0" * 64}
+    old_run("speech/spoken_digit", SPEECH, **old)
+    old_run("speech/spoken_digit", {**SPEECH, "model.odd": "1"}, **old)
+    assert command_line.main(["report", "--suite", "standard"]) == 2
+    assert "python -m benchmarks migrate" in capsys.readouterr().out
+    assert command_line.main(["migrate"]) == 0
+    runs.check_version()

@@ -1,0 +1,19 @@
+"""Files and folders that are replaced whole: a kill leaves the old one or the new one."""
+
+import tempfile
+from pathlib import Path
+
+
+def replace_text(path, text):
+    """Writes a file, replacing an earlier one."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def replace_folder(path, made):
+    """Moves the folder `made` to `path`, replacing an earlier one on the same file system."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+        if path.exists():
+            path.rename(Path(aside, path.name))
+        made.rename(path)
