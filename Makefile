@@ -67,7 +67,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@# Without --use-pep517, pip older than 23.1 warns that promise is installed by setup.py.
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --use-pep517 -c constraints.txt -e '.[benchmarks,test]'
 	@echo "Compiling the recurrent kernels, where there is a compiler ..."
-	@$(BIN)/python -m zoo.layers.kernels > /dev/null 2>&1 || echo "Native kernels were not compiled; Keras runs instead."
+	@$(BIN)/python -m zoo.layers.kernels > /dev/null 2>&1 || echo "Could not compile the native kernels; falling back to Keras."
 	@touch $@
 
 $(NOTEBOOKS_READY): $(READY)

@@ -1,4 +1,4 @@
-"""What is measured of a trained model apart from its task's metric: latency and kernels."""
+"""Measurements of a trained model apart from its metric: latency and kernels."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What classification tasks share: labels, accuracy, pseudo-labels and a linear baseline."""
+"""Base class of classification tasks: labels, accuracy, pseudo-labels and a linear baseline."""
 
 import time
 

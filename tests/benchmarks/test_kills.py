@@ -102,7 +102,7 @@ def finish(process):
 
 
 def result(root):
-    """The metrics of the trained run by step, and the weights of its model."""
+    """The metrics of the only run by step, and the weights of its model."""
     mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
     experiment = mlflow.get_experiment_by_name("sentiment/films")
     (run,) = mlflow.search_runs([experiment.experiment_id], output_format="list")
@@ -115,7 +115,7 @@ def result(root):
     }
     (record,) = store.search([experiment.experiment_id], "")
     preset = models.download_preset(record, root / "downloaded")
-    return metrics, zoo.load(str(preset)).get_weights(), run
+    return metrics, zoo.load(str(preset)).get_weights()
 
 
 @pytest.fixture(scope="module")
@@ -126,25 +126,35 @@ def uninterrupted(suite, tmp_path_factory):
     wait_for_the_run(root, process)
     began = time.monotonic()
     finish(process)
-    return *result(root)[:2], time.monotonic() - began
+    return *result(root), time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def killed():
+    """The numbers of the runs that were killed before they were finished."""
+    return []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_run_killed_at_a_random_moment_ends_as_an_uninterrupted_one(
-    suite, uninterrupted, number, tmp_path
+    suite, uninterrupted, killed, number, tmp_path
 ):
     expected_metrics, expected_weights, seconds = uninterrupted
     process = start(suite, tmp_path)
     wait_for_the_run(tmp_path, process)
-    time.sleep(random.Random(number).uniform(0, 0.85) * seconds)
-    if not list(tmp_path.glob("mlruns/checkpoints/*")):
-        pytest.skip("the run finished before it was killed, on a machine that had become faster")
+    time.sleep(random.Random(number).uniform(0, 1) * seconds)
+    if list(tmp_path.glob("mlruns/checkpoints/*")):
+        killed.append(number)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     finish(start(suite, tmp_path))
-    metrics, weights, run = result(tmp_path)
-    assert run.data.tags["resumed"] == "1"
+    metrics, weights = result(tmp_path)
     assert metrics == expected_metrics
     for one, other in zip(weights, expected_weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_most_runs_were_killed_before_they_were_finished(killed):
+    assert len(killed) > KILLS / 2

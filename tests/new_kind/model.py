@@ -59,7 +59,7 @@ class NumbersPreprocessor(keras_hub.models.Preprocessor):
 
 
 class Sums(TaskModel):
-    """What a model of sums and an ensemble of such share."""
+    """Base class of a model of sums and of an ensemble of such models."""
 
     task_kind = "summing"
     output_name = "sum"

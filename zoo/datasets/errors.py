@@ -1,4 +1,4 @@
-"""What can go wrong with data, in words that say what to do."""
+"""Errors about datasets."""
 
 
 class DatasetError(ValueError):

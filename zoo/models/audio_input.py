@@ -1,4 +1,4 @@
-"""What models of audio share: raw input from files, and the input of exported networks."""
+"""Base class of models that take audio: raw input from files, and the exported network."""
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class AudioInput(TaskModel):
         return {
             **super().shared_by_members(),
             "input": self.input_schema.name,
-            "features a frame": None if self._takes_waveforms else backbone.feature_dim,
+            "number of features per frame": None if self._takes_waveforms else backbone.feature_dim,
             "sampling rate": backbone.sampling_rate,
         }
 

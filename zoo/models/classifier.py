@@ -1,4 +1,4 @@
-"""What all classifiers share: labels, `predict` and answers with probabilities."""
+"""Base class of all classifiers: labels, `predict` and answers with probabilities."""
 
 import keras
 import numpy as np

@@ -82,7 +82,7 @@ def _short(value):
 
 
 class TaskModel:
-    """The questions that every task model answers; a mixin ahead of a `keras_hub.models.Task`.
+    """The interface of a task model; a mixin ahead of a `keras_hub.models.Task`.
 
     Attributes:
         task_kind: str, the task kind, such as `"sentiment"`.

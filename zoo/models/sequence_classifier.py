@@ -1,4 +1,4 @@
-"""What recurrent classifiers share: pooling over time and a softmax."""
+"""Base class of recurrent classifiers: pooling over time and a softmax."""
 
 import keras
 

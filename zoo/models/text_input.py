@@ -1,4 +1,4 @@
-"""What models of text share: raw input from the command line, and subwords as labels of steps."""
+"""Base class of models that take text: raw input, and subwords as labels of steps."""
 
 import hashlib
 

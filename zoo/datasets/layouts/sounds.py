@@ -1,4 +1,4 @@
-"""Sounds with labels: a folder a label, for classification."""
+"""Sounds with labels: one folder per label, for classification."""
 
 from pathlib import Path
 

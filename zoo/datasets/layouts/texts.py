@@ -1,4 +1,4 @@
-"""Texts with labels: a CSV file a split, for classification."""
+"""Texts with labels: one CSV file per split, for classification."""
 
 import csv
 import io

@@ -5,9 +5,9 @@ from zoo.datasets.layouts.layout import SPLITS, Layout, read_lines
 
 
 class Translations(Layout):
-    """`train.source` and `train.target`, one text a line."""
+    """`train.source` and `train.target`, one text per line."""
 
-    description = "train.source and train.target with a text a line"
+    description = "train.source and train.target with one text per line"
     endings = (".source", ".target")
 
     def recognises(self, folder):

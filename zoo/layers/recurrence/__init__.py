@@ -1,4 +1,4 @@
-"""What all recurrent families share: the base cells, the base layer and its loop over time."""
+"""The base of every recurrent family: its cell, its layer and the loop over time."""
 
 from zoo.layers.recurrence.cell import GatedCell, RecurrentCell
 from zoo.layers.recurrence.layer import RecurrentLayer, of_cell

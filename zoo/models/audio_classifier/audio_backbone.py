@@ -21,7 +21,7 @@ class AudioBackbone(keras_hub.models.Backbone):
         architecture: str, a name of `zoo.layers.architectures`, such as `"lstm"`.
         front_end: `"frames"` if the input is frames of features, else the front end that
             computes them from a waveform: `"log_mel"` or `"mfcc"`.
-        feature_dim: int, features a frame: their number in the input, the number of mel bands,
+        feature_dim: int, features per frame: their number in the input, the number of mel bands,
             or of cepstral coefficients (of 40 bands).
         sampling_rate: int, in Hz, of a waveform.
         bidirectional: bool, whether to read both directions even if the architecture doesn't.

@@ -1,4 +1,4 @@
-"""What a translator and an ensemble of translators share: training, decoding and answers."""
+"""Base class of a translator and an ensemble of translators: training, decoding and answers."""
 
 import keras
 import keras_hub
