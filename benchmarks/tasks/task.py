@@ -11,7 +11,10 @@ from benchmarks.metrics import Metric
 
 
 class ModelConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """The `model` keys of a task in a suite; each task kind derives its own."""
+    """The `model` keys of a task in a suite; each task kind derives its own.
+
+    Suites with `equal_parameters` need a key `units`.
+    """
 
     @property
     def reads_unlabelled(self):

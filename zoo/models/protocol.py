@@ -84,6 +84,9 @@ def _short(value):
 class TaskModel:
     """The interface of a task model; a mixin ahead of a `keras_hub.models.Task`.
 
+    For `zoo.gates`, the backbone of a model names its `architecture`, and calls each recurrent
+    layer with an explicit `mask`, as `recurrent_stack` does.
+
     Attributes:
         task_kind: str, the task kind, such as `"sentiment"`.
         ensemble_class: the class of an ensemble of these models, or None if there is none.

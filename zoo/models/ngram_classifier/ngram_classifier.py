@@ -19,7 +19,7 @@ class NgramClassifier(TextInput, Classifier, keras_hub.models.TextClassifier):
     n-grams: in an `ensemble` each corrects mistakes of the other (G. Mesnil et al., "Ensemble of
     Generative and Discriminative Techniques for Sentiment Analysis of Movie Reviews", 2015).
 
-    It isn't trained by `fit`: `benchmarks.recipes.ngrams.fit` makes one from labelled texts.
+    It isn't trained by `fit`: the benchmarks' recipe step `ensemble` makes one from labelled texts.
 
     `predict` takes a list of str and returns float32 probabilities `[batch, classes]`, in the
     order of `labels`.
