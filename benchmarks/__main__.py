@@ -24,7 +24,8 @@ def main(arguments=None):
     from zoo.models.tokenizer import VocabularyError
 
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that runs are marked KILLED
+    # So that runs are marked KILLED.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160  # a log file; tables need not wrap
@@ -40,6 +41,8 @@ def main(arguments=None):
     except KeyboardInterrupt:
         console.print("Interrupted. Finished runs are kept; make bench resumes the others.")
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(options, console):
