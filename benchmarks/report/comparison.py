@@ -77,6 +77,20 @@ def rows(records):
     return [_row(runs[architecture]) for architecture in sorted(runs, key=_place)]
 
 
+def merged(old, new):
+    """The new rows, and the old ones of architectures that they lack in the same experiments.
+
+    A row of fewer seeds doesn't replace one of more.
+    """
+    found = {(row.experiment, row.architecture): row for row in new}
+    experiments = {row.experiment for row in new}
+    for row in old:
+        key = row.experiment, row.architecture
+        if row.experiment in experiments and (key not in found or found[key].seeds < row.seeds):
+            found[key] = row
+    return sorted(found.values(), key=lambda row: _place(row.architecture)) if new else []
+
+
 def _place(architecture):
     """A sort key: the baseline first, then in the order of the registry, unregistered ones last."""
     order = [BASELINE, *architectures.names()]

@@ -54,7 +54,7 @@ def write(suite):
         found = store.latest(name).items()
         rows = [row for experiment, records in found for row in layers.rows(experiment, records)]
     else:
-        rows = _compared(config.every_seed(suite))
+        rows = comparison.merged(files.read(name), _compared(config.every_seed(suite)))
     return _write(name, _merged(files.read(name), rows)) if rows else []
 
 

@@ -59,7 +59,7 @@ def test_a_report_writes_csv_markdown_and_readme(results, run, runs):
     assert readme.endswith("last\n")
 
 
-def test_experiments_without_local_runs_are_kept(results, run, runs):
+def test_what_has_no_local_runs_is_kept(results, run, runs):
     one, other = (
         {f"sentiment/films/{entry}": [run("gru", 0.5, entry=entry), run("rnn", 0.4, entry=entry)]}
         for entry in ("one", "other")
@@ -69,13 +69,31 @@ def test_experiments_without_local_runs_are_kept(results, run, runs):
     before = lines("quick")
     runs({"sentiment/films/one": [run("lstm", 0.75, entry="one")]})
     report.results.write("quick")
-    assert lines("quick")[0] == before[0]
-    assert [line.split(",")[2:4] for line in lines("quick")[1:]] == [
+    after = lines("quick")
+    assert [line.split(",")[2:4] for line in after[1:]] == [
+        ["one", "rnn"],
         ["one", "lstm"],
+        ["one", "gru"],
         ["other", "rnn"],
         ["other", "gru"],
     ]
-    assert lines("quick")[2:] == before[3:]
+    assert [line for line in after if ",lstm," not in line] == before
+
+
+def test_fewer_seeds_do_not_replace_more(results, run, runs):
+    experiment = "sentiment/films"
+    runs({experiment: [run("gru", 0.5), run("gru", 0.6), run("rnn", 0.4)]})
+    report.results.write("quick")
+    before = lines("quick")
+    runs({experiment: [run("gru", 0.9), run("rnn", 0.45)]})
+    report.results.write("quick")
+    after = lines("quick")
+    assert [line for line in after if ",gru," in line] == [
+        line for line in before if ",gru," in line
+    ]
+    assert [line for line in after if ",rnn," in line] != [
+        line for line in before if ",rnn," in line
+    ]
 
 
 def test_without_finished_runs_nothing_is_written(results, runs):
