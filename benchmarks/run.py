@@ -128,7 +128,7 @@ def _build_kernels():
     Loading them is left to the main thread: TensorFlow imports parts of itself on first use, which
     two threads must not do at once.
     """
-    with contextlib.suppress(Exception):  # reported when they are used
+    with contextlib.suppress(Exception):  # whatever fails here is tried and reported on first use
         build.build()
 
 

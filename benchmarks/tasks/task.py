@@ -161,7 +161,9 @@ class Task(abc.ABC):
         """
         if labels is None:
             return self.examples(split)
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} supports `pseudo_label`: define `with_pseudo_labels`."
+        )
 
     def example(self):
         """One raw input, from the validation split."""
