@@ -27,7 +27,7 @@ VARIATIONS = [
     ("GRU", {"activation": "softsign", "recurrent_activation": "hard_sigmoid"}),
 ]
 # Arguments that the Keras layers do not have.
-ZOO_ONLY = ("recurrent_weight_dropout",)
+ZOO_ONLY = ("recurrent_weight_dropout", "max_timescale")
 EPSILON = {"mixed_float16": 2.0**-10, "mixed_bfloat16": 2.0**-7}
 
 families = pytest.mark.parametrize("family", FAMILIES)

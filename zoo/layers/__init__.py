@@ -1,6 +1,8 @@
 """Recurrent layers: drop-ins for those of Keras, their variants, and a registry of them all."""
 
 from zoo.layers import architectures
+from zoo.layers.chrono import ChronoGRU, ChronoLSTM
+from zoo.layers.gradient_by_lag import gradient_by_lag
 from zoo.layers.gru import GRU, GRUCell
 from zoo.layers.gru_reset_before import GRUResetBefore
 from zoo.layers.jordan import JordanRNN, JordanRNNCell
@@ -17,6 +19,8 @@ from zoo.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from zoo.layers.slstm import SLSTM, SLSTMCell
 
 __all__ = [
+    "ChronoGRU",
+    "ChronoLSTM",
     "CoupledLSTM",
     "CoupledLSTMCell",
     "GRU",
@@ -45,4 +49,5 @@ __all__ = [
     "ZoneoutLSTM",
     "ZoneoutLSTMCell",
     "architectures",
+    "gradient_by_lag",
 ]

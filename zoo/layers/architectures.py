@@ -6,6 +6,7 @@ import difflib
 import keras
 from keras import ops
 
+from zoo.layers.chrono import ChronoGRU, ChronoLSTM
 from zoo.layers.gru import GRU
 from zoo.layers.gru_reset_before import GRUResetBefore
 from zoo.layers.jordan import JordanRNN
@@ -33,6 +34,7 @@ class Architecture:
         bidirectional: Whether it reads the sequence in both directions.
         title: The name in tables and plots.
         paper: The reference.
+        chrono: Whether its gates start at the timescales of the data.
     """
 
     name: str
@@ -40,12 +42,13 @@ class Architecture:
     bidirectional: bool
     title: str
     paper: str
+    chrono: bool
 
 
 _architectures: dict[str, Architecture] = {}
 
 
-def register(name, layer, title, paper, *, bidirectional=False):
+def register(name, layer, title, paper, *, bidirectional=False, chrono=False):
     """Registers an architecture.
 
     Raises:
@@ -56,7 +59,7 @@ def register(name, layer, title, paper, *, bidirectional=False):
             f"Architecture '{name}' is already registered: {_architectures[name]}. "
             "Choose another name."
         )
-    _architectures[name] = Architecture(name, layer, bidirectional, title, paper)
+    _architectures[name] = Architecture(name, layer, bidirectional, title, paper, chrono)
 
 
 def names():
@@ -79,7 +82,15 @@ def get(name):
 
 
 def make(
-    name, units, /, *, bidirectional=False, return_sequences=False, return_state=False, **kwargs
+    name,
+    units,
+    /,
+    *,
+    bidirectional=False,
+    return_sequences=False,
+    return_state=False,
+    timescale=None,
+    **kwargs,
 ):
     """Creates the layer of an architecture.
 
@@ -93,22 +104,27 @@ def make(
         bidirectional: Whether to read both directions even if the architecture reads one.
         return_sequences: Whether to return the output of every step instead of the last one.
         return_state: Whether to return the last states too; see `split_states`.
+        timescale: The longest dependency of the data in steps, or `None` if it is unknown. It is
+            the `max_timescale` of architectures with chrono initialization; the others ignore it.
         **kwargs: Further arguments of the layer.
 
     Returns:
         A Keras layer.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or if the architecture uses `timescale` and it is at
+            most 2.
     """
     architecture = get(name)
     bidirectional = bidirectional or architecture.bidirectional
     outer = {key: kwargs.pop(key) for key in ("name",) if key in kwargs}
+    chrono = architecture.chrono and timescale is not None
     layer = architecture.layer(
         units,
         return_sequences=return_sequences,
         return_state=return_state,
         **kwargs,
+        **({"max_timescale": timescale} if chrono else {}),
         **({} if bidirectional else outer),
     )
     if not bidirectional:
@@ -148,6 +164,7 @@ _GRU = (
     'Machine Translation", 2014'
 )
 _BIDIRECTIONAL = 'M. Schuster and K. K. Paliwal, "Bidirectional Recurrent Neural Networks", 1997; '
+_CHRONO = 'C. Tallec and Y. Ollivier, "Can recurrent neural networks warp time?", 2018'
 _MINIMAL = 'L. Feng et al., "Were RNNs All We Needed?", 2024'
 
 register("rnn", SimpleRNN, "RNN", 'J. L. Elman, "Finding Structure in Time", 1990')
@@ -188,6 +205,8 @@ register(
     "LSTM with zoneout",
     'D. Krueger et al., "Zoneout: Regularizing RNNs", 2017',
 )
+register("lstm_chrono", ChronoLSTM, "LSTM with chrono initialization", _CHRONO, chrono=True)
+register("gru_chrono", ChronoGRU, "GRU with chrono initialization", _CHRONO, chrono=True)
 register("gru_reset_before", GRUResetBefore, "GRU, reset before product", _GRU)
 register("min_gru", MinGRU, "minGRU", _MINIMAL)
 register("min_lstm", MinLSTM, "minLSTM", _MINIMAL)

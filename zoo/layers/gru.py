@@ -48,8 +48,9 @@ class GRUCell(GatedCell):
         reset_after: Whether the reset gate applies after the recurrent product, as above, instead
             of before it.
         seed: Integer, the seed of the dropout masks.
-        **kwargs: `name`, `dtype`, `trainable`, and `implementation`: with 1, each gate has
-            its own dropout mask of `x`.
+        **kwargs: `name`, `dtype`, `trainable`; `implementation`: with 1, each gate has its own
+            dropout mask of `x`; and `max_timescale`: the longest dependency of the data in steps,
+            from which `b_z` starts; see `zoo.layers.ChronoGRU`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -66,6 +67,7 @@ class GRUCell(GatedCell):
     """
 
     num_blocks = 3
+    timescale_gates = {0: 1}
     adds_product = False
 
     def __init__(
@@ -212,7 +214,9 @@ class GRU(RecurrentLayer):
         unroll: Whether to unroll the loop. The number of time steps must then be known.
         use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN implementation, so `True`
             raises a `ValueError` when the layer is called.
-        **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`.
+        **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`, and `max_timescale`: the
+            longest dependency of the data in steps, from which `b_z` starts; see
+            `zoo.layers.ChronoGRU`.
 
     Call arguments:
         sequences: Tensor of shape `(batch, time, features)`.

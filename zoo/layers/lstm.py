@@ -48,8 +48,10 @@ class LSTMCell(GatedCell):
         recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
             at every step and another for each gate.
         seed: Integer, the seed of the dropout masks.
-        **kwargs: `name`, `dtype`, `trainable`, and `implementation`: with 1, each gate has
-            its own dropout mask of `x`.
+        **kwargs: `name`, `dtype`, `trainable`; `implementation`: with 1, each gate has its own
+            dropout mask of `x`; and `max_timescale`: the longest dependency of the data in steps,
+            from which `b_f` and `b_i` start, whatever `unit_forget_bias`; see
+            `zoo.layers.ChronoLSTM`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`.
@@ -68,6 +70,7 @@ class LSTMCell(GatedCell):
     num_blocks = 4
     state_names = ("h", "c")
     forget_gate = 1
+    timescale_gates = {0: -1, 1: 1}
     adds_product = True
 
     def __init__(
@@ -205,7 +208,9 @@ class LSTM(RecurrentLayer):
         unroll: Whether to unroll the loop. The number of time steps must then be known.
         use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN implementation, so `True`
             raises a `ValueError` when the layer is called.
-        **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`.
+        **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`, and `max_timescale`: the
+            longest dependency of the data in steps, from which `b_f` and `b_i` start, whatever
+            `unit_forget_bias`; see `zoo.layers.ChronoLSTM`.
 
     Call arguments:
         sequences: Tensor of shape `(batch, time, features)`.

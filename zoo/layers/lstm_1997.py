@@ -58,7 +58,7 @@ class LSTM1997(RecurrentLayer):
 
     Args:
         units: Positive integer, the size of the output and of each state.
-        **kwargs: Arguments of `zoo.layers.LSTM`, except `unit_forget_bias`.
+        **kwargs: Arguments of `zoo.layers.LSTM`, except `unit_forget_bias` and `max_timescale`.
 
     Call arguments and return values are those of `zoo.layers.LSTM`.
     """

@@ -32,6 +32,7 @@ class CoupledLSTMCell(LSTMCell):
 
     num_blocks = 3
     forget_gate = 0
+    timescale_gates = {0: 1}
 
     def step(self, projected, states, recur):
         h, c = states

@@ -25,12 +25,14 @@ class MinGRUCell(LinearCell):
     Args:
         units: Positive integer, the size of the output and of the state.
         **kwargs: Arguments of `zoo.layers.SimpleRNNCell`. Settings of the activation and of the
-            recurrent kernel have no effect, and `recurrent_dropout` must be 0.
+            recurrent kernel have no effect, and `recurrent_dropout` must be 0. `max_timescale`
+            sets where `b_z` starts.
 
     Call arguments and return values are those of `zoo.layers.SimpleRNNCell`.
     """
 
     num_blocks = 2
+    timescale_gates = {0: -1}
 
     def coefficients(self, projected):
         z, h_tilde = ops.split(projected, 2, axis=-1)
@@ -45,7 +47,8 @@ class MinGRU(LinearLayer):
     Args:
         units: Positive integer, the size of the output and of the state.
         **kwargs: Arguments of `zoo.layers.SimpleRNN`. Settings of the activation and of the
-            recurrent kernel have no effect, and `recurrent_dropout` must be 0.
+            recurrent kernel have no effect, and `recurrent_dropout` must be 0. `max_timescale`
+            sets where `b_z` starts.
 
     Call arguments and return values are those of `zoo.layers.SimpleRNN`.
     """

@@ -26,12 +26,14 @@ class MinLSTMCell(LinearCell):
     Args:
         units: Positive integer, the size of the output and of the state.
         **kwargs: Arguments of `zoo.layers.SimpleRNNCell`. Settings of the activation and of the
-            recurrent kernel have no effect, and `recurrent_dropout` must be 0.
+            recurrent kernel have no effect, and `recurrent_dropout` must be 0. `max_timescale`
+            sets where `b_f` and `b_i` start.
 
     Call arguments and return values are those of `zoo.layers.SimpleRNNCell`.
     """
 
     num_blocks = 3
+    timescale_gates = {0: 1, 1: -1}
 
     def coefficients(self, projected):
         f, i, h_tilde = ops.split(projected, 3, axis=-1)
@@ -48,7 +50,8 @@ class MinLSTM(LinearLayer):
     Args:
         units: Positive integer, the size of the output and of the state.
         **kwargs: Arguments of `zoo.layers.SimpleRNN`. Settings of the activation and of the
-            recurrent kernel have no effect, and `recurrent_dropout` must be 0.
+            recurrent kernel have no effect, and `recurrent_dropout` must be 0. `max_timescale`
+            sets where `b_f` and `b_i` start.
 
     Call arguments and return values are those of `zoo.layers.SimpleRNN`.
     """

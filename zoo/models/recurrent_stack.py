@@ -6,7 +6,17 @@ from zoo.layers import architectures
 
 
 def recurrent_stack(
-    x, mask, *, architecture, bidirectional, units, num_layers, dropout, dtype, name
+    x,
+    mask,
+    *,
+    architecture,
+    bidirectional,
+    units,
+    num_layers,
+    dropout,
+    dtype,
+    name,
+    timescale=None,
 ):
     """Applies `num_layers` recurrent layers with dropout between them.
 
@@ -23,6 +33,8 @@ def recurrent_stack(
         dropout: float, dropout rate between layers.
         dtype: dtype or dtype policy of the layers.
         name: str, prefix of the layers' names.
+        timescale: int, the longest dependency of the data in steps, for architectures with chrono
+            initialization; None if it is unknown.
 
     Returns:
         A float tensor `[batch, time, units]`, twice as wide if both directions are read.
@@ -35,6 +47,7 @@ def recurrent_stack(
             units,
             bidirectional=bidirectional,
             return_sequences=True,
+            timescale=timescale,
             dtype=dtype,
             name=f"{name}_{index}",
         )

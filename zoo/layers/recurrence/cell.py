@@ -38,13 +38,24 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             `recurrent_kernel` to drop. All steps share one mask (S. Merity, N. Keskar and
             R. Socher, "Regularizing and Optimizing LSTM Language Models", ICLR 2018). Unlike
             `recurrent_dropout`, it works with the native kernels.
+        max_timescale: Number greater than 2, the longest dependency of the data in steps, or
+            `None`. With it, the bias of the gate that keeps the state starts at `log(u)`, and the
+            bias of the gate that overwrites it at `-log(u)`, where `u` is drawn for each unit from
+            the uniform distribution on [1, `max_timescale` - 1], so the unit forgets with a time
+            constant of `1 + u` steps. The other blocks of the bias keep their initializers. This
+            is chrono initialization (C. Tallec and Y. Ollivier, "Can recurrent neural networks
+            warp time?", ICLR 2018).
 
     Raises:
-        ValueError: If `units` is not positive, or `recurrent_weight_dropout` is not in [0, 1).
+        ValueError: If `units` is not positive, if `recurrent_weight_dropout` is not in [0, 1), or
+            if `max_timescale` is at most 2 or the cell has no bias or no gate for it.
     """
 
     num_blocks = 1
     state_names = ("h",)
+    # The gates that `max_timescale` initializes, by block: 1 if it keeps the state, -1 if it
+    # overwrites it.
+    timescale_gates = {}
     # Whether each block of the weights has dropout masks of its own.
     has_masks_per_block = False
 
@@ -66,6 +77,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         recurrent_dropout=0.0,
         seed=None,
         recurrent_weight_dropout=0.0,
+        max_timescale=None,
         **kwargs,
     ):
         if units <= 0:
@@ -78,6 +90,22 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
                 "`recurrent_weight_dropout` must be at least 0 and less than 1. "
                 f"Received: recurrent_weight_dropout={recurrent_weight_dropout}"
             )
+        if max_timescale is not None:
+            if not self.timescale_gates:
+                raise ValueError(
+                    f"{type(self).__name__} has no gate that forgets its state, so "
+                    f"`max_timescale` must be None. Received: max_timescale={max_timescale}"
+                )
+            if not use_bias:
+                raise ValueError(
+                    "`max_timescale` initializes the bias of the gates, so `use_bias` must be "
+                    f"True. Received: use_bias={use_bias}, max_timescale={max_timescale}"
+                )
+            if not max_timescale > 2:
+                raise ValueError(
+                    "`max_timescale` must be greater than 2. "
+                    f"Received: max_timescale={max_timescale}"
+                )
         super().__init__(**kwargs)
         self.units = units
         self.activation = activations.get(activation)
@@ -94,6 +122,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         self.dropout = min(1.0, max(0.0, dropout))
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
         self.recurrent_weight_dropout = recurrent_weight_dropout
+        self.max_timescale = max_timescale
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.state_size = units
@@ -117,11 +146,17 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         )
 
     def add_bias(self, shape, initializer=None, name="bias"):
-        """Adds a weight with the settings of `bias`; `initializer` overrides its initializer."""
+        """Adds a weight with the settings of `bias`; `initializer` overrides its initializer.
+
+        With `max_timescale`, the gates of `timescale_gates` start at the timescales of the data.
+        """
+        initializer = initializer or self.bias_initializer
+        if self.max_timescale is not None:
+            initializer = self._with_timescales(initializer)
         return self.add_weight(
             shape=shape,
             name=name,
-            initializer=initializer or self.bias_initializer,
+            initializer=initializer,
             regularizer=self.bias_regularizer,
             constraint=self.bias_constraint,
         )
@@ -230,13 +265,28 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
-            # Left out at 0, so that the Keras layer of the same name accepts the config.
-            **(
-                {"recurrent_weight_dropout": self.recurrent_weight_dropout}
-                if self.recurrent_weight_dropout
-                else {}
-            ),
+            # Left out if unused, so that the Keras layer of the same name accepts the config.
+            **{
+                name: value
+                for name in ("recurrent_weight_dropout", "max_timescale")
+                if (value := getattr(self, name))
+            },
         }
+
+    def _with_timescales(self, initializer):
+        """Returns `initializer`, but `log(u)` or `-log(u)` at the gates of `timescale_gates`."""
+        uniform = initializers.RandomUniform(1.0, self.max_timescale - 1.0)
+
+        def initial_bias(shape, dtype=None):
+            units = shape[-1] // self.num_blocks
+            log_u = ops.log(uniform((units,), dtype=dtype))
+            # A recurrent bias is a second row, so the blocks of the input bias come first.
+            blocks = list(ops.unstack(ops.reshape(initializer(shape, dtype=dtype), (-1, units))))
+            for block, sign in self.timescale_gates.items():
+                blocks[block] = sign * log_u
+            return ops.reshape(ops.concatenate(blocks), shape)
+
+        return initial_bias
 
     def _product(self, kernel, num_blocks, masks, bias=None):
         """Returns the function `x -> x kernel + bias`, where each mask applies to its block."""

@@ -105,6 +105,7 @@ class RecurrentLayer(keras.layers.RNN):
     dropout = of_cell("dropout")
     recurrent_dropout = of_cell("recurrent_dropout")
     recurrent_weight_dropout = of_cell("recurrent_weight_dropout")
+    max_timescale = of_cell("max_timescale")
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         """Runs the recurrence.
