@@ -16,7 +16,7 @@ ZOO = [
     {"__init__"},
     {"export", "pretrained"},
     {"models", "datasets"},  # beside each other
-    {"layers", "sound_files"},
+    {"layers", "sound_files", "array_files"},
     {"_quiet_start"},
 ]
 BENCHMARKS = [
@@ -115,7 +115,7 @@ def test_one_room_knows_mlflow():
 def test_what_an_installed_zoo_lacks_is_imported_when_it_is_needed():
     brought = {"keras", "keras_hub", "numpy", "rich", "sentencepiece", "tensorflow", "zoo"}
     for module, path in modules("zoo").items():
-        if module.endswith("_dataset_builder") or module == "zoo.datasets.folder" or is_test(path):
+        if module.endswith("_builder") or module == "zoo.datasets.folder" or is_test(path):
             continue  # builders are imported by `zoo.datasets.builder` alone
         at_the_top = {name.split(".")[0] for name in imports(path, everywhere=False)}
         assert at_the_top - brought - sys.stdlib_module_names == set(), module

@@ -1,7 +1,6 @@
 """Base class of models that take audio: raw input from files, and the exported network."""
 
-import numpy as np
-
+from zoo.array_files import read_array
 from zoo.models.protocol import InputSchema, TaskModel
 from zoo.sound_files import read_sound
 
@@ -20,19 +19,11 @@ class AudioInput(TaskModel):
         return WAVEFORM if self._takes_waveforms else FRAMES
 
     def read_input(self, argument):
-        if not argument:
-            raise ValueError("This model takes files: give a path. Received an empty line.")
         if self._takes_waveforms:
+            if not argument:
+                raise ValueError("This model takes files: give a path. Received an empty line.")
             return read_sound(argument, self._audio_backbone.sampling_rate)
-        if not argument.endswith(".npy"):
-            raise ValueError(
-                "This model takes frames of features: give the path of a NumPy file (.npy) with "
-                f"an array [frames, {self._audio_backbone.feature_dim}]. Received: {argument}"
-            )
-        try:
-            return FRAMES.parse(np.load(argument, allow_pickle=False))
-        except (EOFError, ValueError) as error:
-            raise ValueError(f"{argument} can't be read as frames of features: {error}") from error
+        return read_array(argument, FRAMES, f"[frames, {self._audio_backbone.feature_dim}]")
 
     @property
     def default_length(self):

@@ -1,12 +1,11 @@
-"""Base class of all classifiers: labels, `predict` and answers with probabilities."""
+"""Base class of all classifiers: labels, and answers with probabilities."""
 
 import keras
-import numpy as np
 
-from zoo.models.protocol import TaskModel
+from zoo.models.predictor import Predictor
 
 
-class Classifier(TaskModel):
+class Classifier(Predictor):
     """Raw inputs in, probabilities of labels out.
 
     A mixin ahead of a `keras_hub.models.Task`.
@@ -36,27 +35,6 @@ class Classifier(TaskModel):
         if metrics == "auto":
             metrics = ["accuracy"]
         keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
-
-    def predict(self, x, batch_size=32, **kwargs):
-        """Probabilities of raw inputs of any length.
-
-        Args:
-            x: list of raw inputs as the preprocessor takes them; or whatever
-                `keras.Model.predict` takes.
-            batch_size: int; inputs of similar length are batched together.
-            **kwargs: arguments of `keras.Model.predict`, ignored for a list of raw inputs.
-
-        Returns:
-            float32 array `[len(x), classes]`, in the order of `x` and of `labels`.
-        """
-        if self.preprocessor is None or not isinstance(x, (list, tuple)):
-            return super().predict(x, batch_size=batch_size, **kwargs)
-        order = np.argsort([len(example) for example in x], kind="stable")
-        outputs = np.zeros((len(x), len(self.labels)), "float32")
-        for start in range(0, len(x), batch_size):
-            chosen = order[start : start + batch_size]
-            outputs[chosen] = self.predict_on_batch([x[index] for index in chosen])
-        return outputs
 
     def answers(self, inputs):
         """The likeliest label of each input, and the probabilities of all labels.
