@@ -12,7 +12,15 @@ from zoo.datasets import cache
 from zoo.datasets.errors import DatasetError
 
 # Each has a folder with its builder.
-_NAMES = ["home_assistant", "japanese_vowels", "multi30k", "rotten_tomatoes"]
+_NAMES = [
+    "adding",
+    "copy",
+    "home_assistant",
+    "japanese_vowels",
+    "multi30k",
+    "rotten_tomatoes",
+    "temporal_order",
+]
 
 
 def names():
