@@ -5,9 +5,14 @@ from pathlib import Path
 
 
 def replace_text(path, text):
-    """Writes a file, replacing an earlier one."""
+    """Writes a file in UTF-8, replacing an earlier one."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path, content):
+    """Writes a file of bytes, replacing an earlier one."""
     temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content)
     temporary.replace(path)
 
 

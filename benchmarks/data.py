@@ -35,10 +35,12 @@ def load_task(name, dataset, splits, features=()):
             )
 
     @functools.cache
-    def read(split):
+    def read(split, gap=None):
         wanted = getattr(splits, split)
         if wanted is None:
             return None
+        if gap is not None:
+            wanted = wanted.replace("GAP", str(gap))
         data = datasets.read(builder, "train" if splits.feature else wanted)
         if splits.feature:
             texts = data[splits.feature]

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks import config as suites
 from benchmarks import metrics
 from benchmarks.atomic import replace_folder
-from benchmarks.config import BASELINE, ConfigError
+from benchmarks.config import ConfigError, is_baseline
 from benchmarks.data import task_of
 from benchmarks.measure import kernels_of, latency_ms
 from benchmarks.tracking import models, runs, store
@@ -45,7 +45,7 @@ def export(suite, console):
     for records in store.finished(configs).values():
         by_architecture = {}
         for record in records:
-            if record.tags["architecture"] != BASELINE:
+            if not is_baseline(record.tags["architecture"]):
                 by_architecture.setdefault(record.tags["architecture"], []).append(record)
         for records in by_architecture.values():
             best = max(records, key=lambda record: record.selection_key)

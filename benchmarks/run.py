@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from benchmarks import plots
-from benchmarks.config import BASELINE
+from benchmarks.config import is_baseline
 from benchmarks.data import task_of
 from benchmarks.measure import kernels_of, latency_ms
 from benchmarks.recipes import Training, train
@@ -23,6 +23,7 @@ from benchmarks.recipes.run_log import RunLog
 from benchmarks.recipes.step import total_epochs
 from benchmarks.tracking import charts, models, runs, store
 from zoo import plot_gates
+from zoo.datasets.errors import DatasetError
 from zoo.layers.kernels import build
 
 
@@ -43,9 +44,19 @@ def run_suite(configs, console, rerun=False):
         TimeRemainingColumn(),
         TextColumn("left"),
     )
+    missing = set()  # datasets that can't be had
     for number, config in enumerate(configs, 1):
         name = f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
-        task, digest = task_of(config)
+        if config.if_available and config.dataset in missing:
+            continue
+        try:
+            task, digest = task_of(config)
+        except DatasetError as error:
+            if not config.if_available:
+                raise
+            missing.add(config.dataset)
+            console.print(f"{name}: skipped. {error}", highlight=False, soft_wrap=True)
+            continue
         finished = None if rerun else store.find_finished(config, digest)
         if finished:
             commit = finished.tags["git_commit"][:12]
@@ -57,7 +68,8 @@ def run_suite(configs, console, rerun=False):
             bar = progress.add_task(name, total=None)
             value = run_one(config, task, digest, functools.partial(progress.update, bar), rerun)
         console.print(f"{name}: {task.metric.name} {value:.4g}", highlight=False)
-    for experiment, folds in {config.experiment: config.splits.folds for config in configs}.items():
+    ran = [config for config in configs if config.dataset not in missing]
+    for experiment, folds in {config.experiment: config.splits.folds for config in ran}.items():
         if not folds:  # models of different folds aren't comparable
             models.register_champion(experiment)
         charts.arrange(experiment)
@@ -83,8 +95,8 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
     find = lambda member: None if rerun else models.find_trained(member, dataset_digest)
     requested, config = config, resolve(config, task)
     with runs.run(config, requested, task, dataset_digest, killed) as run:
-        if config.architecture == BASELINE:
-            return _log_baseline(task)
+        if is_baseline(config.architecture):
+            return _log_baseline(task, getattr(task, config.architecture)())
         keras.utils.clear_session()
         log = RunLog(
             task.validation_metric,
@@ -96,7 +108,7 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
         training = Training(config, task, log, run.checkpoints, config.seed, find)
         trained = train(training, config.recipe)
         _log_training(log, trained)
-        evaluation = task.evaluate(trained.model, config)
+        evaluation = trained.evaluation or task.evaluate(trained.model, config)
         runs.log_evaluation(task.metric, evaluation)
         _log_model(trained.model, task)
         return evaluation.value
@@ -178,8 +190,7 @@ def _log_model(model, task):
     models.log_model(model, task.example())
 
 
-def _log_baseline(task):
-    baseline = task.baseline()
+def _log_baseline(task, baseline):
     runs.log_evaluation(task.metric, baseline.evaluation)
     runs.log_metrics({"params": baseline.parameters, "train_seconds": baseline.seconds})
     runs.describe(baseline.name)

@@ -9,7 +9,9 @@ from benchmarks.config.schema import (
     PresetsConfig,
     RunConfig,
     Splits,
+    experiment_name,
     folder_name,
+    is_baseline,
 )
 from benchmarks.config.stored import from_json
 from benchmarks.config.suite import every_seed, kind, load, load_layers, load_presets
@@ -24,8 +26,10 @@ __all__ = [
     "RunConfig",
     "Splits",
     "every_seed",
+    "experiment_name",
     "folder_name",
     "from_json",
+    "is_baseline",
     "kind",
     "load",
     "load_layers",

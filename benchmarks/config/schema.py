@@ -12,9 +12,11 @@ from benchmarks.layers.implementations import FAMILIES, IMPLEMENTATIONS
 from benchmarks.recipes import Step
 
 BASELINE = "baseline"
+# The value for architectures without one of their own, where a value may differ by architecture.
+BY_DEFAULT = "default"
 MAX_SEEDS = 20
 # Keys that don't affect what a run computes, and so aren't in its digest.
-OUTSIDE_DIGEST = ("suite", "entry", "quality", "preset")
+OUTSIDE_DIGEST = ("suite", "entry", "quality", "preset", "if_available")
 
 
 SPLITS = ("train", "validation", "test", "unlabelled")
@@ -31,6 +33,8 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
             in which `re.search` finds its regular expression.
         folds: words for cross-validation. Each seed replaces `FOLD` in the expressions by the next
             word, so each is held out once.
+
+    A task with gaps replaces `GAP` in the expressions by the gap that it reads.
     """
 
     train: str = "train"
@@ -75,13 +79,14 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         splits: `Splits` of this run's seed.
         features: pairs of the task's name of a feature, and the dataset's.
         preset: name of the dataset in presets.
-        architecture: name of an architecture, or `baseline`.
+        architecture: name of an architecture, or of a baseline of the task.
         seed: int.
         quality: quality target on the validation split.
         model: the task's validated `model` keys; None for a baseline.
         recipe: the steps of the training; empty for a baseline.
         equal_parameters: name of an architecture or None. `model.units` are that architecture's;
             this run gets the units that give it as many parameters.
+        if_available: whether the run is skipped if its dataset can't be had.
     """
 
     suite: str
@@ -97,6 +102,7 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     model: pydantic.SerializeAsAny[pydantic.BaseModel] | None = None
     recipe: tuple[pydantic.SerializeAsAny[Step], ...] = ()
     equal_parameters: str | None = None
+    if_available: bool = False
 
     @property
     def dataset_name(self):
@@ -106,8 +112,7 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     @property
     def experiment(self):
         """The name of the MLflow experiment."""
-        name = f"{self.task}/{self.dataset_name}"
-        return name if self.entry == self.task else f"{name}/{self.entry}"
+        return experiment_name(self.task, self.dataset_name, self.entry)
 
     @property
     def title(self):
@@ -143,6 +148,19 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def experiment_name(task, dataset, entry):
+    """The name of an experiment, such as `sentiment/rotten_tomatoes`; an entry that is named after
+    neither the task nor the dataset is appended."""
+    name = f"{task}/{dataset}"
+    return name if entry in (task, dataset) else f"{name}/{entry}"
+
+
+def is_baseline(name):
+    """Whether a name is that of a baseline, `baseline` or `baseline_<what>`, and no
+    architecture's."""
+    return name.split("_")[0] == BASELINE
+
+
 def _flat(content, prefix=""):
     flat = {}
     for key, value in content.items():
@@ -159,6 +177,19 @@ def folder_name(dataset):
     return folder.resolve().name if folder.is_dir() else dataset
 
 
+def _by_architecture(seeds):
+    """Seeds by architecture, of a number for all or of a dict with a default."""
+    if not isinstance(seeds, dict):
+        return {BY_DEFAULT: seeds}
+    if BY_DEFAULT not in seeds:
+        raise ValueError(f"seeds by architecture need the key `{BY_DEFAULT}`")
+    return seeds
+
+
+Seeds = Annotated[
+    dict[str, Annotated[int, pydantic.Field(ge=1, le=MAX_SEEDS)]],
+    pydantic.BeforeValidator(_by_architecture),
+]
 # A step in a suite: its name and its keys.
 OneStep = Annotated[dict[str, dict | None], pydantic.Field(min_length=1, max_length=1)]
 
@@ -176,6 +207,9 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         model: the `model` keys of the task.
         recipe: the steps of the training, in order.
         architectures: those of this entry; by default the suite's.
+        seeds: as in `SuiteConfig`; by default the suite's.
+        baselines: names of the task's baselines to compare with.
+        if_available: whether the entry is skipped if its dataset can't be had.
     """
 
     task: str | None = None
@@ -187,6 +221,9 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     model: dict
     recipe: Annotated[list[OneStep], pydantic.Field(min_length=1)]
     architectures: list[str] | None = None
+    seeds: Seeds | None = None
+    baselines: list[str] = [BASELINE]
+    if_available: bool = False
 
     @pydantic.model_validator(mode="after")
     def _folds_differ(self):
@@ -204,13 +241,13 @@ class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         architectures: names, or `all` for every unidirectional one in the registry.
-        seeds: number of seeds, 0, 1, ...
+        seeds: number of seeds, 0, 1, ...; or a dict of it by architecture, with `default`.
         tasks: dict from the name of an entry to its `TaskConfig`.
         equal_parameters: name of an architecture or None; see `RunConfig`.
     """
 
     architectures: Annotated[list[str], pydantic.Field(min_length=1)] | Literal["all"]
-    seeds: int = pydantic.Field(ge=1, le=MAX_SEEDS)
+    seeds: Seeds
     tasks: dict[str, TaskConfig] = pydantic.Field(min_length=1)
     equal_parameters: str | None = None
 

@@ -7,18 +7,19 @@ from benchmarks.config import files
 from benchmarks.config.errors import ConfigError, unknown, validate
 from benchmarks.config.schema import (
     BASELINE,
+    BY_DEFAULT,
     MAX_SEEDS,
     LayersConfig,
     PresetsConfig,
     RunConfig,
     SuiteConfig,
+    experiment_name,
     folder_name,
+    is_baseline,
 )
 from benchmarks.recipes import STEPS
 from benchmarks.tasks import TASKS
 from zoo.layers import architectures
-
-BY_DEFAULT = "default"
 
 
 def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
@@ -27,8 +28,8 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
     Args:
         suite: str, a name of `suites()`, or the path of a YAML file.
         tasks: list of str or None, the entries of the suite's `tasks` to run; by default all.
-        chosen: list of str or None, architectures to run, among them possibly `baseline`; by
-            default the suite's and the baseline.
+        chosen: list of str or None, architectures to run, and those of an entry's baselines; by
+            default the suite's.
         seeds: int or None, number of seeds; by default the number of folds, or else the suite's.
         epochs: int or None, number of epochs of every step of supervised training; by default the
             suite's.
@@ -47,14 +48,35 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
     for name in tasks or []:
         if name not in config.tasks:
             raise ConfigError(unknown("task", name, config.tasks))
+    baselines = dict.fromkeys(name for task in config.tasks.values() for name in task.baselines)
+    for name in chosen or []:
+        _check_architecture(name, path.name, baselines)
     runs = []
     for entry, task in config.tasks.items():
-        names = chosen or [BASELINE, *(task.architectures or _expanded(config.architectures))]
-        count = seeds or task.splits.fold_count or config.seeds
+        if chosen:
+            names = [name for name in chosen if not is_baseline(name) or name in task.baselines]
+        else:
+            names = [*task.baselines, *_expanded(task.architectures or config.architectures)]
         # Entries that weren't chosen are validated too.
-        of_task = _runs_of_task(config, path, entry, task, names, count, epochs)
+        of_task = _runs_of_task(config, path, entry, task, names, seeds, epochs)
         runs += of_task if not tasks or entry in tasks else []
+    _check_experiments(config, path.name)
+    if not runs:
+        raise ConfigError(f"{path.name}: no chosen task has {', '.join(chosen)}.")
     return runs
+
+
+def _check_experiments(config, where):
+    """Raises ConfigError if two entries would share an experiment."""
+    entries = {}
+    for entry, task in config.tasks.items():
+        name = experiment_name(task.task or entry, folder_name(task.dataset), entry)
+        if name in entries:
+            raise ConfigError(
+                f"{where}: the entries {entries[name]} and {entry} would share the experiment "
+                f"{name}. Rename one."
+            )
+        entries[name] = entry
 
 
 def every_seed(suite):
@@ -115,7 +137,11 @@ def _runs_of_task(config, path, entry, task, names, seeds, epochs):
         raise ConfigError(unknown("task", name, TASKS))
     model = validate(TASKS[name].Model, task.model, f"{where}, model")
     for architecture in names:
-        _check_architecture(architecture, path.name)
+        _check_architecture(architecture, path.name, TASKS[name].baselines)
+        if TASKS[name].one_direction and architecture in _bidirectional():
+            raise ConfigError(
+                f"{where}: {name} needs architectures of one direction. Received: {architecture}"
+            )
     common = {
         "suite": path.stem,
         "entry": entry,
@@ -124,16 +150,23 @@ def _runs_of_task(config, path, entry, task, names, seeds, epochs):
         "features": tuple(task.features.items()),
         "preset": task.preset or _identifier(task.dataset),
         "quality": task.quality,
+        "if_available": task.if_available,
     }
-    trained = [architecture for architecture in names if architecture != BASELINE]
+    trained = [architecture for architecture in names if not is_baseline(architecture)]
+    counts = {
+        architecture: seeds
+        or task.splits.fold_count
+        or _value(task.seeds or config.seeds, architecture, f"{path.name}, seeds")
+        for architecture in names
+    }
     recipes = {
         architecture: _recipe(task, name, model, architecture, epochs, where)
         for architecture in trained or [BASELINE]
     }
     baselines = [
-        RunConfig(**common, splits=task.splits.of_seed(fold), architecture=BASELINE, seed=fold)
-        for fold in range(min(seeds, task.splits.fold_count or 1))
-        if BASELINE in names
+        RunConfig(**common, splits=task.splits.of_seed(fold), architecture=baseline, seed=fold)
+        for baseline in filter(is_baseline, names)
+        for fold in range(min(counts[baseline], task.splits.fold_count or 1))
     ]
     return baselines + [
         RunConfig(
@@ -147,7 +180,8 @@ def _runs_of_task(config, path, entry, task, names, seeds, epochs):
                 config.equal_parameters if architecture != config.equal_parameters else None
             ),
         )
-        for seed, architecture in itertools.product(range(seeds), trained)
+        for seed, architecture in itertools.product(range(MAX_SEEDS), trained)
+        if seed < counts[architecture]
     ]
 
 
@@ -197,8 +231,12 @@ def _value(value, architecture, where):
 
 
 def _expanded(names):
-    one_way = [name for name in architectures.names() if not architectures.get(name).bidirectional]
+    one_way = [name for name in architectures.names() if name not in _bidirectional()]
     return one_way if names == "all" else names
+
+
+def _bidirectional():
+    return [name for name in architectures.names() if architectures.get(name).bidirectional]
 
 
 def _identifier(dataset):
@@ -206,7 +244,7 @@ def _identifier(dataset):
     return re.sub(r"\W+", "_", folder_name(dataset))
 
 
-def _check_architecture(architecture, where):
-    known = [BASELINE, *architectures.names()]
+def _check_architecture(architecture, where, baselines=(BASELINE,)):
+    known = [*baselines, *architectures.names()]
     if architecture not in known:
         raise ConfigError(f"{where}: {unknown('architecture', architecture, known)}")

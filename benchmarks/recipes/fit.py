@@ -52,6 +52,15 @@ class Fit(Step, frozen=True):
         """The `keras.Model` to call `fit` on: the model itself, or a wrapper that trains it."""
         return model
 
+    def is_over(self, task, records):
+        """Whether the training ends after these epochs.
+
+        Args:
+            task: the `Task`.
+            records: list of dicts, the arguments of `RunLog.add_epoch`.
+        """
+        return len(records) >= self.epochs
+
     def run(self, training, before):
         model = train(training, before).model
         keras.utils.set_random_seed(training.seed)
@@ -73,7 +82,7 @@ class Fit(Step, frozen=True):
         checkpoint = Checkpoint(training.checkpoints / f"{len(before)}_{self.name}")
         epochs = _Epochs(self, training, batches, checkpoint)
         epochs.restore(trainer)
-        if epochs.done < self.epochs:
+        if not self.is_over(task, epochs.records):
             with without_preprocessor(model):
                 trainer.fit(
                     batches.dataset,
@@ -155,6 +164,7 @@ class _Epochs(keras.callbacks.Callback):
             {"records": self.records, "best_epoch": self.best_epoch},
         )
         self.log.add_epoch(**self.records[-1])
+        self.model.stop_training = self.step.is_over(self.task, self.records)
 
     def _is_best(self, values):
         if self.best_epoch is None:

@@ -71,10 +71,13 @@ class Trained:
         model: the model.
         best: dict of its metrics on the validation split, such as `"val/loss"`, and its `"epoch"`
             if they are from a single epoch; empty if it hasn't been fitted.
+        evaluation: the `Evaluation` on the test split of a step that trains one model after
+            another; None if it is that of the model alone, which the task computes.
     """
 
     model: Any
     best: dict = dataclasses.field(default_factory=dict)
+    evaluation: Any = None
 
 
 @dataclasses.dataclass(frozen=True)

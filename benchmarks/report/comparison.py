@@ -5,8 +5,8 @@ import statistics
 import pydantic
 
 from benchmarks import metrics
-from benchmarks.config import BASELINE
-from benchmarks.report.table import MISSING, Table, by_experiment, interval
+from benchmarks.config import experiment_name, is_baseline
+from benchmarks.report.table import MISSING, Table, by_experiment, interval, kept_rows
 from zoo.layers import architectures
 
 NOTES = """\
@@ -17,7 +17,7 @@ Within a table, only the recurrent layer differs, and what the suite sets for an
 weights are those of the epoch that is best on the validation split. A run reads the test split
 once, at its end.
 
-- **test**: the mean over seeds ± their standard deviation.
+- **test**: the mean over seeds ± their standard deviation; of longest gaps, the median.
 - **95 % interval**: reflects the size of the test split; for several seeds, the mean of the bounds.
 - **baseline**: a reference that ignores order or copies.
 - **latency**: the median time from one raw input to its answer.
@@ -65,8 +65,7 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
     @property
     def experiment(self):
         """The name of the experiment."""
-        name = f"{self.task}/{self.dataset}"
-        return name if self.entry == self.task else f"{name}/{self.entry}"
+        return experiment_name(self.task, self.dataset, self.entry)
 
 
 def rows(records):
@@ -74,7 +73,7 @@ def rows(records):
     runs = {}
     for record in records:
         runs.setdefault(record.tags["architecture"], []).append(record)
-    return [_row(runs[architecture]) for architecture in sorted(runs, key=_place)]
+    return [_row(runs[architecture]) for architecture in sorted(runs, key=place)]
 
 
 def merged(old, new):
@@ -82,18 +81,15 @@ def merged(old, new):
 
     A row of fewer seeds doesn't replace one of more.
     """
-    found = {(row.experiment, row.architecture): row for row in new}
-    experiments = {row.experiment for row in new}
-    for row in old:
-        key = row.experiment, row.architecture
-        if row.experiment in experiments and (key not in found or found[key].seeds < row.seeds):
-            found[key] = row
-    return sorted(found.values(), key=lambda row: _place(row.architecture)) if new else []
+    kept = kept_rows(old, new, lambda rows: rows[0].seeds)
+    return sorted(kept, key=lambda row: place(row.architecture))
 
 
-def _place(architecture):
-    """A sort key: the baseline first, then in the order of the registry, unregistered ones last."""
-    order = [BASELINE, *architectures.names()]
+def place(architecture):
+    """A sort key: baselines first, then in the order of the registry, unregistered ones last."""
+    if is_baseline(architecture):
+        return (-1, architecture)
+    order = architectures.names()
     known = architecture in order
     return (order.index(architecture) if known else len(order), architecture)
 
@@ -114,8 +110,8 @@ def _row(runs):
         architecture=tags["architecture"],
         members=_members(runs[0]),
         metric=metric,
-        value=statistics.fmean(values),
-        deviation=statistics.stdev(values) if len(values) > 1 else None,
+        value=metrics.get(metric).center(values),
+        deviation=metrics.get(metric).spread(values) if len(values) > 1 else None,
         low=mean(f"test/{metric}_low"),
         high=mean(f"test/{metric}_high"),
         seeds=len(runs),
@@ -179,13 +175,17 @@ def _cells(row):
 
 def _footnote(rows):
     """States the number of seeds, how the metric is computed and what the baseline is."""
-    counts = [row.seeds for row in rows if row.architecture != BASELINE] or [0]
+    counts = [row.seeds for row in rows if not is_baseline(row.architecture)] or [0]
     fewest, most = min(counts), max(counts)
     seeds = f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' * (most != 1)}"
     if any(row.folds for row in rows):
         seeds += ", each with another fold held out; values and intervals are means over folds"
     metric, signature = rows[0].metric, rows[0].signature
     notes = [seeds, signature if signature.startswith(metric) else f"{metric}: {signature}"]
-    notes += [f"baseline: {row.note}" for row in rows if row.architecture == BASELINE and row.note]
+    notes += [
+        f"{row.architecture}: {row.note}"
+        for row in rows
+        if is_baseline(row.architecture) and row.note
+    ]
     notes += dict.fromkeys(f"times: {row.conditions}" for row in rows if row.conditions)
     return "; ".join(notes)

@@ -4,7 +4,7 @@ import re
 
 from benchmarks import metrics
 from benchmarks.atomic import replace_text
-from benchmarks.config import BASELINE
+from benchmarks.config import BASELINE, is_baseline
 from benchmarks.report import files
 from benchmarks.report.table import MISSING, Table, by_experiment, grid
 
@@ -48,14 +48,15 @@ def best():
     """
     lines, lost, notes = [], [], {}
     for rows in by_experiment(row for suite in SUITES for row in files.read(suite)).values():
-        trained = [row for row in rows if row.architecture != BASELINE]
+        trained = [row for row in rows if not is_baseline(row.architecture)]
         baseline = next((row for row in rows if row.architecture == BASELINE), None)
         if len(trained) < 2 or baseline is None:
             continue
         metric = metrics.get(baseline.metric)
         top = max(trained, key=lambda row: metric.rank(row.value))
         values = [metric.text(top.value), metric.text(baseline.value)]
-        data = top.dataset if top.entry == top.task else f"{top.dataset}, {top.entry}"
+        named = top.entry in (top.task, top.dataset)
+        data = top.dataset if named else f"{top.dataset}, {top.entry}"
         if metric.is_better(baseline.value, top.value):
             lost.append(f"{data} ({values[1]} against {values[0]})")
             notes[baseline.note or BASELINE] = None

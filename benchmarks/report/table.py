@@ -7,7 +7,9 @@ import rich.box
 import rich.table
 
 MISSING = "–"
-_NUMBERS = re.compile(r"[\d.,±–() *]*( ms)?[\d.() ]*")  # such as 0.760 ± 0.001, and 43.9 ms (1.13)
+_NUMBERS = re.compile(
+    r"[\d.,±–() *]*( m?s)?[\d.() ]*"
+)  # such as 0.760 ± 0.001, 43.9 ms (1.13) and 0.998 (12 s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,32 @@ def by_experiment(rows):
     for row in rows:
         experiments.setdefault(row.experiment, []).append(row)
     return experiments
+
+
+def kept_rows(old, new, seeds):
+    """The new rows, and the old ones of architectures that they lack in the same experiments.
+
+    Args:
+        old, new: lists of rows with an `experiment` and an `architecture`.
+        seeds: function from the rows of one architecture to their number of seeds. Rows of fewer
+            seeds don't replace those of more.
+
+    Returns:
+        A list of rows.
+    """
+    before, after = (_by_architecture(rows) for rows in (old, new))
+    experiments = {experiment for experiment, _ in after}
+    for key, rows in before.items():
+        if key[0] in experiments and (key not in after or seeds(after[key]) < seeds(rows)):
+            after[key] = rows
+    return [row for rows in after.values() for row in rows]
+
+
+def _by_architecture(rows):
+    found = {}
+    for row in rows:
+        found.setdefault((row.experiment, row.architecture), []).append(row)
+    return found
 
 
 def print_tables(tables, console):

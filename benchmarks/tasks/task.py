@@ -49,6 +49,8 @@ class Evaluation:
         details: dict of further metrics by name.
         figures: dict of Matplotlib figures by name.
         texts: dict of text artifacts by file name.
+        curves: dict of metrics by name that depend on an int, such as a gap: a dict from it to the
+            value, logged with it as the step.
     """
 
     value: float
@@ -57,6 +59,7 @@ class Evaluation:
     details: dict = dataclasses.field(default_factory=dict)
     figures: dict = dataclasses.field(default_factory=dict)
     texts: dict = dataclasses.field(default_factory=dict)
+    curves: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +91,16 @@ class Task(abc.ABC):
         target_feature: str, the dataset's feature that is the target, or None.
         supports: names of the recipe steps that can train its models, and of the auxiliary models
             that its ensembles may include.
+        baselines: names of its methods that fit and evaluate a baseline; they begin with
+            `baseline`, and suites name them like architectures.
+        one_direction: whether its models read in one direction alone, so that bidirectional
+            architectures are refused.
         Model: the `ModelConfig` of its `model` keys.
         examples: `read_examples`, cached.
 
     Args:
         read: callable from a split's name to a dict of lists, one per feature, or None for a split
-            that the suite doesn't name.
+            that the suite doesn't name; `gap` replaces `GAP` in the suite's expression.
         features: dict from a feature's name to its TFDS feature.
         licence: str, the licence of the dataset.
     """
@@ -103,6 +110,8 @@ class Task(abc.ABC):
     feature: str
     target_feature: ClassVar[str | None] = None
     supports: ClassVar[tuple] = ("fit",)
+    baselines: ClassVar[tuple] = ("baseline",)
+    one_direction: ClassVar[bool] = False
     Model: ClassVar[type[ModelConfig]]
 
     def __init__(self, read, features, licence):

@@ -11,7 +11,7 @@ import filelock
 import keras
 import mlflow
 
-from benchmarks.config import BASELINE
+from benchmarks.config import is_baseline
 from benchmarks.layers.implementations import IMPLEMENTATIONS
 from benchmarks.tracking import store
 from zoo.layers import architectures
@@ -131,6 +131,11 @@ def log_evaluation(metric, evaluation):
         values[f"{metric.name}_low"], values[f"{metric.name}_high"] = evaluation.interval
     mlflow.log_metrics({f"test/{name}": value for name, value in values.items()})
     mlflow.set_tag("metric_signature", evaluation.signature)
+    if evaluation.curves:
+        mlflow.set_tag(store.CURVES, ", ".join(evaluation.curves))
+    for name, curve in evaluation.curves.items():
+        for step, value in curve.items():
+            mlflow.log_metric(name, value, step=step)
     log_figures(evaluation.figures)
     for name, text in evaluation.texts.items():
         mlflow.log_text(text, name)
@@ -203,6 +208,8 @@ def _color(name):
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    known = [BASELINE, *architectures.names(), *IMPLEMENTATIONS]
+    if is_baseline(name):
+        return to_hex("0.6")
+    known = [*architectures.names(), *IMPLEMENTATIONS]
     palette = colormaps["tab20"].colors[::2] + colormaps["tab20"].colors[1::2]
-    return to_hex(palette[(known.index(name) - 1) % len(palette)])
+    return to_hex(palette[known.index(name) % len(palette)])

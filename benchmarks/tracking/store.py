@@ -19,6 +19,7 @@ from benchmarks.config import ConfigError
 ROOT = Path(__file__).parent.parent.parent
 LOCAL_STORE = ROOT / "mlruns"
 NOTE = "mlflow.note.content"
+CURVES = "curves"  # the tag that names the metrics whose steps are no epochs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,13 +229,29 @@ def update_run(run_id, tags, params=None, remove=()):
 
 def epochs(record):
     """The metrics of each epoch of a run: a dict from the epoch to a dict by name."""
-    client = mlflow.MlflowClient()
     found = {}
     for name in record.metrics:
         if name.startswith(("train/", "val/")):
-            for metric in client.get_metric_history(record.run_id, name):
-                found.setdefault(metric.step, {})[name] = metric.value
+            for step, value in _history(record, name).items():
+                found.setdefault(step, {})[name] = value
     return found
+
+
+def curves(record):
+    """The curves of an `Evaluation`: a dict from their name to a dict from the step to the
+    value."""
+    return {name: _history(record, name) for name in curve_names(record)}
+
+
+def curve_names(record):
+    """The names of the curves of a run, a list of str."""
+    return [name for name in record.tags.get(CURVES, "").split(", ") if name]
+
+
+def _history(record, name):
+    """The values of a metric by step; a step logged again has its last value."""
+    history = mlflow.MlflowClient().get_metric_history(record.run_id, name)
+    return {metric.step: metric.value for metric in history}
 
 
 def of_config(config, dataset_digest):

@@ -16,6 +16,7 @@ from benchmarks.data import task_of
 from benchmarks.recipes import fit
 from benchmarks.recipes.ensemble import Ensemble
 from benchmarks.tracking import store as records
+from zoo.datasets.errors import DatasetError
 
 
 def run(configs, **options):
@@ -278,3 +279,28 @@ def test_an_invalid_option_exits_with_a_message_and_status_2(suite, capsys):
 def test_a_choice_that_a_suite_lacks_is_an_error(suite, option, capsys):
     assert command_line.main(["run", "--suite", suite, option]) == 2
     assert f"'{option[2:6]}' doesn't apply to it" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_entry_may_be_skipped_if_its_data_cannot_be_had(load, monkeypatch):
+    configs = load(chosen=["gru"], epochs=1)
+    assert [config.task for config in configs] == ["speech", "translation"]
+    asked = []
+
+    def task_or_error(config):
+        asked.append(config.dataset)
+        if config.dataset == "tones":
+            raise DatasetError("no network")
+        return task_of(config)
+
+    monkeypatch.setattr(running, "task_of", task_or_error)
+    with pytest.raises(DatasetError):
+        run(configs)
+    optional = [config.model_copy(update={"if_available": True}) for config in configs]
+    again = optional[0].model_copy(update={"seed": 1})
+    asked.clear()
+    output = run([optional[0], again, optional[1]])
+    assert asked == ["tones", "echo"]
+    assert "speech/tones · gru, seed 0: skipped. no network" in output
+    assert "translation/echo · gru, seed 0: bleu" in output
+    with pytest.raises(DatasetError):  # what is required is not skipped because of another entry
+        run([optional[0], configs[0]])
