@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import statistics
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,8 @@ class Metric:
         tolerance: largest accepted difference between a measured preset and its card.
         interval: function from the values of all examples to their 95 % confidence interval
             `(low, high)`, or None if the library that computes the metric returns one.
+        center: function from the values of all seeds to the one in tables.
+        spread: function from the values of all seeds to what follows it after ±, or to None.
     """
 
     name: str
@@ -27,6 +30,8 @@ class Metric:
     format: str
     tolerance: float
     interval: Callable | None = None
+    center: Callable = statistics.fmean
+    spread: Callable = statistics.stdev
 
     def text(self, value):
         """Formats a value for tables."""
@@ -111,4 +116,15 @@ def get(name):
 
 ACCURACY = register(Metric("accuracy", True, ".3f", tolerance=0.001, interval=wilson))
 BLEU = register(Metric("bleu", True, ".1f", tolerance=0.1))
+# Gaps grow by factors, so a mean would be that of the longest.
+LONGEST_GAP = register(
+    Metric(
+        "longest_gap",
+        True,
+        ".0f",
+        tolerance=0,
+        center=statistics.median_low,
+        spread=lambda gaps: None,
+    )
+)
 LOSS = register(Metric("loss", False, ".4f", tolerance=0.001))

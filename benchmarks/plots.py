@@ -17,8 +17,9 @@ def learning_curve(history):
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for part, style in (("train", "--"), ("val", "-")):
-            values = history[f"{part}/{name}"]
-            axes.plot(range(1, len(values) + 1), values, style, marker=".", label=part)
+            values = history.get(f"{part}/{name}", [])
+            if values:
+                axes.plot(range(1, len(values) + 1), values, style, marker=".", label=part)
         axes.set(xlabel="epoch", ylabel=name)
         axes.grid(alpha=0.3)
         axes.legend()
@@ -106,3 +107,129 @@ def attention_map(weights, source_tokens, target_tokens):
     axes.set_yticks(range(len(target_tokens)), target_tokens)
     axes.set(xlabel="source", ylabel="translation")
     return figure
+
+
+def gap_curve(accuracies, solved):
+    """Plots the accuracy at each gap.
+
+    Args:
+        accuracies: dict from a gap to the accuracy on its test split.
+        solved: float, the accuracy from which a gap counts as solved.
+
+    Returns:
+        A Matplotlib `Figure`.
+    """
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(list(accuracies), list(accuracies.values()), marker="o")
+    axes.axhline(solved, color="black", linewidth=0.8, linestyle=":")
+    axes.set(xlabel="gap (steps)", ylabel="test accuracy", xscale="log", ylim=(0, 1.03))
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def gradient_by_lag(curves):
+    """Plots norms of gradients with respect to earlier states.
+
+    Args:
+        curves: dict from a name to a dict from the lag to the norm.
+
+    Returns:
+        A Matplotlib `Figure`.
+    """
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for name, norms in curves.items():
+        # A logarithmic axis has no zero.
+        points = [(lag, norm) for lag, norm in norms.items() if norm > 0]
+        axes.plot(*zip(*points, strict=True) if points else ([], []), marker=".", label=name)
+    axes.set(xlabel="lag k (steps)", ylabel="norm of the gradient of the state", yscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def gaps(experiments):
+    """Plots the climbs of architectures: solved gaps, accuracy by gap, and gradients by lag.
+
+    Args:
+        experiments: dict from the name of an experiment to a dict from an architecture to a dict of
+            its curves, `gap/accuracy`, `gap/seconds`, `gap/solved`, `lag/gradient` and
+            `lag/gradient_untrained`; each is a dict from the gap or lag to a list of the values of
+            all seeds.
+
+    Returns:
+        A Matplotlib `Figure` with a column per experiment.
+    """
+    rows = (_solved_gaps, _accuracy_by_gap, _trained_gradients, _untrained_gradients)
+    size = (5 * len(experiments), 3.4 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
+    names = list(dict.fromkeys(name for found in experiments.values() for name in found))
+    styles = {name: _style(number) for number, name in enumerate(names)}
+    grid = figure.subplots(len(rows), len(experiments), squeeze=False)
+    for column, (experiment, found) in zip(grid.T, experiments.items(), strict=True):
+        column[0].set_title(experiment)
+        for axes, plot in zip(column, rows, strict=True):
+            for name, curves in found.items():
+                plot(axes, curves, {**styles[name], "label": name})
+            axes.grid(alpha=0.3)
+    handles = {}
+    for axes in grid.flat:
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(
+        [handles[name] for name in names if name in handles],
+        [name for name in names if name in handles],
+        loc="outside lower center",
+        ncols=6,
+    )
+    return figure
+
+
+def _style(number):
+    """The colour, line and marker of the architecture with this number."""
+    lines = ("-", "--", ":")
+    return {
+        "color": f"C{number % 10}",
+        "linestyle": lines[number // 10 % len(lines)],
+        "marker": "osD^v"[number % 5],
+        "markersize": 4,
+    }
+
+
+def _solved_gaps(axes, curves, style):
+    """Gaps that all seeds solved, against the mean seconds that each took."""
+    tried = len(next(iter(curves["gap/solved"].values())))
+    solved = [
+        (np.mean(curves["gap/seconds"][gap]), gap)
+        for gap, values in curves["gap/solved"].items()
+        if len(values) == tried and all(values)
+    ]
+    if solved:
+        axes.plot(*zip(*solved, strict=True), **style)
+    axes.set(xlabel="seconds of training", ylabel="solved gap (steps)", xscale="log", yscale="log")
+
+
+def _accuracy_by_gap(axes, curves, style):
+    accuracies = curves["gap/accuracy"]
+    means = [np.mean(values) for values in accuracies.values()]  # of the seeds that tried it
+    axes.plot(list(accuracies), means, **style)
+    axes.set(xlabel="gap (steps)", ylabel="test accuracy", xscale="log", ylim=(0, 1.03))
+
+
+def _trained_gradients(axes, curves, style):
+    _gradients(axes, curves.get("lag/gradient", {}), style, "trained")
+
+
+def _untrained_gradients(axes, curves, style):
+    _gradients(axes, curves.get("lag/gradient_untrained", {}), style, "untrained")
+
+
+def _gradients(axes, curve, style, which):
+    # Geometric means; a logarithmic axis has no zero.
+    points = [
+        (lag, np.exp(np.mean(np.log(values)))) for lag, values in curve.items() if min(values) > 0
+    ]
+    if points:
+        axes.plot(*zip(*points, strict=True), **style)
+    axes.set(xlabel="lag k (steps)", ylabel=f"gradient of the state, {which}", yscale="log")
+    axes.set_ylim(1e-12, 1e4)

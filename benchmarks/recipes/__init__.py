@@ -1,6 +1,7 @@
 """Recipes: the steps of training, one file per step, and their registry."""
 
 from benchmarks.recipes.adversarial import Adversarial
+from benchmarks.recipes.climb import Climb
 from benchmarks.recipes.ensemble import Ensemble
 from benchmarks.recipes.fit import Fit
 from benchmarks.recipes.pretrain import Pretrain
@@ -9,6 +10,7 @@ from benchmarks.recipes.step import Step, Trained, Training, train
 
 STEPS = {
     "fit": Fit,
+    "climb": Climb,
     "pretrain": Pretrain,
     "adversarial": Adversarial,
     "ensemble": Ensemble,

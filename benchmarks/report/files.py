@@ -4,14 +4,14 @@ import csv
 import io
 from pathlib import Path
 
-from benchmarks.atomic import replace_text
-from benchmarks.report import comparison, layers, presets
+from benchmarks.atomic import replace_bytes, replace_text
+from benchmarks.report import comparison, gaps, layers, presets
 from benchmarks.report.table import markdown
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "docs" / "results"
 README = ROOT / "README.md"
-FORMS = (comparison, layers, presets)
+FORMS = (comparison, gaps, layers, presets)
 
 
 def read(name):
@@ -58,6 +58,13 @@ def write(name, rows):
     replace_text(RESULTS / f"{name}.csv", text.getvalue())
     replace_text(RESULTS / f"{name}.md", render(name))
     return RESULTS / f"{name}.md"
+
+
+def save_figure(path, figure):
+    """Saves a Matplotlib `Figure` as PNG, replacing an earlier file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=90)
+    replace_bytes(path, content.getvalue())
 
 
 def _read(path):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks import config
-from benchmarks.report import comparison, files, layers, presets, readme
+from benchmarks.report import comparison, files, gaps, layers, presets, readme
 from benchmarks.report.table import by_experiment
 from benchmarks.tracking import store
 
@@ -53,9 +53,13 @@ def write(suite):
     if kind == "layers":
         found = store.latest(name).items()
         rows = [row for experiment, records in found for row in layers.rows(experiment, records)]
+        also = []
     else:
-        rows = comparison.merged(files.read(name), _compared(config.every_seed(suite)))
-    return _write(name, _merged(files.read(name), rows)) if rows else []
+        found = store.finished(config.every_seed(suite)).values()
+        rows = [row for records in found for row in comparison.rows(records)]
+        rows = comparison.merged(files.read(name), rows)
+        also = _write_gaps(f"{name}_gaps", found)
+    return [*_write(name, _merged(files.read(name), rows)), *also] if rows else []
 
 
 def write_presets():
@@ -65,6 +69,26 @@ def write_presets():
 
 def _compared(configs):
     return [row for records in store.finished(configs).values() for row in comparison.rows(records)]
+
+
+def _write_gaps(name, found):
+    """Writes the gaps of climbs and their picture.
+
+    Args:
+        name: str, the name of the files.
+        found: iterable of the lists of `Record` of each experiment.
+
+    Returns:
+        The paths of the files, a list; empty if no run is a climb.
+    """
+    new = [row for records in found for row in gaps.rows(records)]
+    if not new:
+        return []
+    old = files.read(name)
+    rows = _merged(old, gaps.merged(old, new))
+    written = files.write(name, rows)
+    files.save_figure(written.with_suffix(".png"), gaps.picture(rows))
+    return [written.with_suffix(suffix) for suffix in (".csv", ".md", ".png")]
 
 
 def _merged(old, new):

@@ -1,7 +1,15 @@
 """The task kinds: data, model, evaluation and baseline, one module per kind."""
 
+from benchmarks.tasks.memory import Memory
 from benchmarks.tasks.sentiment import Sentiment
+from benchmarks.tasks.sequential_images import SequentialImages
 from benchmarks.tasks.speech import Speech
 from benchmarks.tasks.translation import Translation
 
-TASKS = {"sentiment": Sentiment, "speech": Speech, "translation": Translation}
+TASKS = {
+    "sentiment": Sentiment,
+    "speech": Speech,
+    "translation": Translation,
+    "memory": Memory,
+    "sequential_images": SequentialImages,
+}

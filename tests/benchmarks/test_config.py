@@ -161,8 +161,8 @@ def test_options_select_tasks_architectures_seeds_and_epochs():
             lambda c: c["tasks"]["speech"]["model"].update(deltas=True),
             "`deltas` applies to a waveform, not to frames",
         ),
-        (lambda c: c.update(seeds="many"), "seeds: Input should be a valid integer"),
-        (lambda c: c.update(seeds=21), "seeds: Input should be less than or equal to 20"),
+        (lambda c: c.update(seeds="many"), "seeds.default: Input should be a valid integer"),
+        (lambda c: c.update(seeds=21), "seeds.default: Input should be less than or equal to 20"),
         (lambda c: c.update(tasks={}), "tasks: Dictionary should have at least 1 item"),
         (lambda c: c.update(architectures=[]), "List should have at least 1 item"),
         (
@@ -340,3 +340,74 @@ def test_unlabelled_examples_follow_the_fold():
     assert splits.of_seed(1).unlabelled == "not bob"
     with pytest.raises(ValueError, match="unlabelled is not a regular expression"):
         config.Splits(feature="who", unlabelled="(")
+
+
+def test_seeds_may_differ_by_architecture_and_entry(tmp_path):
+    def change(content):
+        content["seeds"] = {"default": 1, "gru": 3}
+        content["tasks"]["speech"]["seeds"] = 2
+
+    runs = config.load(write(tmp_path, change))
+    seeds = {}
+    for run in runs:
+        seeds.setdefault((run.entry, run.architecture), []).append(run.seed)
+    assert seeds["sentiment", "gru"] == [0, 1, 2]
+    assert seeds["sentiment", "lstm"] == [0]
+    assert seeds["speech", "gru"] == seeds["speech", "lstm"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ({"gru": 3}, "need the key `default`"),
+        ({"default": 1, "grru": 3}, "Did you mean 'gru'?"),
+        ({"default": 0}, "seeds.default: Input should be greater than"),
+    ],
+)
+def test_wrong_seeds_by_architecture_are_an_error(tmp_path, seeds, message):
+    with pytest.raises(config.ConfigError) as error:
+        config.load(write(tmp_path, lambda content: content.update(seeds=seeds)))
+    assert message in str(error.value)
+
+
+def test_an_entry_may_have_several_baselines():
+    runs = config.load("memory", tasks=["temporal_order"])
+    assert [run.architecture for run in runs[:4]] == [
+        "baseline",
+        "baseline_constant",
+        "baseline_hmm",
+        "rnn",
+    ]
+    # A chosen baseline is run where an entry has it.
+    runs = config.load("memory", chosen=["baseline_hmm", "gru"], seeds=1)
+    found = [(run.entry, run.architecture) for run in runs]
+    assert ("temporal_order", "baseline_hmm") in found
+    assert ("adding", "baseline_hmm") not in found
+    with pytest.raises(config.ConfigError, match="Did you mean 'baseline_hmm'"):
+        config.load("memory", chosen=["baseline_hm"])
+
+
+def test_a_baseline_that_the_task_lacks_is_an_error(tmp_path):
+    def change(content):
+        content["tasks"]["speech"]["baselines"] = ["baseline_hmm"]
+
+    with pytest.raises(config.ConfigError, match="Unknown architecture 'baseline_hmm'"):
+        config.load(write(tmp_path, change))
+
+
+def test_a_task_of_one_direction_refuses_bidirectional_architectures():
+    with pytest.raises(config.ConfigError, match="memory needs architectures of one direction"):
+        config.load("memory", tasks=["adding"], chosen=["bilstm"])
+
+
+def test_a_choice_that_leaves_nothing_to_run_is_an_error():
+    with pytest.raises(config.ConfigError, match="no chosen task has baseline_hmm"):
+        config.load("memory", tasks=["adding"], chosen=["baseline_hmm"])
+
+
+def test_entries_that_would_share_an_experiment_are_an_error(tmp_path):
+    def change(content):
+        content["tasks"]["japanese_vowels"] = {"based_on": "speech", "task": "speech"}
+
+    with pytest.raises(config.ConfigError, match="would share the experiment speech/japanese_vo"):
+        config.load(write(tmp_path, change))

@@ -5,6 +5,11 @@ from zoo.models.audio_classifier.audio_classifier import AudioClassifier
 from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
 from zoo.models.audio_classifier.audio_ensemble import AudioEnsemble
 from zoo.models.ensemble import EnsembleBackbone, ensemble
+from zoo.models.memory.memory_backbone import MemoryBackbone
+from zoo.models.memory.memory_classifier import MemoryClassifier
+from zoo.models.memory.memory_preprocessor import MemoryPreprocessor
+from zoo.models.memory.memory_recaller import MemoryRecaller
+from zoo.models.memory.memory_regressor import MemoryRegressor
 from zoo.models.ngram_classifier.ngram_backbone import NgramBackbone
 from zoo.models.ngram_classifier.ngram_classifier import NgramClassifier
 from zoo.models.protocol import InputSchema, TaskModel, register
@@ -28,6 +33,11 @@ __all__ = [
     "BeamSearchSampler",
     "EnsembleBackbone",
     "InputSchema",
+    "MemoryBackbone",
+    "MemoryClassifier",
+    "MemoryPreprocessor",
+    "MemoryRecaller",
+    "MemoryRegressor",
     "NgramBackbone",
     "NgramClassifier",
     "SequenceCrossEntropy",

@@ -1,0 +1,123 @@
+"""Results of climbs: the accuracy, seconds and gradients of each gap, as a table and a picture."""
+
+import statistics
+
+import pydantic
+
+from benchmarks import plots
+from benchmarks.config import experiment_name, is_baseline
+from benchmarks.report.comparison import place
+from benchmarks.report.table import MISSING, Table, by_experiment, kept_rows
+from benchmarks.tracking import store
+
+NOTES = """\
+Produced by `make bench SUITE=memory` and `make report SUITE=memory`. Each cell is the accuracy on
+the test split at this gap and the training time of this gap in seconds, means over the seeds that
+tried it. A seed tries a gap when it solved the one before. An asterisk marks gaps that a seed gave
+up because its seconds were spent, before its sequences were.
+
+In the picture, *trained* is the model of the longest solved gap, and *untrained* a new one.
+
+![Solved gaps against seconds, accuracy against gap, and gradient by lag]({name}.png)
+"""
+
+
+class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """One point of a curve of one run.
+
+    Attributes:
+        curve: name of the metric, such as `gap/accuracy`.
+        step: the gap or the lag.
+    """
+
+    task: str
+    dataset: str
+    entry: str
+    architecture: str
+    seed: int
+    curve: str
+    step: int
+    value: float
+
+    @property
+    def experiment(self):
+        """The name of the experiment."""
+        return experiment_name(self.task, self.dataset, self.entry)
+
+
+def rows(records):
+    """The rows of one experiment, from a list with the `Record` of each run."""
+    found = [
+        Row(
+            task=record.tags["task"],
+            dataset=record.tags["dataset"],
+            entry=record.tags["entry"],
+            architecture=record.tags["architecture"],
+            seed=int(record.tags["seed"]),
+            curve=name,
+            step=step,
+            value=value,
+        )
+        for record in records
+        for name, curve in store.curves(record).items()
+        for step, value in sorted(curve.items())
+    ]
+    return _sorted(found)
+
+
+def merged(old, new):
+    """The new rows, and the old ones of architectures that they lack in the same experiments.
+
+    Rows of fewer seeds don't replace those of more.
+    """
+    return _sorted(kept_rows(old, new, lambda rows: len({row.seed for row in rows})))
+
+
+def _sorted(rows):
+    return sorted(rows, key=lambda row: (*place(row.architecture), row.seed))
+
+
+def tables(rows):
+    """The tables of these rows, one per experiment: accuracy and seconds by architecture and
+    gap."""
+    return [_table(name, found) for name, found in by_experiment(rows).items()]
+
+
+def picture(rows):
+    """The Matplotlib `Figure` of these rows; see `plots.gaps`."""
+    return plots.gaps({name: _curves(found) for name, found in by_experiment(rows).items()})
+
+
+def _curves(rows):
+    """A dict from an architecture to a dict from a curve to a dict from the step to the values of
+    all seeds, a list."""
+    found = {}
+    for row in rows:
+        curve = found.setdefault(row.architecture, {}).setdefault(row.curve, {})
+        curve.setdefault(row.step, []).append(row.value)
+    return found
+
+
+def _table(name, rows):
+    found = _curves(rows)
+    gaps = sorted({row.step for row in rows if row.curve == "gap/accuracy"})
+    cells = [
+        [architecture, *(_cell(curves, gap) for gap in gaps)]
+        for architecture, curves in found.items()
+    ]
+    seeds = {}
+    for row in rows:
+        seeds.setdefault(row.architecture, set()).add(row.seed)
+    counts = sorted({len(found) for name, found in seeds.items() if not is_baseline(name)}) or [1]
+    plural = "s" if counts[-1] > 1 else ""
+    footnote = f"{' or '.join(map(str, counts))} seed{plural}; {MISSING}: not tried"
+    return Table(name, ["architecture", *map(str, gaps)], cells, footnote)
+
+
+def _cell(curves, gap):
+    if gap not in curves["gap/accuracy"]:
+        return MISSING
+    accuracy = statistics.fmean(curves["gap/accuracy"][gap])
+    seconds = statistics.fmean(curves["gap/seconds"][gap])
+    mark = "*" if any(curves["gap/out_of_time"][gap]) else ""
+    return f"{accuracy:.3f}{mark} ({seconds:,.0f} s)"

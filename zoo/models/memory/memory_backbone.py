@@ -1,0 +1,75 @@
+"""Backbone: a recurrent encoder of sequences of symbols or values."""
+
+import keras
+import keras_hub
+
+from zoo.models.recurrent_stack import recurrent_stack
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class MemoryBackbone(keras_hub.models.Backbone):
+    """Encodes a sequence with recurrent layers of one direction, and nothing around them.
+
+    Args:
+        architecture: str, a name of `zoo.layers.architectures`, such as `"lstm"`.
+        feature_dim: int, features per step: the number of symbols, or of values.
+        units: int, units of each recurrent layer.
+        num_layers: int, number of recurrent layers.
+        timescale: int or None, the longest dependency of the data in steps, for architectures with
+            chrono initialization.
+        dtype: dtype or dtype policy of the layers.
+
+    Call arguments:
+        inputs: dict with `"sequence"`, float32 `[batch, time, feature_dim]`, and `"padding_mask"`,
+            bool `[batch, time]`, False at padding.
+
+    Returns:
+        A dict of `"sequence"`, float `[batch, time, units]`, and `"padding_mask"`, bool
+        `[batch, time]`.
+    """
+
+    def __init__(
+        self,
+        architecture,
+        feature_dim,
+        units=64,
+        num_layers=1,
+        timescale=None,
+        dtype=None,
+        **kwargs,
+    ):
+        sequence = keras.Input((None, feature_dim), dtype="float32", name="sequence")
+        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
+        x = recurrent_stack(
+            sequence,
+            padding_mask,
+            architecture=architecture,
+            bidirectional=False,
+            units=units,
+            num_layers=num_layers,
+            dropout=0.0,
+            timescale=timescale,
+            dtype=dtype,
+            name="encoder",
+        )
+        super().__init__(
+            inputs={"sequence": sequence, "padding_mask": padding_mask},
+            outputs={"sequence": x, "padding_mask": padding_mask},
+            dtype=dtype,
+            **kwargs,
+        )
+        self.architecture = architecture
+        self.feature_dim = feature_dim
+        self.units = units
+        self.num_layers = num_layers
+        self.timescale = timescale
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "architecture": self.architecture,
+            "feature_dim": self.feature_dim,
+            "units": self.units,
+            "num_layers": self.num_layers,
+            "timescale": self.timescale,
+        }

@@ -1,0 +1,37 @@
+"""Base class of the memory models: raw input from the command line, and labels of steps."""
+
+from keras import ops
+
+from zoo.array_files import read_array
+from zoo.models.protocol import InputSchema, TaskModel
+
+SYMBOLS = InputSchema("symbols", "string")
+VALUES = InputSchema("values", "float32", rank=2)
+
+
+class MemoryInput(TaskModel):
+    """A task model whose raw input is a str of symbols, or values `[time, features]`.
+
+    A mixin ahead of a `keras_hub.models.Task` with a `MemoryPreprocessor`.
+    """
+
+    task_kind = "memory"
+
+    @property
+    def input_schema(self):
+        return SYMBOLS if self._takes_symbols else VALUES
+
+    def read_input(self, argument):
+        if self._takes_symbols:
+            return argument
+        return read_array(argument, VALUES, f"[time, {self.preprocessor.feature_dim}]")
+
+    def step_labels(self, inputs, mask_name, count):
+        if not self._takes_symbols:
+            return super().step_labels(inputs, mask_name, count)
+        indices = ops.convert_to_numpy(inputs["sequence"][0]).argmax(axis=1)
+        return [self.preprocessor.alphabet[index] for index in indices]
+
+    @property
+    def _takes_symbols(self):
+        return self.preprocessor.alphabet is not None

@@ -1,0 +1,114 @@
+"""Preprocessor of the memory models: sequences of any length in, a padded batch out."""
+
+import keras
+import keras_hub
+import numpy as np
+
+from zoo.models.memory.memory_backbone import MemoryBackbone
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class MemoryPreprocessor(keras_hub.models.Preprocessor):
+    """Encodes symbols as one-hot vectors, and pads sequences to the longest of a batch.
+
+    Args:
+        alphabet: str, the symbols, one ASCII character each, for sequences of symbols; None for
+            sequences of values.
+        feature_dim: int, the number of values per step; None for symbols.
+        permutation: list of int, the order in which the steps of each sequence are read, for
+            sequences of that length; by default as they are.
+
+    Call arguments:
+        x: list of str, or of float arrays `[time, feature_dim]`, of any length.
+        y: targets, passed through.
+        sample_weight: passed through.
+
+    Returns:
+        `x` as a dict of `"sequence"`, float32 `[batch, time, features]`, and `"padding_mask"`,
+        bool `[batch, time]`; with `y` and `sample_weight` if given.
+
+    Raises:
+        ValueError: a sequence is empty, has a symbol outside the alphabet, another shape or length,
+            or values that aren't finite; or the arguments aren't as described.
+    """
+
+    backbone_cls = MemoryBackbone
+
+    def __init__(self, alphabet=None, feature_dim=None, permutation=None, **kwargs):
+        if (alphabet is None) == (feature_dim is None):
+            raise ValueError(
+                "Give `alphabet` for symbols, or `feature_dim` for values. Received: "
+                f"alphabet={alphabet!r}, feature_dim={feature_dim}"
+            )
+        if alphabet is not None and (not alphabet.isascii() or len(set(alphabet)) < len(alphabet)):
+            raise ValueError(
+                "The symbols of `alphabet` must be distinct ASCII characters. Received: "
+                f"{alphabet!r}"
+            )
+        if permutation is not None and sorted(permutation) != list(range(len(permutation))):
+            raise ValueError(
+                "`permutation` must have each index of a step once. Received: "
+                f"{len(permutation)} indices, {len(set(permutation))} of them distinct"
+            )
+        super().__init__(**kwargs)
+        self.alphabet = alphabet
+        self.feature_dim = feature_dim
+        self.permutation = permutation
+        if alphabet is not None:
+            # The row of each byte is its symbol's one-hot vector; other bytes have none.
+            self._vectors = np.zeros((256, len(alphabet)), "float32")
+            self._vectors[np.frombuffer(alphabet.encode("ascii"), "uint8")] = np.eye(len(alphabet))
+
+    def build(self, input_shape):
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None):
+        sequences = [self._vectorized(one) for one in x]
+        lengths = np.array([len(one) for one in sequences])
+        padding_mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        features = len(self.alphabet) if self.feature_dim is None else self.feature_dim
+        sequence = np.zeros((*padding_mask.shape, features), "float32")
+        if sequences:
+            sequence[padding_mask] = np.concatenate(sequences)
+        x = {"sequence": sequence, "padding_mask": padding_mask}
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def _vectorized(self, one):
+        one = self._symbols(one) if self.feature_dim is None else self._values(one)
+        if not len(one):
+            raise ValueError("A sequence needs at least one step. Received an empty one.")
+        if self.permutation is None:
+            return one
+        if len(one) != len(self.permutation):
+            raise ValueError(
+                f"A sequence must have {len(self.permutation)} steps, which are read in a fixed "
+                f"order. Received: {len(one)} steps"
+            )
+        return one[self.permutation]
+
+    def _symbols(self, text):
+        if text.isascii():
+            vectors = self._vectors[np.frombuffer(text.encode("ascii"), "uint8")]
+            if vectors.any(axis=1).all():
+                return vectors
+        unknown = next(symbol for symbol in text if symbol not in self.alphabet)
+        raise ValueError(f"Symbols must be among {self.alphabet!r}. Received: {unknown!r}")
+
+    def _values(self, values):
+        values = np.asarray(values, "float32")
+        if values.ndim != 2 or values.shape[1] != self.feature_dim:
+            raise ValueError(
+                f"A sequence must have the shape [time, {self.feature_dim}]. Received: "
+                f"shape={values.shape}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("A sequence's values must be finite. Received NaN or infinity.")
+        return values
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "alphabet": self.alphabet,
+            "feature_dim": self.feature_dim,
+            "permutation": self.permutation,
+        }

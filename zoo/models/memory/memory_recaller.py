@@ -1,0 +1,136 @@
+"""Task: symbols in, the remembered ones out."""
+
+import keras
+import keras_hub
+from keras import ops
+
+from zoo.models.classifier import Classifier
+from zoo.models.memory.memory_backbone import MemoryBackbone
+from zoo.models.memory.memory_input import MemoryInput
+from zoo.models.memory.memory_preprocessor import MemoryPreprocessor
+from zoo.models.predictor import Predictor
+from zoo.models.protocol import register
+
+
+@register
+class MemoryRecaller(MemoryInput, Predictor, keras_hub.models.Task):
+    """Names a remembered symbol at each of the last steps of a sequence, by a softmax.
+
+    `generate` takes and returns a list of str; `predict` returns the probabilities, float32
+    `[batch, count, len(symbols)]`.
+
+    Args:
+        backbone: `MemoryBackbone`.
+        count: int, the number of symbols to recall. Sequences need at least as many steps.
+        symbols: str, the symbols that may be recalled, one character each.
+        preprocessor: `MemoryPreprocessor` of symbols, or None to pass padded batches yourself.
+
+    Example:
+    ```python
+    backbone = zoo.models.MemoryBackbone("lstm", feature_dim=4)
+    preprocessor = zoo.models.MemoryPreprocessor(alphabet="ab.:")
+    model = zoo.models.MemoryRecaller(backbone, 2, "ab", preprocessor)
+    model.generate(["ba....:.."])  # a list of str of two letters
+    ```
+    """
+
+    backbone_cls = MemoryBackbone
+    preprocessor_cls = MemoryPreprocessor
+    output_name = "probabilities"
+    compile = Classifier.compile
+
+    def __init__(self, backbone, count, symbols, preprocessor=None, **kwargs):
+        encoded = backbone(backbone.input)
+        x = LastSteps(count, dtype=backbone.dtype_policy, name="last_steps")(
+            encoded["sequence"], encoded["padding_mask"]
+        )
+        outputs = keras.layers.Dense(
+            len(symbols), activation="softmax", dtype="float32", name="probabilities"
+        )(x)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.count = count
+        self.symbols = symbols
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
+
+    def predict(self, x, batch_size=32, **kwargs):
+        """Probabilities of the symbols at the last steps, as `Predictor.predict`.
+
+        Raises:
+            ValueError: a sequence has fewer than `count` steps.
+        """
+        for one in x if self.preprocessor is not None and isinstance(x, (list, tuple)) else ():
+            if len(one) < self.count:
+                raise ValueError(
+                    f"A sequence must have at least {self.count} symbols. Received: {one!r}"
+                )
+        return super().predict(x, batch_size=batch_size, **kwargs)
+
+    def generate(self, inputs, batch_size=32):
+        """The likeliest symbols at the last steps.
+
+        Args:
+            inputs: list of str.
+            batch_size: int.
+
+        Returns:
+            A list of str of `count` symbols, in the order of `inputs`.
+
+        Raises:
+            ValueError: a sequence has fewer than `count` steps.
+        """
+        chosen = self.predict(list(inputs), batch_size).argmax(axis=-1)
+        return ["".join(self.symbols[index] for index in row) for row in chosen]
+
+    def answers(self, inputs):
+        """The symbols recalled from each input.
+
+        Args:
+            inputs: list of str.
+
+        Returns:
+            A list of dicts `{"output": str}`, in the order of `inputs`.
+        """
+        return [{"output": symbols} for symbols in self.generate(inputs)]
+
+    def answer_text(self, answer):
+        return answer["output"]
+
+    def get_config(self):
+        return {**super().get_config(), "count": self.count, "symbols": self.symbols}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class LastSteps(keras.layers.Layer):
+    """Picks the last steps of padded sequences.
+
+    Args:
+        count: int, the number of steps.
+
+    Call arguments:
+        inputs: float tensor `[batch, time, features]`.
+        padding_mask: bool tensor `[batch, time]`, False at padding at the end of a row. Each row
+            needs at least `count` steps.
+
+    Returns:
+        A float tensor `[batch, count, features]`.
+    """
+
+    def __init__(self, count, **kwargs):
+        super().__init__(**kwargs)
+        self.count = count
+        self.supports_masking = True
+
+    def call(self, inputs, padding_mask):
+        lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=1, keepdims=True)
+        steps = lengths - self.count + ops.arange(self.count)
+        return ops.take_along_axis(inputs, steps[:, :, None], axis=1)
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
+        return (inputs_shape[0], self.count, inputs_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "count": self.count}
