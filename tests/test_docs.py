@@ -196,6 +196,21 @@ def test_the_results_of_presets_are_those_of_their_cards(tmp_path, monkeypatch):
     assert written.read_text(encoding="utf-8") == kept.read_text(encoding="utf-8")
 
 
+def test_the_guide_of_memory_says_what_the_results_show():
+    rows = {(row.dataset, row.architecture): row for row in files.read("memory")}
+    longest = {key: row.value for key, row in rows.items()}
+    order = {name: gap for (dataset, name), gap in longest.items() if dataset == "temporal_order"}
+    assert order["lstm"] == order["gru"] == order["rnn"] == 50
+    assert (order["lstm_chrono"], order["gru_chrono"]) == (2000, 5000)
+    assert order["baseline_hmm"] == 100
+    adding = {name: gap for (dataset, name), gap in longest.items() if dataset == "adding"}
+    assert (adding["rnn"], adding["lstm"], adding["gru"]) == (0, 100, 500)
+    copy = {name: gap for (dataset, name), gap in longest.items() if dataset == "copy"}
+    assert copy["rnn"] == copy["lstm"] == copy["gru"]
+    assert rows["copy", "rnn"].train_seconds < rows["copy", "lstm"].train_seconds
+    assert rows["copy", "rnn"].train_seconds < rows["copy", "gru"].train_seconds
+
+
 @pytest.mark.parametrize("folder", ["docs", "docs/results"])
 def test_every_file_is_in_the_index(folder):
     index = (ROOT / folder / "README.md").read_text(encoding="utf-8")
