@@ -202,7 +202,10 @@ def test_the_guide_of_memory_says_what_the_results_show():
     order = {name: gap for (dataset, name), gap in longest.items() if dataset == "temporal_order"}
     assert order["lstm"] == order["gru"] == order["rnn"] == 50
     assert (order["lstm_chrono"], order["gru_chrono"]) == (2000, 5000)
-    assert order["baseline_hmm"] == 100
+    assert order["baseline_hmm"] == order["lstm_coupled"] == order["slstm"] == 100
+    assert order["lstm_layernorm"] == 200
+    untold = order.keys() - {"lstm_chrono", "gru_chrono", "lstm_layernorm"}
+    assert max(order[name] for name in untold) == 100
     adding = {name: gap for (dataset, name), gap in longest.items() if dataset == "adding"}
     assert (adding["rnn"], adding["lstm"], adding["gru"]) == (0, 200, 500)
     copy = {name: gap for (dataset, name), gap in longest.items() if dataset == "copy"}
