@@ -15,7 +15,7 @@ gives the number of seeds (`SEEDS=3`).
 
 Within a table, only the recurrent layer differs, and what the suite sets for an architecture. The
 weights are those of the epoch that is best on the validation split. A run reads the test split
-once, at its end.
+when its training is over; a climb, when that of each gap is.
 
 - **test**: the mean over seeds ± their standard deviation; of longest gaps, the median.
 - **95 % interval**: reflects the size of the test split; for several seeds, the mean of the bounds.

@@ -114,6 +114,9 @@ def test_counting_tells_two_of_four_orders(task, monkeypatch):
     baseline = task("temporal_order", 1000).baseline()
     assert baseline.evaluation.value == 0
     assert baseline.evaluation.curves["gap/accuracy"] == {10: pytest.approx(0.75, abs=0.04)}
+    assert task("temporal_order", 1000).at(50).baseline().evaluation.value == pytest.approx(
+        0.75, abs=0.04
+    )
 
 
 def test_hidden_markov_models_know_the_order_over_a_short_gap(task, monkeypatch):
