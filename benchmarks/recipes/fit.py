@@ -13,6 +13,10 @@ from benchmarks.recipes.checkpoint import Checkpoint, read_variables, write_vari
 from benchmarks.recipes.optimizer import adam
 from benchmarks.recipes.step import Step, Trained, train
 
+# Between two executions TensorFlow hands over to Python and back, which takes longer than a step of
+# a small model.
+STEPS_PER_EXECUTION = 16
+
 
 class Fit(Step, frozen=True):
     """Trains with Adam, a linear warm-up and a cosine decay of the learning rate.
@@ -77,7 +81,12 @@ class Fit(Step, frozen=True):
             self.clip_norm,
         )
         trainer = self.trainer(model)
-        trainer.compile(optimizer, loss=task.loss(config, examples), jit_compile=False)
+        trainer.compile(
+            optimizer,
+            loss=task.loss(config, examples),
+            steps_per_execution=min(STEPS_PER_EXECUTION, steps),
+            jit_compile=False,
+        )
         optimizer.build(trainer.trainable_variables)
         checkpoint = Checkpoint(training.checkpoints / f"{len(before)}_{self.name}")
         epochs = _Epochs(self, training, batches, checkpoint)
