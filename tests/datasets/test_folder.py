@@ -10,7 +10,14 @@ from zoo import datasets
 from zoo.datasets import cache
 from zoo.datasets import folder as module
 from zoo.datasets.errors import FolderError
-from zoo.datasets.layouts import LAYOUTS, Sounds, Texts, Translations
+from zoo.datasets.layouts import (
+    LAYOUTS,
+    Conversations,
+    Documents,
+    Sounds,
+    Texts,
+    Translations,
+)
 from zoo.datasets.layouts.layout import SPLITS
 
 
@@ -45,6 +52,8 @@ def test_a_folder_without_data_names_every_layout(folder):
         ({"train.csv": "text,label\n", "unlabelled.csv": "text\n"}, Texts, "own-4fde2bf2e9b39620"),
         ({"train.source": "one", "train.target": "eins"}, Translations, "own-ce9930b81a4a78b4"),
         ({"train/a/1.wav": "1", "test/b/2.FLAC": "2"}, Sounds, "own-6db6d99f877d118d"),
+        ({"train.txt": "one", "test.txt": "two"}, Documents, "own-bf8225087f0f6c1d"),
+        ({"train.jsonl": '{"turns": ["a", "b"]}'}, Conversations, "own-527660d991b7c5ca"),
     ],
 )
 def test_files_tell_the_layout_and_name_the_dataset(folder, tmp_path, files, layout, name):
@@ -101,6 +110,30 @@ def test_given_splits_are_kept(folder):
     assert pairs["source validation 1"] == "target validation 1"
 
 
+def test_documents_keep_their_order_and_lose_their_end_to_missing_splits(folder):
+    text = "".join(f"paragraph\n{number}\n\n" for number in range(1500))
+    write(folder, {"train.txt": text})
+    builder = datasets.builder(str(folder))
+    splits = {split: datasets.read(builder, split)["text"] for split in SPLITS}
+    assert {split: len(texts) for split, texts in splits.items()} == {
+        "train": 1200,
+        "validation": 150,
+        "test": 150,
+    }
+    assert "".join(splits["train"] + splits["test"] + splits["validation"]) == text
+
+
+def test_conversations_are_read_as_lists_of_texts(folder):
+    lines = {f'{{"turns": ["a {n}", "b", "ö"]}}' for n in range(60)}
+    write(folder, {"train.jsonl": "\n".join(sorted(lines))})
+    builder = datasets.builder(str(folder))
+    conversations = [turns for split in SPLITS for turns in datasets.read(builder, split)["turns"]]
+    assert sorted(conversations) == sorted([f"a {n}", "b", "ö"] for n in range(60))
+    counts = [builder.info.splits[split].num_examples for split in SPLITS]
+    assert sum(counts) == 60
+    assert counts[0] > 40
+
+
 def test_sounds_are_prepared_as_16_bits_at_8_khz(folder):
     for label, level in (("low", 0.25), ("high", 0.5)):
         for number in range(20):
@@ -115,7 +148,7 @@ def test_sounds_are_prepared_as_16_bits_at_8_khz(folder):
 
 def test_a_moved_folder_of_sounds_keeps_its_splits(folder, tmp_path):
     def split_names(folder):
-        splits = module.divided(list(Sounds().examples(folder)), Sounds().identity)
+        splits = module.divided(list(Sounds().examples(folder)), Sounds().tenths)
         return {
             split: [Path(example["audio"]).name for example in examples]
             for split, examples in splits.items()

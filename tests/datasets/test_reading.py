@@ -61,6 +61,28 @@ def test_a_split_is_read_as_lists(tmp_path):
         np.testing.assert_array_equal(frames, np.array(row["frames"]).reshape(-1, 2))
 
 
+def test_sequences_of_texts_are_read_as_lists(tmp_path):
+    class Sample(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            turns = tfds.features.Sequence(tfds.features.Text())
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict({"turns": turns})
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            yield from enumerate({"turns": turns} for turns in rows)
+
+    rows = [["schön", ""], ["one", "two", "three"], [], ["x"]]
+    builder = Sample(data_dir=tmp_path)
+    builder.download_and_prepare()
+    assert sorted(datasets.read(builder, "train")["turns"]) == sorted(rows)
+
+
 def test_the_order_of_examples_does_not_depend_on_the_number_of_files(tmp_path):
     rows = [{**ROWS[0], "text": f"number {number}"} for number in range(1500)]
     columns = datasets.read(prepared(tmp_path / "a", train=rows), "train")

@@ -1,8 +1,8 @@
 """A folder of your own files as a TFDS builder.
 
 `zoo.datasets.layouts` says which files are read. `validation` and `test` have the same form as
-`train`. Where one is missing, a tenth of the training examples takes its place, chosen by the hash
-of the example.
+`train`. Where one is missing, a tenth of the training examples takes its place: chosen by the hash
+of the example, or a passage at the end of a text.
 """
 
 import dataclasses
@@ -41,11 +41,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             builder=self,
             description=config.description,
             features=tfds.features.FeaturesDict(config.layout.features(config.examples)),
+            disable_shuffling=config.layout.ordered,
         )
 
     def _split_generators(self, dl_manager):
         config = self.builder_config
-        splits = divided(config.examples, config.layout.identity)
+        splits = divided(config.examples, config.layout.tenths)
         unlabelled = [example for split, example in config.examples if split == UNLABELLED]
         if unlabelled:
             splits[UNLABELLED] = unlabelled
@@ -87,19 +88,18 @@ def layout_of(folder):
     raise FolderError(f"{folder} holds no data in a known layout: expected {known}.")
 
 
-def divided(examples, identity):
+def divided(examples, tenths):
     """Returns the examples of each split, with tenths of `train` for missing splits.
 
     Args:
         examples: Pairs of a split and an example.
-        identity: A function of an example. The hash of what it returns chooses the tenth.
+        tenths: A function of the training examples. It returns a number from 0 to 9 for each.
     """
     splits = {name: [example for split, example in examples if split == name] for name in SPLITS}
     count = sum(map(len, splits.values()))
     missing = [name for name in SPLITS[1:] if not splits[name]]
     kept = []
-    for example in splits["train"]:
-        tenth = int(hashlib.sha256(identity(example).encode()).hexdigest(), 16) % 10
+    for example, tenth in zip(splits["train"], tenths(splits["train"]), strict=True):
         (splits[missing[tenth]] if tenth < len(missing) else kept).append(example)
     splits["train"] = kept
     for name, found in splits.items():

@@ -22,9 +22,10 @@ def read(builder, split):
             `"train[:100]"` and `"train+validation"`.
 
     Returns:
-        A dict of lists of equal length. Texts are `str`, scalars are Python numbers, and anything
-        else is a NumPy array with the shape and dtype of the feature, such as float32
-        `[frames, 12]`. A nested feature is named by its path, such as `"translation/de"`.
+        A dict of lists of equal length. Texts are `str`, sequences of texts are lists of `str`,
+        scalars are Python numbers, and anything else is a NumPy array with the shape and dtype of
+        the feature, such as float32 `[frames, 12]`. A nested feature is named by its path, such as
+        `"translation/de"`.
 
     Raises:
         DatasetError: There is no such split.
@@ -46,8 +47,12 @@ def read(builder, split):
                 value = batch
                 for name in path:
                     value = value[name]
-                texts = isinstance(feature, tfds.features.Text)
-                columns[path] += [row.decode() for row in _rows(value)] if texts else _rows(value)
+                rows = _rows(value)
+                if isinstance(feature, tfds.features.Text):
+                    rows = [text.decode() for text in rows]
+                elif isinstance(getattr(feature, "feature", None), tfds.features.Text):
+                    rows = [[text.decode() for text in texts] for texts in rows]
+                columns[path] += rows
     return {"/".join(path): column for path, column in columns.items()}
 
 

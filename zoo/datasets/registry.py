@@ -14,12 +14,16 @@ from zoo.datasets.errors import DatasetError
 # Each has a folder with its builder.
 _NAMES = [
     "adding",
+    "chitchat",
     "copy",
+    "daily_dialog",
     "home_assistant",
     "japanese_vowels",
     "multi30k",
     "rotten_tomatoes",
+    "shakespeare_plays",
     "temporal_order",
+    "wikitext2",
 ]
 
 

@@ -1,5 +1,7 @@
 """The layouts that a folder of your own files may have, one module each."""
 
+from zoo.datasets.layouts.conversations import Conversations
+from zoo.datasets.layouts.documents import Documents
 from zoo.datasets.layouts.sounds import Sounds
 from zoo.datasets.layouts.texts import Texts
 from zoo.datasets.layouts.translations import Translations
@@ -8,5 +10,7 @@ from zoo.datasets.layouts.translations import Translations
 LAYOUTS = [
     Texts(),
     Translations(),
+    Documents(),
+    Conversations(),
     Sounds(),
 ]

@@ -1,6 +1,7 @@
 """The interface of a layout, and what layouts share: splits, errors and reading lines."""
 
 import abc
+import hashlib
 
 from zoo.datasets.errors import FolderError
 
@@ -18,10 +19,12 @@ class Layout(abc.ABC):
         description: The files that it expects, in one line, for error messages.
         endings: Endings of the files that hold its data, in lower case. The content of these files
             names the dataset.
+        ordered: Whether prepared examples keep their order.
     """
 
     description: str
     endings: tuple
+    ordered = False
 
     @abc.abstractmethod
     def recognises(self, folder):
@@ -46,6 +49,16 @@ class Layout(abc.ABC):
     def identity(self, example):
         """Returns the str whose hash assigns an example to a split, wherever the folder lies."""
         return "\n".join(example.values())
+
+    def tenths(self, examples):
+        """Returns a number from 0 to 9 for each of the examples of a split.
+
+        A missing split takes the examples with one of the numbers.
+        """
+        return [
+            int(hashlib.sha256(self.identity(example).encode()).hexdigest(), 16) % 10
+            for example in examples
+        ]
 
     def encode(self, example):
         """Returns an example as TFDS stores it.

@@ -1,0 +1,97 @@
+"""Everyday conversations of two people, for dialogue."""
+
+import re
+import zipfile
+
+import numpy as np
+import tensorflow_datasets.public_api as tfds
+
+URL = (
+    "https://raw.githubusercontent.com"
+    "/Ls-Dai/Deep-Reinforcement-Learning-for-Dialogue-Generation-in-PyTorch"
+    "/bae51b16e3e8c0ce4ffd70b75ecfc40fbeb8e7ee/data"
+)
+SPLITS = ("train", "validation", "test")
+END_OF_TURN = "__eou__"
+
+ASCII = str.maketrans("’‘′“”。、", "'''\"\".,")
+CONTRACTION = re.compile(r"(?<=\w) ' (s|m|t|d|ll|re|ve)\b", re.IGNORECASE)
+RULES = [
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\b(o|[Mm]a) ' (clock|am)\b", r"\1'\2"),
+        (r'" ([^"]+?) "', r'"\1"'),
+        (r" +(?=[.,?!;:%)])", ""),
+        (r"(?<=[($£¥]) +", ""),
+        # Two sentences without a space between them.
+        (r"(?<=[a-z])([.?!])(?=[A-Z])", r"\1 "),
+        (r"\s+", " "),
+    )
+]
+
+
+def detokenised(turn):
+    """Returns a turn as one writes it: `"I ’ Ve no idea , sir ."` is `"I've no idea, sir."`."""
+    text = turn.translate(ASCII)
+    text = CONTRACTION.sub(lambda found: "'" + found[1].lower(), text)
+    for pattern, replacement in RULES:
+        text = pattern.sub(replacement, text)
+    return text.strip()
+
+
+def normalised(turns):
+    """Returns the letters and digits of a dialogue, in lower case."""
+    return re.sub("[^a-z0-9]", "", "".join(turns).lower())
+
+
+def duplicates(dialogues):
+    """Returns whether each dialogue is also on the other side of the training split's border.
+
+    Args:
+        dialogues: A dict of each split's list of dialogues.
+
+    Returns:
+        A dict of lists of bools. In `train`, they say whether the normalised dialogue is also in
+        `validation` or `test`; in these, whether it is also in `train`.
+    """
+    keys = {split: list(map(normalised, of_split)) for split, of_split in dialogues.items()}
+    train, held_out = set(keys["train"]), {*keys["validation"], *keys["test"]}
+    return {
+        split: [key in (held_out if split == "train" else train) for key in of_split]
+        for split, of_split in keys.items()
+    }
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Builder of `daily_dialog`."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "Initial release."}
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "turns": tfds.features.Sequence(tfds.features.Text()),
+                    "duplicate": np.bool_,
+                }
+            ),
+            license="CC BY-NC-SA 4.0",
+            homepage="http://yanran.li/dailydialog",
+        )
+
+    def _split_generators(self, dl_manager):
+        paths = dl_manager.download({split: f"{URL}/{split}.zip" for split in SPLITS})
+        dialogues = {}
+        for split, path in paths.items():
+            with zipfile.ZipFile(path) as archive:
+                text = archive.read(f"{split}/dialogues_{split}.txt").decode("utf-8")
+            # The mark ends a turn, so nothing follows the last one.
+            lines = text.removesuffix("\n").split("\n")
+            dialogues[split] = [line.split(END_OF_TURN)[:-1] for line in lines]
+        found = duplicates(dialogues)
+        return {split: self._generate_examples(dialogues[split], found[split]) for split in SPLITS}
+
+    def _generate_examples(self, dialogues, found):
+        for number, (turns, duplicate) in enumerate(zip(dialogues, found, strict=True)):
+            yield number, {"turns": list(map(detokenised, turns)), "duplicate": duplicate}
