@@ -1,6 +1,7 @@
 """The command `zoo`: lists, describes, runs and exports pretrained models."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -73,6 +74,49 @@ def predict_command(options):
     for batch in _batches(_inputs(options.input)):
         _answer(model, batch, options.json)
     return 0
+
+
+def generate_command(options):
+    """Continues a text with a pretrained language model, word by word as it is made."""
+    import zoo
+
+    model = zoo.load(options.preset)
+    for prompt in _inputs(options.prompt or [""]):
+        pieces = model.stream(model.read_input(prompt), options.length, **_sampling(options))
+        print(prompt, end="", flush=True)
+        for piece in pieces:
+            print(piece, end="", flush=True)
+        print(flush=True)
+    return 0
+
+
+def chat_command(options):
+    """Converses with a pretrained dialogue model. /reset begins anew, /quit or Ctrl-D ends."""
+    import zoo
+
+    conversation = zoo.load(options.preset).conversation(**_sampling(options))
+    is_terminal = sys.stdin.isatty()
+    if is_terminal:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 - arrow keys and history in `input`
+    while True:
+        try:
+            turn = input("> " if is_terminal else "").strip()
+        except EOFError:
+            return 0
+        if turn == "/quit":
+            return 0
+        if turn == "/reset":
+            conversation.reset()
+        elif turn:
+            for piece in conversation.stream(turn, options.length):
+                print(piece, end="", flush=True)
+            print(flush=True)
+
+
+def _sampling(options):
+    """The arguments of a sampler that were chosen on the command line."""
+    return {name: getattr(options, name) for name in ("sampler", "temperature", "seed")}
 
 
 def export_command(options):
@@ -156,6 +200,20 @@ def _parser():
     )
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=predict_command)
+    sampling = argparse.ArgumentParser(add_help=False)
+    sampling.add_argument("--length", type=int, help="the most tokens to generate", default=None)
+    sampling.add_argument("--sampler", help="greedy, random, top_k or top_p (the default)")
+    sampling.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
+    sampling.add_argument("--seed", type=int, help="makes the result repeatable")
+    command = commands.add_parser("generate", help=generate_command.__doc__, parents=[sampling])
+    command.add_argument("preset")
+    command.add_argument(
+        "prompt", nargs="*", help="the beginning of a text; - reads lines of standard input"
+    )
+    command.set_defaults(run=generate_command)
+    command = commands.add_parser("chat", help=chat_command.__doc__, parents=[sampling])
+    command.add_argument("preset")
+    command.set_defaults(run=chat_command)
     command = commands.add_parser("export", help=export_command.__doc__)
     command.add_argument("preset")
     command.add_argument("output", help="the file or folder to write; must not exist")

@@ -97,14 +97,21 @@ def _function(network, output_name):
     import tensorflow as tf
 
     names = [x.name for x in network.inputs]
-    call = lambda *inputs: {output_name: network(dict(zip(names, inputs, strict=True)))}
+
+    def call(*inputs):
+        outputs = network(dict(zip(names, inputs, strict=True)))
+        return outputs if isinstance(outputs, dict) else {output_name: outputs}
+
     return tf.function(call, autograph=False)
 
 
 def _specification(x, batch, length):
     import tensorflow as tf
 
-    return tf.TensorSpec((batch, length, *x.shape[2:]), x.dtype, name=x.name)
+    shape = [batch, length, *x.shape[2:]][: len(x.shape)]
+    if len(x.shape) > 1 and x.shape[1] is not None:  # a state has no time
+        shape[1] = x.shape[1]
+    return tf.TensorSpec(shape, x.dtype, name=x.name)
 
 
 _WRITERS = {"savedmodel": _savedmodel, "onnx": _onnx, "tflite": _tflite}

@@ -4,7 +4,13 @@ from zoo.models.audio_classifier.audio_backbone import AudioBackbone
 from zoo.models.audio_classifier.audio_classifier import AudioClassifier
 from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
 from zoo.models.audio_classifier.audio_ensemble import AudioEnsemble
+from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
+from zoo.models.dialogue.dialogue_model import DialogueModel
+from zoo.models.dialogue.dialogue_preprocessor import DialoguePreprocessor
 from zoo.models.ensemble import EnsembleBackbone, ensemble
+from zoo.models.language_model.language_backbone import LanguageBackbone
+from zoo.models.language_model.language_model import LanguageModel
+from zoo.models.language_model.language_model_preprocessor import LanguageModelPreprocessor
 from zoo.models.memory.memory_backbone import MemoryBackbone
 from zoo.models.memory.memory_classifier import MemoryClassifier
 from zoo.models.memory.memory_preprocessor import MemoryPreprocessor
@@ -31,8 +37,14 @@ __all__ = [
     "AudioClassifierPreprocessor",
     "AudioEnsemble",
     "BeamSearchSampler",
+    "DialogueBackbone",
+    "DialogueModel",
+    "DialoguePreprocessor",
     "EnsembleBackbone",
     "InputSchema",
+    "LanguageBackbone",
+    "LanguageModel",
+    "LanguageModelPreprocessor",
     "MemoryBackbone",
     "MemoryClassifier",
     "MemoryPreprocessor",

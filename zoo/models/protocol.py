@@ -130,6 +130,22 @@ class TaskModel:
         """One answer, an element of `answers`, as a line of text."""
         raise NotImplementedError
 
+    def stream(self, input, max_length=None, sampler=None, temperature=1.0, seed=None):
+        """Yields the continuation of one raw input, a str, piece by piece; see `CausalTask`.
+
+        Raises:
+            ValueError: models of this kind don't continue text.
+        """
+        raise ValueError(f"A model of the kind {self.task_kind} doesn't continue text.")
+
+    def conversation(self, sampler=None, temperature=1.0, seed=None):
+        """A conversation with the model, whose states are kept between turns; see `DialogueModel`.
+
+        Raises:
+            ValueError: models of this kind don't converse.
+        """
+        raise ValueError(f"A model of the kind {self.task_kind} doesn't converse.")
+
     # Export
 
     @property

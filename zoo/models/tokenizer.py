@@ -13,6 +13,8 @@ from zoo._quiet_start import held_back
 # Otherwise it logs a line to standard error for each vocabulary without normalisation.
 sentencepiece.set_min_log_level(2)
 
+UNITS = {"subword": "unigram", "character": "char", "word": "word"}  # SentencePiece's names
+
 
 class VocabularyError(ValueError):
     """A vocabulary can't be learned; the message says why."""
@@ -44,38 +46,65 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         super().__init__(proto=proto, **kwargs)
 
     @classmethod
-    def train(cls, texts, vocabulary_size, *, lowercase=False, byte_fallback=False):
+    def train(
+        cls,
+        texts,
+        vocabulary_size,
+        *,
+        unit="subword",
+        lowercase=False,
+        byte_fallback=False,
+        keep_whitespace=False,
+        markers=(),
+    ):
         """Learns a vocabulary; the same texts always give the same vocabulary.
 
         Args:
             texts: iterable of str.
             vocabulary_size: int, the maximum number of pieces, special ones included. A small
                 corpus may give fewer.
+            unit: `"subword"`; `"character"`, each of which is a piece; or `"word"`, what stands
+                between spaces, the most frequent ones.
             lowercase: bool, whether to fold case and compatibility forms (NFKC) first; by
                 default text isn't normalised.
             byte_fallback: bool, whether to spell unknown characters as UTF-8 bytes, so any text
-                survives a round trip; costs 256 pieces.
+                survives a round trip; costs 256 pieces. Subwords only.
+            keep_whitespace: bool, whether decoding returns every space and newline. A newline is
+                a piece of its own then.
+            markers: names of further pieces, such as `"<cut>"`, which no text is encoded to.
 
         Raises:
             VocabularyError: there is no text, or `vocabulary_size` is too small for its
                 characters.
+            ValueError: the unit is unknown.
         """
+        if unit not in UNITS:
+            raise ValueError(f"`unit` must be one of {tuple(UNITS)}. Received: unit={unit!r}")
+        options = {}
+        if keep_whitespace:
+            texts = (line for text in texts for line in text.split("\n"))
+            options = {"user_defined_symbols": ["\n"], "max_sentence_length": 1 << 20}
+            if unit != "word":  # words are told apart by the spaces around them
+                options |= {"add_dummy_prefix": False, "remove_extra_whitespaces": False}
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(texts),
                 model_writer=model,
+                model_type=UNITS[unit],
                 vocab_size=vocabulary_size,
                 hard_vocab_limit=False,
                 normalization_rule_name="nmt_nfkc_cf" if lowercase else "identity",
                 byte_fallback=byte_fallback,
-                character_coverage=1.0 if byte_fallback else 0.9995,
+                character_coverage=1.0 if byte_fallback or keep_whitespace else 0.9995,
+                control_symbols=list(markers),
                 pad_id=0,
                 unk_id=1,
                 bos_id=2,
                 eos_id=3,
                 num_threads=1,
                 minloglevel=2,
+                **options,
             )
         except RuntimeError as error:
             raise VocabularyError(
@@ -105,16 +134,9 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             `(token_ids, padding_mask)`: int32 and bool, both `[batch, time]`; tensors inside a
             `tf.data` pipeline, NumPy arrays elsewhere.
         """
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            if tf.is_symbolic_tensor(texts):
-                # In Python here too: seeding Keras drops the resource of tensorflow-text's op.
-                pack = lambda texts: self.pack(
-                    list(texts), start=start, end=end, max_length=max_length
-                )
-                packed = tf.numpy_function(pack, [texts], [tf.int32, tf.bool], stateful=False)
-                return tuple(tf.ensure_shape(tensor, [texts.shape[0], None]) for tensor in packed)
+        if is_symbolic(texts):
+            pack = lambda texts: self.pack(list(texts), start=start, end=end, max_length=max_length)
+            return in_python(pack, texts, ["int32", "bool"])
         if not isinstance(texts, list):
             texts = np.asarray(texts).tolist()
         room = None if max_length is None else max_length - start - end
@@ -132,3 +154,31 @@ def pad_rows(rows, pad_value=0):
     token_ids = np.full(mask.shape, pad_value, "int32")
     token_ids[mask] = np.concatenate([np.asarray(row, "int32") for row in rows] or [[]])
     return token_ids, mask
+
+
+def is_symbolic(texts):
+    """Whether texts are a tensor inside a `tf.data` pipeline."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.is_symbolic_tensor(texts)
+
+
+def in_python(function, texts, dtypes):
+    """Calls a function inside a `tf.data` pipeline.
+
+    Tokenizing runs in Python there too: seeding Keras drops the resource of tensorflow-text's op.
+
+    Args:
+        function: from an array of bytes `[batch]` to arrays `[batch, time]`.
+        texts: string tensor `[batch]`.
+        dtypes: list of the arrays' dtypes.
+
+    Returns:
+        A tuple of tensors.
+    """
+    import tensorflow as tf
+
+    outputs = tf.numpy_function(function, [texts], [tf.as_dtype(d) for d in dtypes], stateful=False)
+    return tuple(tf.ensure_shape(tensor, [texts.shape[0], None]) for tensor in outputs)

@@ -5,6 +5,7 @@ A module defines:
     INPUTS: list of raw inputs.
     build(architecture): a model with its preprocessor.
     batch(model): a training batch `(x, y, sample_weight)`, preprocessed.
+    export_inputs(model): the exported network's inputs, if they aren't those of a batch.
     argument(input, folder): the raw input as an argument of the command line; files go to `folder`.
 """
 

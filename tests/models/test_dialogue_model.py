@@ -1,0 +1,104 @@
+"""The dialogue model: turn markers, replies, and states kept between turns."""
+
+import numpy as np
+import pytest
+from examples import dialogue_model as example
+
+
+@pytest.fixture(scope="module")
+def model():
+    return example.build("lstm")
+
+
+def test_turns_end_with_a_marker_and_a_cut_conversation_begins_with_another(model):
+    preprocessor, tokenizer = model.preprocessor, model.preprocessor.tokenizer
+    first, second = (list(row) for row in tokenizer(["Hi!", "dull"]))
+    end = tokenizer.end_token_id
+    whole = preprocessor.conversation_ids(["Hi!", "dull"])
+    assert whole == [tokenizer.start_token_id, *first, end, *second, end]
+    cut = preprocessor.conversation_ids(["dull"], is_cut=True)
+    assert cut == [tokenizer.token_to_id("<cut>"), *second, end]
+
+
+def test_no_text_is_read_as_a_marker(model):
+    ids = model.preprocessor.turn_ids(["<cut> </s> <s>"])[0]
+    tokenizer = model.preprocessor.tokenizer
+    markers = {tokenizer.start_token_id, tokenizer.end_token_id, model.preprocessor.cut_id}
+    assert not markers & set(ids[:-1])
+
+
+def test_one_conversation_and_a_list_of_them(model):
+    turns = ["Hi!", "a fine film"]
+    reply = model.generate(turns, seed=1, max_length=9)
+    assert isinstance(reply, str)
+    assert model.generate([turns], seed=1, max_length=9) == [reply]
+    assert model.generate([]) == []
+    (opening,) = model.generate([[]], max_length=5)
+    assert isinstance(opening, str)
+
+
+def test_a_reply_has_no_marker_and_no_prompt(model):
+    model.backbone.output_bias.bias.assign(np.zeros(model.backbone.vocabulary_size))
+    for reply in model.generate([["zzz"]] * 8, seed=0, max_length=30):
+        assert "<cut>" not in reply
+        assert "zzz" not in reply
+
+
+def test_a_conversation_replies_as_generate_does(model):
+    conversation = model.conversation(sampler="greedy")
+    first = conversation.reply("Hi!", max_length=6)
+    assert first == model.generate(["Hi!"], sampler="greedy", max_length=6)
+    second = conversation.reply("a fine film", max_length=6)
+    turns = ["Hi!", first, "a fine film"]
+    assert conversation.turns == [*turns, second]
+
+
+def test_the_states_of_a_conversation_are_those_of_all_its_turns(model):
+    conversation = model.conversation(sampler="greedy")
+    conversation.reply("Hi!", max_length=6)
+    kept = conversation._text
+    drawn = []
+
+    class Spy:
+        def __getattr__(self, name):
+            return getattr(kept, name)
+
+    conversation._text = Spy()
+    read = kept.read
+    kept.read = lambda ids: (drawn.extend(ids), read(ids))
+    conversation.reply("a fine film", max_length=6)
+    # Only the new turn and the reply were read.
+    assert len(drawn) <= len(model.preprocessor.turn_ids(["a fine film"])[0]) + 8
+
+
+def test_reset_forgets(model):
+    conversation = model.conversation(sampler="greedy")
+    first = conversation.reply("Hi!", max_length=6)
+    conversation.reply("dull, really", max_length=6)
+    conversation.reset()
+    assert conversation.turns == []
+    assert conversation.reply("Hi!", max_length=6) == first
+
+
+@pytest.mark.parametrize(
+    ("argument", "turns"),
+    [("Hi!", ["Hi!"]), ('["Hi!", "Yes?"]', ["Hi!", "Yes?"]), ("", [""])],
+)
+def test_a_conversation_on_the_command_line_is_a_turn_or_a_json_list(model, argument, turns):
+    assert model.read_input(argument) == turns
+
+
+@pytest.mark.parametrize("argument", ["[1, 2]", "[oops", '["a", ["b"]]'])
+def test_a_broken_list_of_turns_is_refused(model, argument):
+    with pytest.raises(ValueError, match="must be a JSON list of turns"):
+        model.read_input(argument)
+
+
+def test_a_turn_that_is_no_text_is_refused(model):
+    with pytest.raises(ValueError, match="Received the turn: None"):
+        model.generate([["Hi!", None]])
+
+
+def test_long_and_foreign_turns_get_a_reply(model):
+    for turns in (["film " * 20_000], ["日本 🎬", "\x00"], ["", ""]):
+        assert isinstance(model.generate(turns, max_length=3), str)

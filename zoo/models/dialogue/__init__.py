@@ -1,0 +1,1 @@
+"""Dialogue: a conversation in, the reply out."""

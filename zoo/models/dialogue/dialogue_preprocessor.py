@@ -1,0 +1,116 @@
+"""Preprocessor of the dialogue model: conversations in, token ids with turn markers out."""
+
+import keras
+import keras_hub
+
+from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
+from zoo.models.tokenizer import SubwordTokenizer, pad_rows
+
+CUT = "<cut>"
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class DialoguePreprocessor(keras_hub.models.CausalLMPreprocessor):
+    """Tokenizes conversations and pads a batch to its longest one.
+
+    A conversation is `<s> turn </s> turn </s> ...`. One that is read from its middle begins with
+    `<cut>` instead of `<s>`, so that its first turn isn't taken for an opening.
+
+    Args:
+        tokenizer: a `SubwordTokenizer` with the marker `"<cut>"`.
+        sequence_length: int, in training, longer conversations are truncated to this many tokens.
+
+    Call arguments:
+        x: list of conversations, lists of str, one str per turn.
+
+    Returns:
+        `(x, y, sample_weight)`: a dict of `"token_ids"`, int32 `[batch, time]`, and
+        `"padding_mask"`, bool `[batch, time]`; the tokens that follow, int32 `[batch, time]`; and
+        bool weights `[batch, time]`, False at padding.
+
+    Raises:
+        ValueError: the tokenizer lacks the marker, or a turn isn't a str.
+    """
+
+    backbone_cls = DialogueBackbone
+    tokenizer_cls = SubwordTokenizer
+
+    def __init__(self, tokenizer, sequence_length=512, **kwargs):
+        super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
+
+    def build(self, input_shape):
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None):
+        return self.pairs([self.conversation_ids(turns) for turns in x])
+
+    def pairs(self, rows):
+        """What `call` returns, of the token ids of conversations, lists of int."""
+        rows = [row[: self.sequence_length + 1] for row in rows]
+        inputs, mask = pad_rows([row[:-1] for row in rows])
+        targets, _ = pad_rows([row[1:] for row in rows])
+        return {"token_ids": inputs, "padding_mask": mask}, targets, mask
+
+    def conversation_ids(self, turns, is_cut=False):
+        """The token ids of a conversation, a list of int.
+
+        Args:
+            turns: list of str.
+            is_cut: bool, whether turns before the first are left out.
+        """
+        row = [self.cut_id if is_cut else self.tokenizer.start_token_id]
+        for ids in self.turn_ids(turns):
+            row += ids
+        return row
+
+    def turn_ids(self, turns):
+        """The token ids of each turn, with `</s>`: a list of lists of int."""
+        for turn in turns:
+            if not isinstance(turn, str):
+                raise ValueError(
+                    "A conversation must be a list of str, one for each turn. "
+                    f"Received the turn: {turn!r}"
+                )
+        end = self.tokenizer.end_token_id
+        return [[*map(int, row), end] for row in self.tokenizer(list(turns))] if turns else []
+
+    @property
+    def cut_id(self):
+        """The token id of `<cut>`."""
+        return self.tokenizer.token_to_id(CUT)
+
+    @staticmethod
+    def is_single(inputs):
+        """Whether this is one conversation and no list of them."""
+        return bool(inputs) and all(isinstance(turn, str) for turn in inputs)
+
+    def token_ids(self, conversations):
+        """The token ids of conversations, a list of lists of int."""
+        return [self.conversation_ids(turns) for turns in conversations]
+
+    prompt_ids = token_ids
+
+    @property
+    def prefix_length(self):
+        """The number of tokens before those of the text."""
+        return 1
+
+    @property
+    def stop_token_ids(self):
+        """The tokens that end a reply, a tuple of int."""
+        return (self.tokenizer.end_token_id,)
+
+    def detokenize(self, token_ids):
+        """The text of token ids, a list of int, without markers."""
+        tokenizer = self.tokenizer
+        markers = {
+            tokenizer.pad_token_id,
+            tokenizer.start_token_id,
+            tokenizer.end_token_id,
+            self.cut_id,
+        }
+        return tokenizer.detokenize([[i for i in token_ids if i not in markers]])[0]
+
+    def get_config(self):
+        config = keras_hub.models.Preprocessor.get_config(self)
+        return {**config, "sequence_length": self.sequence_length}

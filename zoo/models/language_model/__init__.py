@@ -1,0 +1,1 @@
+"""Language modelling: a text in, its continuation and its probability out."""

@@ -1,0 +1,516 @@
+"""Base class of models that continue token sequences: generation, streaming and probabilities."""
+
+import collections
+import itertools
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from zoo.models.text_input import TextInput
+from zoo.models.tokenizer import pad_rows
+
+NEW_TOKENS = 128
+# Names of samplers and what differs from KerasHub's defaults: top_p's is 0.1, which would almost
+# always take the likeliest token.
+SAMPLERS = {
+    "greedy": {},
+    "random": {},
+    "top_k": {},
+    "top_p": {"p": 0.9},
+    "beam": {},
+    "contrastive": {},
+}
+TOKEN_BY_TOKEN = (
+    keras_hub.samplers.GreedySampler,
+    keras_hub.samplers.RandomSampler,
+    keras_hub.samplers.TopKSampler,
+    keras_hub.samplers.TopPSampler,
+)
+LOGITS_AT_ONCE = 1 << 22  # bounds the memory of `score`
+STREAMED_AT_ONCE = 8  # tokens between two pieces of `stream`
+
+
+class CausalTask(TextInput, keras_hub.models.CausalLM):
+    """A recurrent network that predicts the next token, with its states as the cache.
+
+    `fit` takes what the preprocessor takes.
+
+    Args:
+        backbone: a `LanguageBackbone`.
+        preprocessor: the task's preprocessor, or None to pass padded token ids yourself.
+    """
+
+    def __init__(self, backbone, preprocessor=None, **kwargs):
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        super().__init__(
+            inputs=backbone.input, outputs=backbone.logits(backbone(backbone.input)), **kwargs
+        )
+        self._scorer = None
+
+    def compile(
+        self, optimizer="adam", loss="auto", *, weighted_metrics="auto", sampler="top_p", **kwargs
+    ):
+        """As `keras_hub.models.CausalLM.compile`.
+
+        Args:
+            optimizer, loss: by default Adam and the cross-entropy of the next token.
+            weighted_metrics: by default the perplexity per token, `perplexity`.
+            sampler: a `keras_hub.samplers.Sampler` or its name, the default of `generate`;
+                `"top_p"` means `p=0.9`.
+            **kwargs: arguments of `keras_hub.models.CausalLM.compile`.
+        """
+        self._samplers, self._generate_functions = {}, {}
+        self._default_sampler = sampler
+        if weighted_metrics == "auto":
+            weighted_metrics = [keras_hub.metrics.Perplexity(from_logits=True)]
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            weighted_metrics=weighted_metrics,
+            sampler=self._resolve(sampler),
+            **kwargs,
+        )
+
+    # Generation
+
+    def generate(
+        self,
+        inputs,
+        max_length=None,
+        sampler=None,
+        temperature=1.0,
+        seed=None,
+        stop_token_ids="auto",
+        strip_prompt=False,
+        batch_size=32,
+    ):
+        """Continues prompts.
+
+        Args:
+            inputs: one raw input or a list of them, as the preprocessor takes them.
+            max_length: int, the length of the longest result in tokens, prompt included; by
+                default the longest prompt and 128 more.
+            sampler: `"greedy"`, `"random"`, `"top_k"`, `"top_p"` (of p=0.9), `"beam"`,
+                `"contrastive"`, or a `keras_hub.samplers.Sampler`; by default that of `compile`,
+                which is `"top_p"`.
+            temperature: positive float, divides the logits; of samplers given by name.
+            seed: int, makes the result repeatable; None draws anew in each call. Of samplers given
+                by name.
+            stop_token_ids: tokens that end a text, None for none; by default those of the
+                preprocessor.
+            strip_prompt: bool, whether to return only what was generated.
+            batch_size: int, prompts continued at once; those of similar length go together.
+
+        Returns:
+            A str or a list of str, in the order of `inputs`.
+
+        Raises:
+            ValueError: the sampler is unknown, the temperature isn't positive, or a prompt fills
+                `max_length`.
+        """
+        self._use(sampler, temperature, seed)
+        if self.preprocessor is None:
+            return super().generate(inputs, max_length, stop_token_ids, strip_prompt)
+        check_count("max_length", max_length)
+        if stop_token_ids == "auto":
+            stop_token_ids = self.preprocessor.stop_token_ids
+        is_single = self.preprocessor.is_single(inputs)
+        prompts = self.preprocessor.prompt_ids([inputs] if is_single else inputs)
+        prefix = self.preprocessor.prefix_length
+        limits = [
+            len(prompt) + NEW_TOKENS if max_length is None else max_length + prefix
+            for prompt in prompts
+        ]
+        rows = self._continue(prompts, limits, stop_token_ids, batch_size)
+        texts = [
+            self.preprocessor.detokenize(row[len(prompt) if strip_prompt else prefix :])
+            for row, prompt in zip(rows, prompts, strict=True)
+        ]
+        return texts[0] if is_single else texts
+
+    def _continue(self, prompts, limits, stop_token_ids, batch_size):
+        """The token ids of each prompt, a list of int, with its continuation.
+
+        Prompts of similar length are batched together, in a search those of equal length: it would
+        rank beams by tokens that a longer prompt overwrites.
+
+        Args:
+            prompts: list of lists of int.
+            limits: list of int, the length of each result.
+            stop_token_ids, batch_size: see `generate`.
+        """
+        lengths = [len(prompt) for prompt in prompts]
+        for length, limit in zip(lengths, limits, strict=True):
+            if length >= limit:
+                prefix = self.preprocessor.prefix_length
+                raise ValueError(
+                    "`max_length` counts the prompt too, and leaves no room after one of "
+                    f"{length - prefix} tokens. Received: max_length={limit - prefix}"
+                )
+        rows = [None] * len(prompts)
+        order = sorted(range(len(prompts)), key=lengths.__getitem__)
+        is_search = not isinstance(self.sampler, TOKEN_BY_TOKEN)
+        for _, group in itertools.groupby(order, lambda index: is_search and lengths[index]):
+            for chosen in _chunks(group, batch_size):
+                limit = max(limits[index] for index in chosen)
+                results = self._continue_batch([prompts[i] for i in chosen], limit, stop_token_ids)
+                for index, row in zip(chosen, results, strict=True):
+                    rows[index] = row[: limits[index]]
+        return rows
+
+    def _continue_batch(self, prompts, limit, stop_token_ids):
+        longest = max(map(len, prompts))
+        token_ids, mask = pad_rows(prompts)
+        room = [[0, 0], [0, limit - longest]]
+        inputs = {"token_ids": np.pad(token_ids, room), "padding_mask": np.pad(mask, room)}
+        outputs = self.make_generate_function()(
+            {name: ops.convert_to_tensor(value) for name, value in inputs.items()},
+            stop_token_ids=stop_token_ids,
+        )
+        lengths = ops.convert_to_numpy(outputs["padding_mask"]).sum(axis=1)
+        rows = ops.convert_to_numpy(outputs["token_ids"]).tolist()
+        return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+
+    def generate_step(self, inputs, stop_token_ids=None):
+        """Continues one batch in one compiled loop over the cells.
+
+        Args:
+            inputs: dict of `"token_ids"`, int32 `[batch, time]`, prompts and room for their
+                continuation, and `"padding_mask"`, bool `[batch, time]`, True at prompts, which
+                have one token at least.
+            stop_token_ids: tuple of int, or None.
+
+        Returns:
+            A dict of `"token_ids"` and `"padding_mask"`, False after a stop token.
+        """
+        token_ids, mask = inputs["token_ids"], ops.cast(inputs["padding_mask"], "bool")
+        first = ops.min(ops.sum(ops.cast(mask, "int32"), axis=1))
+        steps = ops.arange(ops.shape(token_ids)[1])
+        begun = self.backbone.with_states(
+            {
+                "token_ids": token_ids,
+                "padding_mask": ops.logical_and(mask, steps < first - 1),
+                "states": self.backbone.initial_states(ops.shape(token_ids)[0]),
+            }
+        )
+        hidden_states = None
+        if isinstance(self.sampler, keras_hub.samplers.ContrastiveSampler):
+            hidden_states = self.backbone({"token_ids": token_ids, "padding_mask": mask})
+        token_ids = self._sample(
+            token_ids, mask, first, begun["states"], stop_token_ids, hidden_states
+        )
+        if stop_token_ids is None:
+            return {"token_ids": token_ids, "padding_mask": ops.ones_like(token_ids, "bool")}
+        ends = ops.cast(_is_any(token_ids, stop_token_ids, ops.logical_not(mask)), "int32")
+        after = ops.cumsum(ends, axis=1) - ends
+        return {"token_ids": token_ids, "padding_mask": after == 0}
+
+    def _sample(self, token_ids, mask, first, states, stop_token_ids, hidden_states=None):
+        def next(prompt, states, index):
+            hidden, states = self.backbone.step(ops.take(prompt, index - 1, axis=1), states)
+            return self.backbone.logits(hidden), hidden, states
+
+        return self.sampler(
+            next=next,
+            prompt=token_ids,
+            cache=states,
+            index=first,
+            mask=mask,
+            stop_token_ids=stop_token_ids,
+            hidden_states=hidden_states,
+            model=self,
+        )
+
+    def make_generate_function(self):
+        if self.generate_function is None and keras.backend.backend() == "tensorflow":
+            self.generate_function = compiled(self.generate_step)
+        return super().make_generate_function()
+
+    def make_continue_function(self):
+        """The compiled function with which `Continuation` draws tokens."""
+        key = "continue", id(self.sampler)
+        if key not in self._generate_functions:
+            if not isinstance(self.sampler, TOKEN_BY_TOKEN):
+                raise ValueError(
+                    "Text can be streamed if the sampler chooses one token after the other. "
+                    f"Received: {type(self.sampler).__name__}. Use generate."
+                )
+
+            def draw(token_ids, mask, states, stop_token_ids):
+                return self._sample(token_ids, mask, 1, states, stop_token_ids)
+
+            is_tensorflow = keras.backend.backend() == "tensorflow"
+            self._generate_functions[key] = compiled(draw) if is_tensorflow else draw
+        return self._generate_functions[key]
+
+    def stream(self, input, max_length=None, sampler=None, temperature=1.0, seed=None):
+        """Continues one prompt and yields its text piece by piece as it is made.
+
+        Args:
+            input, sampler, temperature, seed: as in `generate`, except that the sampler must choose
+                one token after the other, so `"beam"` and `"contrastive"` aren't possible.
+            max_length: int, tokens to generate; by default 128.
+
+        Returns:
+            An iterator over str, the pieces of the continuation.
+
+        Raises:
+            ValueError: the sampler isn't possible, or an argument isn't positive.
+        """
+        self._use(sampler, temperature, seed)
+        check_count("max_length", max_length)
+        self.make_continue_function()
+        text = Continuation(self)
+        text.read(self.preprocessor.prompt_ids([input])[0])
+        return text.pieces(NEW_TOKENS if max_length is None else max_length)
+
+    def _use(self, sampler, temperature, seed):
+        """Makes a sampler that of the next call; each keeps its compiled function."""
+        if isinstance(temperature, bool) or not temperature > 0:
+            raise ValueError(f"`temperature` must be positive. Received: {temperature!r}")
+        chosen = self._resolve(self._default_sampler if sampler is None else sampler, temperature)
+        if chosen is not self.sampler:
+            self._generate_functions[id(self.sampler)] = self.generate_function
+            self.sampler = chosen
+            self.generate_function = self._generate_functions.get(id(chosen))
+        for generator in chosen._seed_generators:
+            drawn = np.random.default_rng(seed).integers(1 << 31)
+            generator.state.assign(np.array([drawn, 0], "uint32"))
+
+    def _resolve(self, sampler, temperature=1.0):
+        if not isinstance(sampler, str):
+            return self._samplers.setdefault(id(sampler), keras_hub.samplers.get(sampler))
+        key = sampler, temperature
+        if key not in self._samplers:
+            if sampler not in SAMPLERS:
+                raise ValueError(
+                    f"`sampler` must be one of {', '.join(SAMPLERS)}, or a "
+                    f"keras_hub.samplers.Sampler. Received: sampler={sampler!r}"
+                )
+            options = {**SAMPLERS[sampler], "temperature": temperature}
+            default = keras_hub.samplers.get(sampler)
+            self._samplers[key] = type(default).from_config({**default.get_config(), **options})
+        return self._samplers[key]
+
+    # Probabilities
+
+    def score(self, inputs, batch_size=32):
+        """Log-probabilities of the tokens of texts, each given those before it.
+
+        Args:
+            inputs: raw input or a list of them.
+            batch_size: int; texts of similar length are batched together.
+
+        Returns:
+            A list of float32 arrays `[tokens]`, natural logarithms; one array for a single input.
+        """
+        is_single = self.preprocessor.is_single(inputs)
+        rows = self.preprocessor.token_ids([inputs] if is_single else inputs)
+        scores = self.score_token_ids(rows, batch_size)
+        return scores[0] if is_single else scores
+
+    def perplexity(self, inputs, batch_size=32):
+        """Perplexity per token: the exponential of the mean negative log-probability.
+
+        Args:
+            inputs, batch_size: see `score`.
+
+        Returns:
+            float32 array `[texts]`; a float for a single input. NaN for a text without tokens.
+        """
+        scores = self.score(inputs, batch_size)
+        if isinstance(scores, np.ndarray):
+            return _perplexity(scores)
+        return np.array([_perplexity(row) for row in scores], "float32")
+
+    def score_token_ids(self, rows, batch_size=32):
+        """Log-probabilities of token ids.
+
+        Args:
+            rows: list of sequences of int, of one token at least. The first of each is read and
+                not scored.
+            batch_size: int.
+
+        Returns:
+            A list of float32 arrays `[tokens - 1]`, natural logarithms, in the order of `rows`.
+        """
+        order = np.argsort([len(row) for row in rows], kind="stable")[::-1]
+        scores = [None] * len(rows)
+        for start in range(0, len(rows), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = [np.asarray(rows[index], "int32") for index in chosen]
+            for index, row in zip(chosen, self._score_batch(batch), strict=True):
+                scores[index] = row
+        return scores
+
+    def _score_batch(self, rows):
+        """Scores rows piece by piece, with the states kept, so that memory is bounded."""
+        token_ids, mask = pad_rows([row[:-1] for row in rows])
+        targets, _ = pad_rows([row[1:] for row in rows])
+        states = self._zero_states(len(rows))
+        size = max(1, LOGITS_AT_ONCE // (len(rows) * self.backbone.vocabulary_size))
+        parts = [np.zeros((len(rows), 0), "float32")]
+        for start in range(0, token_ids.shape[1], size):
+            piece = slice(start, start + size)
+            inputs = {
+                "token_ids": token_ids[:, piece],
+                "padding_mask": mask[:, piece],
+                "targets": targets[:, piece],
+                "states": states,
+            }
+            outputs = self._scoring_network().predict_on_batch(inputs)
+            parts.append(outputs["scores"])
+            states = outputs["states"]
+        scores = np.concatenate(parts, axis=1)
+        return [row[: len(ids) - 1] for row, ids in zip(scores, rows, strict=True)]
+
+    def _scoring_network(self):
+        if self._scorer is None:
+            reader = self.backbone.with_states
+            outputs = reader(reader.input)
+            logits = ops.cast(self.backbone.logits(outputs["sequence"]), "float32")
+            targets = keras.Input((None,), dtype="int32", name="targets")
+            right = ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+            scores = right - ops.logsumexp(logits, axis=-1)
+            network = keras.Model(
+                {**reader.input, "targets": targets},
+                {"scores": scores, "states": outputs["states"]},
+            )
+            self._scorer = collections.UserList([network])  # hidden from Keras' saving
+        return self._scorer[0]
+
+    def _zero_states(self, batch_size):
+        return keras.tree.map_structure(
+            ops.convert_to_numpy, self.backbone.initial_states(batch_size)
+        )
+
+    # The protocol of task models
+
+    def answers(self, inputs):
+        """Each prompt with its continuation, drawn with a fixed seed, so that it is repeatable.
+
+        Args:
+            inputs: list of raw inputs.
+
+        Returns:
+            A list of dicts `{"output": str}`, in the order of `inputs`.
+        """
+        return [{"output": self.generate([one], seed=0)[0]} for one in inputs]
+
+    def answer_text(self, answer):
+        return " ".join(answer["output"].splitlines())
+
+    def gate_inputs(self, input):
+        token_ids, padding_mask = pad_rows(self.preprocessor.token_ids([input]))
+        return {"token_ids": token_ids, "padding_mask": padding_mask}
+
+    def export_network(self):
+        """One step: a token and the states before it in, logits and the states after it out."""
+        token_ids = keras.Input((), dtype="int32", name="token_ids")
+        states = self.backbone.with_states.input["states"]
+        hidden, after = self.backbone.step(token_ids, states)
+        named = {
+            f"next_{before.name}": state
+            for before, state in zip(
+                keras.tree.flatten(states), keras.tree.flatten(after), strict=True
+            )
+        }
+        return keras.Model(
+            {"token_ids": token_ids, **{one.name: one for one in keras.tree.flatten(states)}},
+            {"logits": self.backbone.logits(hidden), **named},
+        )
+
+
+class Continuation:
+    """A token sequence that is read and continued piece by piece, with the states kept.
+
+    Args:
+        model: a `CausalTask`. Its current sampler draws the tokens.
+
+    Attributes:
+        last: int, the last token.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self._states = model._zero_states(1)
+        self.last = None
+
+    def read(self, token_ids):
+        """Reads token ids, a list of int."""
+        token_ids = [*([] if self.last is None else [self.last]), *token_ids]
+        if len(token_ids) > 1:
+            inputs = {
+                "token_ids": np.array([token_ids[:-1]], "int32"),
+                "padding_mask": np.ones((1, len(token_ids) - 1), "bool"),
+                "states": self._states,
+            }
+            self._states = self.model.backbone.with_states.predict_on_batch(inputs)["states"]
+        self.last = token_ids[-1]
+
+    def pieces(self, count):
+        """Draws up to `count` tokens, to the first stop token; yields their text in pieces."""
+        preprocessor, tokens, told = self.model.preprocessor, [], ""
+        while len(tokens) < count:
+            drawn = self._draw(min(STREAMED_AT_ONCE, count - len(tokens)))
+            tokens += drawn
+            is_over = drawn[-1] in preprocessor.stop_token_ids or len(tokens) >= count
+            text = preprocessor.detokenize(tokens)
+            if not is_over:  # a character may still lack its last bytes
+                text = text.rstrip("\N{REPLACEMENT CHARACTER}")
+            if len(text) > len(told):
+                yield text[len(told) :]
+                told = text
+            if is_over:
+                return
+
+    def _draw(self, count):
+        """Draws `count` tokens or fewer, to the first stop token, and reads them."""
+        stop = self.model.preprocessor.stop_token_ids
+        row = [self.last] + [0] * count
+        mask = [True] + [False] * count
+        drawn = ops.convert_to_numpy(
+            self.model.make_continue_function()(
+                ops.convert_to_tensor([row], "int32"),
+                ops.convert_to_tensor([mask], "bool"),
+                keras.tree.map_structure(ops.convert_to_tensor, self._states),
+                stop_token_ids=stop,
+            )
+        )[0, 1:].tolist()
+        end = next((i for i, token in enumerate(drawn) if token in stop), count - 1)
+        drawn = drawn[: end + 1]
+        self.read(drawn)
+        return drawn
+
+
+def _chunks(items, size):
+    """Lists of up to `size` items; `itertools.batched` came with Python 3.12."""
+    items = list(items)
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def compiled(function):
+    """A `tf.function` with one trace for all lengths."""
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False, jit_compile=False, reduce_retracing=True)
+
+
+def check_count(name, count):
+    """Raises ValueError unless a count is None or at least 1."""
+    if count is not None and count < 1:
+        raise ValueError(f"`{name}` must be at least 1. Received: {name}={count}")
+
+
+def _is_any(token_ids, wanted, where):
+    found = ops.zeros_like(where)
+    for token in wanted:
+        found = ops.logical_or(found, token_ids == token)
+    return ops.logical_and(found, where)
+
+
+def _perplexity(scores):
+    return float(np.exp(-np.mean(scores, dtype="float64"))) if len(scores) else float("nan")
