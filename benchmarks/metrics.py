@@ -128,3 +128,7 @@ LONGEST_GAP = register(
     )
 )
 LOSS = register(Metric("loss", False, ".4f", tolerance=0.001))
+PERPLEXITY = register(Metric("perplexity", False, ".1f", tolerance=0.1, interval=bootstrap))
+BITS_PER_CHARACTER = register(
+    Metric("bits_per_character", False, ".3f", tolerance=0.002, interval=bootstrap)
+)

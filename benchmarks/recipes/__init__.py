@@ -7,10 +7,12 @@ from benchmarks.recipes.fit import Fit
 from benchmarks.recipes.pretrain import Pretrain
 from benchmarks.recipes.pseudo_label import PseudoLabel
 from benchmarks.recipes.step import Step, Trained, Training, train
+from benchmarks.recipes.truncated_bptt import TruncatedBPTT
 
 STEPS = {
     "fit": Fit,
     "climb": Climb,
+    "truncated_bptt": TruncatedBPTT,
     "pretrain": Pretrain,
     "adversarial": Adversarial,
     "ensemble": Ensemble,

@@ -22,7 +22,7 @@ class Adversarial(Fit, frozen=True):
 
     norm: pydantic.PositiveFloat
 
-    def trainer(self, model):
+    def trainer(self, model, batches):
         return AdversarialTraining(model, self.norm)
 
 

@@ -52,7 +52,11 @@ class Fit(Step, frozen=True):
     def total_epochs(self, before):
         return before + self.epochs
 
-    def trainer(self, model):
+    def batches(self, training, model, examples):
+        """The `Batches` of examples."""
+        return training.task.batches(model, examples, training.config, self.batch_size)
+
+    def trainer(self, model, batches):
         """The `keras.Model` to call `fit` on: the model itself, or a wrapper that trains it."""
         return model
 
@@ -70,9 +74,9 @@ class Fit(Step, frozen=True):
         keras.utils.set_random_seed(training.seed)
         config, task = training.config, training.task
         examples, validation = training.examples("train"), training.examples("validation")
-        batches = task.batches(model, examples, config, self.batch_size)
+        batches = self.batches(training, model, examples)
         batches.shuffle(training.seed)
-        validation_batches = task.batches(model, validation, config, self.batch_size)
+        validation_batches = self.batches(training, model, validation)
         steps = len(batches)
         optimizer = adam(
             self.learning_rate,
@@ -80,7 +84,7 @@ class Fit(Step, frozen=True):
             int(self.warmup_epochs * steps),
             self.clip_norm,
         )
-        trainer = self.trainer(model)
+        trainer = self.trainer(model, batches)
         trainer.compile(
             optimizer,
             loss=task.loss(config, examples),

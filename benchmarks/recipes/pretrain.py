@@ -15,6 +15,7 @@ from benchmarks.recipes.optimizer import adam
 from benchmarks.recipes.step import Step, Trained, train
 from zoo.datasets import cache
 from zoo.layers import architectures
+from zoo.models.sampled_softmax import sampled_softmax
 
 STEPS = 128  # subwords per piece of text
 PIECES = 32  # pieces per batch
@@ -222,13 +223,14 @@ class _SampledSoftmax(keras.layers.Layer):
     def call(self, states, targets, weights, candidates):
         states = ops.reshape(states, (-1, states.shape[-1]))
         targets, weights = ops.reshape(targets, (-1,)), ops.reshape(weights, (-1,))
-        bias = self.bias - self.log_expected
-        right = ops.sum(states * ops.take(self.vectors, targets, axis=0), axis=-1)
-        right = right + ops.take(bias, targets)
-        others = ops.matmul(states, ops.transpose(ops.take(self.vectors, candidates, axis=0)))
-        others = others + ops.take(bias, candidates)
-        others = ops.where(targets[:, None] == candidates[None], -1e9, others)
-        losses = ops.logaddexp(ops.logsumexp(others, axis=-1), right) - right
+        losses = sampled_softmax(
+            states,
+            targets,
+            ops.convert_to_tensor(self.vectors),
+            ops.convert_to_tensor(self.bias),
+            candidates,
+            self.log_expected,
+        )
         loss = ops.sum(weights * losses) / (ops.sum(weights) + 1e-6)
         self.add_loss(loss)
         return loss

@@ -1,5 +1,6 @@
 """The task kinds: data, model, evaluation and baseline, one module per kind."""
 
+from benchmarks.tasks.language_modelling import LanguageModelling
 from benchmarks.tasks.memory import Memory
 from benchmarks.tasks.sentiment import Sentiment
 from benchmarks.tasks.sequential_images import SequentialImages
@@ -10,6 +11,7 @@ TASKS = {
     "sentiment": Sentiment,
     "speech": Speech,
     "translation": Translation,
+    "language_modelling": LanguageModelling,
     "memory": Memory,
     "sequential_images": SequentialImages,
 }

@@ -1,0 +1,192 @@
+"""Language modelling: predicts the next token of a text."""
+
+import dataclasses
+import functools
+import math
+import time
+from typing import Literal
+
+import numpy as np
+import pydantic
+
+from benchmarks.metrics import BITS_PER_CHARACTER, PERPLEXITY, bootstrap
+from benchmarks.tasks.kneser_ney import KneserNey
+from benchmarks.tasks.task import Baseline, Evaluation, Examples, ModelConfig, Task
+from zoo import models
+from zoo.models.tokenizer import UNITS
+
+UNKNOWN = "<unk>"
+HELD_OUT = 0.05  # of a single document, from its end
+BLOCK = 256  # tokens without earlier context, and the blocks of the bootstrap
+WORD_ORDER, CHARACTER_ORDER = 5, 7  # n-grams of the baseline
+SAMPLES = 5
+SAMPLE_TOKENS = 200
+
+
+class LanguageModelling(Task):
+    """Predicts texts, the dataset's feature `text`, with a recurrent `LanguageModel`.
+
+    The texts of a split are read as one text, in order. If the suite names the same split for
+    training and validation, which a corpus of one document needs, its end validates and isn't
+    trained on.
+
+    A corpus with `<unk>` has a closed vocabulary of words, and its metric is the perplexity per
+    word, newlines included. The metric of others is bits per character, so that models with
+    different tokens compare. On validation it is the perplexity per token.
+    """
+
+    validation_metric = PERPLEXITY
+    feature = "text"
+    supports = ("truncated_bptt",)
+    one_direction = True
+
+    class Model(ModelConfig, frozen=True):
+        unit: Literal[tuple(UNITS)]
+        vocabulary_size: pydantic.PositiveInt
+        embedding_dim: pydantic.PositiveInt
+        units: pydantic.PositiveInt
+        num_layers: pydantic.PositiveInt
+        dropout: float = pydantic.Field(ge=0, lt=1)
+        token_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
+        recurrent_weight_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
+        tied: bool = True
+
+    @property
+    def metric(self):
+        return PERPLEXITY if self.has_words else BITS_PER_CHARACTER
+
+    @functools.cached_property
+    def has_words(self):
+        """Whether the corpus has a closed vocabulary of words, a bool."""
+        return any(UNKNOWN in text for text in self.read("train")["text"])
+
+    def read_examples(self, split):
+        texts = self.read(split)["text"]
+        if split != "test" and self.read("train")["text"] == self.read("validation")["text"]:
+            text = "".join(texts)
+            end = len(text) - int(HELD_OUT * len(text))
+            texts = [text[:end] if split == "train" else text[end:]]
+        return Examples(texts, None)
+
+    def build(self, config):
+        model = config.model
+        tokenizer = self._tokenizer(model.unit, model.vocabulary_size)
+        backbone = models.LanguageBackbone(
+            tokenizer.vocabulary_size(),
+            config.architecture,
+            embedding_dim=model.embedding_dim,
+            units=model.units,
+            num_layers=model.num_layers,
+            dropout=model.dropout,
+            token_dropout=model.token_dropout,
+            recurrent_weight_dropout=model.recurrent_weight_dropout,
+            tied=model.tied,
+            timescale=BLOCK,
+        )
+        built = models.LanguageModel(backbone, models.LanguageModelPreprocessor(tokenizer))
+        train = np.concatenate(self.documents(built, self.examples("train")))
+        counts = np.bincount(train, minlength=tokenizer.vocabulary_size())
+        backbone.output_bias.bias.assign(np.log(np.maximum(counts, 0.1) / len(train)))
+        return built
+
+    def documents(self, model, examples):
+        """The token ids of each text, a list of int32 arrays."""
+        return self._encoded(model.preprocessor.tokenizer, tuple(examples.inputs))
+
+    def batches(self, model, examples, config, batch_size=32):
+        raise NotImplementedError("`truncated_bptt` divides the text into batches itself.")
+
+    def evaluate(self, model, config):
+        test = self.examples("test")
+        tokens = np.concatenate(
+            [model.preprocessor.token_ids([""])[0], *self.documents(model, test)]
+        )
+        evaluation = self._evaluation(-model.score_token_ids([tokens])[0])
+        blocks = [tokens[start : start + BLOCK] for start in range(0, len(tokens) - 1, BLOCK)]
+        # Each block's first token is only read.
+        cold = np.concatenate(model.score_token_ids([block for block in blocks if len(block) > 1]))
+        without_context = self._value(-cold.mean(), len(tokens) - 1)
+        return dataclasses.replace(
+            evaluation,
+            details={**evaluation.details, f"{self.metric.name}_of_blocks": without_context},
+            texts={"samples.txt": self._samples(model)},
+        )
+
+    def baseline(self):
+        """A Kneser-Ney model of words, or of characters if the vocabulary is open."""
+        train, test = (self.examples(split).inputs for split in ("train", "test"))
+        start = time.perf_counter()
+        tokens = _words if self.has_words else list
+        known = {UNKNOWN: 0}
+        for text in train:
+            for token in dict.fromkeys(tokens(text)):
+                known.setdefault(token, len(known))
+        encode = lambda texts: np.array(
+            [known.get(token, 0) for text in texts for token in tokens(text)]
+        )
+        order = WORD_ORDER if self.has_words else CHARACTER_ORDER
+        model = KneserNey.fit([encode(train)], order, len(known))
+        seconds = time.perf_counter() - start
+        losses = -model.log_probabilities(encode(test))
+        return Baseline(
+            name=f"Kneser-Ney {order}-grams of {'words' if self.has_words else 'characters'}",
+            seconds=seconds,
+            parameters=model.parameters,
+            evaluation=self._evaluation(losses),
+        )
+
+    def example(self):
+        return self.examples("validation").inputs[0].lstrip()[:40].rpartition(" ")[0]
+
+    def plotted_input(self):
+        lines = [line for text in self.examples("test").inputs for line in text.split("\n")]
+        lines = sorted((line for line in lines if 20 < len(line) <= 120), key=len)
+        return lines[len(lines) // 2] if lines else self.example()
+
+    def _evaluation(self, losses):
+        """The `Evaluation` of the test split's negative log-probabilities, float `[tokens]`."""
+        means = [losses[i : i + BLOCK].mean() for i in range(0, len(losses) - BLOCK + 1, BLOCK)]
+        low, high = bootstrap(means or losses)
+        unit = "perplexity per word, newlines included" if self.has_words else "bits per character"
+        return Evaluation(
+            self._value(losses.mean(), len(losses)),
+            (self._value(low, len(losses)), self._value(high, len(losses))),
+            f"{unit}, states carried over the whole split",
+            details={
+                "nats_per_character": float(losses.sum()) / self._characters("test"),
+                "nats_per_token": float(losses.mean()),
+            },
+        )
+
+    def _value(self, nats, count):
+        """The metric of the test split, given the nats per token and the number of tokens."""
+        if self.has_words:
+            return math.exp(nats)
+        return float(nats) * count / self._characters("test") / math.log(2)
+
+    def _characters(self, split):
+        return sum(map(len, self.examples(split).inputs))
+
+    def _samples(self, model):
+        prompts = [self.example(), *[""] * (SAMPLES - 1)]
+        samples = model.generate(prompts, max_length=SAMPLE_TOKENS, seed=0)
+        return "\n\n---\n\n".join(samples)
+
+    @functools.cache  # noqa: B019 - a task lives as long as its process
+    def _tokenizer(self, unit, vocabulary_size):
+        return models.SubwordTokenizer.train(
+            self.examples("train").inputs,
+            vocabulary_size,
+            unit=unit,
+            byte_fallback=unit == "subword",
+            keep_whitespace=True,
+        )
+
+    @functools.cache  # noqa: B019
+    def _encoded(self, tokenizer, texts):
+        return [np.asarray(row, "int32") for row in tokenizer(list(texts))]
+
+
+def _words(text):
+    """The words of a text, and a newline for each of its ends of line."""
+    return [word for word in text.replace("\n", " \n ").split(" ") if word]
