@@ -230,6 +230,7 @@ class _SampledSoftmax(keras.layers.Layer):
             ops.convert_to_tensor(self.bias),
             candidates,
             self.log_expected,
+            correct_targets=True,
         )
         loss = ops.sum(weights * losses) / (ops.sum(weights) + 1e-6)
         self.add_loss(loss)

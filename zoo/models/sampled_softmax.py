@@ -3,12 +3,15 @@
 from keras import ops
 
 
-def sampled_softmax(outputs, targets, vectors, bias, candidates, log_expected):
+def sampled_softmax(
+    outputs, targets, vectors, bias, candidates, log_expected, correct_targets=False
+):
     """Cross-entropy over the target and sampled candidates.
 
-    Estimates that of the full softmax in expectation, so it isn't a perplexity (S. Jean et al., "On
-    Using Very Large Target Vocabulary for Neural Machine Translation", 2015,
-    https://arxiv.org/abs/1412.2007).
+    The sum over candidates, each divided by how often it is expected, estimates that of the full
+    softmax over all tokens but the target (Y. Bengio and J.-S. Senécal, "Quick Training of
+    Probabilistic Neural Nets by Importance Sampling", 2003). The logarithm of the estimate is a
+    little too low on average, so the loss isn't that of a perplexity.
 
     Args:
         outputs: float tensor `[steps, dim]`.
@@ -19,14 +22,17 @@ def sampled_softmax(outputs, targets, vectors, bias, candidates, log_expected):
             target of a step don't count there.
         log_expected: float tensor `[tokens]`, the logarithm of how often each token is expected
             among the candidates.
+        correct_targets: bool, whether the target's term is divided too, so that the loss is that
+            of telling the target from the candidates (S. Jean et al., "On Using Very Large Target
+            Vocabulary for Neural Machine Translation", 2015). It saturates for rare targets.
 
     Returns:
         A float tensor `[steps]`.
     """
-    bias = bias - log_expected
+    corrected = bias - log_expected
     right = ops.sum(outputs * ops.take(vectors, targets, axis=0), axis=-1)
-    right = right + ops.take(bias, targets)
+    right = right + ops.take(corrected if correct_targets else bias, targets)
     others = ops.matmul(outputs, ops.transpose(ops.take(vectors, candidates, axis=0)))
-    others = others + ops.take(bias, candidates)
+    others = others + ops.take(corrected, candidates)
     others = ops.where(targets[:, None] == candidates[None], -1e9, others)
     return ops.logaddexp(ops.logsumexp(others, axis=-1), right) - right
