@@ -22,7 +22,7 @@ ZOO = [
 BENCHMARKS = [
     {"__main__"},
     {"presets", "migration"},
-    {"report", "run", "time_layers"},
+    {"report", "run", "time_layers", "time_generation"},
     {"tracking"},
     {"data"},
     {"config"},

@@ -1,5 +1,6 @@
 """The language model: generation, streaming, probabilities and unusual texts."""
 
+import keras
 import keras_hub
 import numpy as np
 import pytest
@@ -178,3 +179,20 @@ def test_keras_hub_loads_a_preset(model, tmp_path):
     loaded = keras_hub.models.CausalLM.from_preset(str(tmp_path))
     assert type(loaded) is models.LanguageModel
     np.testing.assert_array_equal(loaded.score("a fine film"), model.score("a fine film"))
+
+
+def test_the_network_of_one_step_has_any_number_of_layers():
+    tokenizer = example.tokenizer()
+    backbone = models.LanguageBackbone(tokenizer.vocabulary_size(), "lstm", 8, 6, num_layers=2)
+    model = models.LanguageModel(backbone, models.LanguageModelPreprocessor(tokenizer))
+    row = model.preprocessor.token_ids(["a fine film"])[0]
+    network = model.export_network()
+    names = [tensor.name for tensor in network.inputs if tensor.name != "token_ids"]
+    states = dict(zip(names, keras.tree.flatten(model._zero_states(1)), strict=True))
+    logits = []
+    for token in row[:-1]:
+        outputs = network.predict_on_batch({"token_ids": np.array([token], "int32"), **states})
+        states = {name: outputs[f"next_{name}"] for name in names}
+        logits.append(outputs["logits"][0])
+    scores = log_softmax(np.array(logits))[np.arange(len(row) - 1), row[1:]]
+    np.testing.assert_allclose(scores, model.score("a fine film"), atol=1e-5)

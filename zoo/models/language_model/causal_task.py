@@ -411,7 +411,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         """One step: a token and the states before it in, logits and the states after it out."""
         token_ids = keras.Input((), dtype="int32", name="token_ids")
         states = self.backbone.with_states.input["states"]
-        hidden, after = self.backbone.step(token_ids, states)
+        logits, after = _OneStep(self.backbone)(token_ids, states)
         named = {
             f"next_{before.name}": state
             for before, state in zip(
@@ -420,8 +420,21 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         }
         return keras.Model(
             {"token_ids": token_ids, **{one.name: one for one in keras.tree.flatten(states)}},
-            {"logits": self.backbone.logits(hidden), **named},
+            {"logits": logits, **named},
         )
+
+
+class _OneStep(keras.layers.Layer):
+    """Reads one token; one layer, since cells of several layers may share a name."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = backbone
+        self.built = True
+
+    def call(self, token_ids, states):
+        hidden, states = self.backbone.step(token_ids, states)
+        return self.backbone.logits(hidden), states
 
 
 class Continuation:
