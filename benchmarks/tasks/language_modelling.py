@@ -91,7 +91,7 @@ class LanguageModelling(Task):
 
     def documents(self, model, examples):
         """The token ids of each text, a list of int32 arrays."""
-        return self._encoded(model.preprocessor.tokenizer, tuple(examples.inputs))
+        return self._encoded(model.preprocessor, tuple(examples.inputs))
 
     def batches(self, model, examples, config, batch_size=32):
         raise NotImplementedError("`truncated_bptt` divides the text into batches itself.")
@@ -183,8 +183,9 @@ class LanguageModelling(Task):
         )
 
     @functools.cache  # noqa: B019
-    def _encoded(self, tokenizer, texts):
-        return [np.asarray(row, "int32") for row in tokenizer(list(texts))]
+    def _encoded(self, preprocessor, texts):
+        start = preprocessor.prefix_length
+        return [np.asarray(row[start:], "int32") for row in preprocessor.token_ids(texts)]
 
 
 def _words(text):

@@ -24,7 +24,9 @@ class VocabularyError(ValueError):
 class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
     """Maps text to subword ids and back.
 
-    `<pad>` is 0, `<unk>` 1, `<s>` 2 and `</s>` 3. Ids are int32.
+    `<pad>` is 0, `<unk>` 1, `<s>` 2 and `</s>` 3. Ids are int32. If the unit is the word, 1 is
+    `<unknown>`, unless the training texts contain the word `<unk>`, which then stands for unknown
+    words.
 
     Args:
         proto: bytes of a serialised SentencePiece model, or the path of one.
@@ -86,6 +88,8 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             options = {"user_defined_symbols": ["\n"], "max_sentence_length": 1 << 20}
             if unit != "word":  # words are told apart by the spaces around them
                 options |= {"add_dummy_prefix": False, "remove_extra_whitespaces": False}
+        if unit == "word":  # so that <unk> in the texts is a word like others
+            options["unk_piece"] = "<unknown>"
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(

@@ -67,14 +67,16 @@ def test_the_metric_of_blocks_reads_each_block_without_the_text_before(plays, mo
 
 
 def test_a_corpus_with_unknown_words_is_measured_by_the_perplexity_per_word():
-    lines = [" the <unk> is dead \n", " long live the <unk> \n"]
+    lines = [" the <unk> <unk> dead \n", " long live the <unk> \n"]
     words = task_of(train=lines * 20, validation=lines, test=lines * 20)
     assert words.metric.name == "perplexity"
     keras.utils.set_random_seed(0)
     model = words.build(configured(unit="word"))
     (ids,) = words.documents(model, dataclasses.replace(words.examples("test"), inputs=lines[:1]))
     pieces = [model.preprocessor.tokenizer.id_to_token(int(i)) for i in ids]
-    assert pieces == ["▁the", "<unk>", "▁is", "▁dead", "▁\n"]
+    assert pieces == ["▁the", "▁<unk>", "▁<unk>", "▁dead", "▁\n"]
+    (own,) = model.preprocessor.token_ids(["the emperor"])
+    assert [model.preprocessor.tokenizer.id_to_token(i) for i in own[1:]] == ["▁the", "▁<unk>"]
     evaluation = words.evaluate(model, configured(unit="word"))
     scores = model.score("".join(lines * 20))
     assert len(scores) == 20 * 10

@@ -1,10 +1,16 @@
 """Preprocessor of the language model: text in, token ids and the tokens that follow out."""
 
+import functools
+
 import keras
 import keras_hub
+import numpy as np
 
 from zoo.models.language_model.language_backbone import LanguageBackbone
 from zoo.models.tokenizer import SubwordTokenizer, in_python, is_symbolic, pad_rows
+
+UNKNOWN_ID = 1
+CORPUS_UNKNOWN = "▁<unk>"  # a word of a corpus whose vocabulary is closed
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -56,9 +62,21 @@ class LanguageModelPreprocessor(keras_hub.models.CausalLMPreprocessor):
 
     def token_ids(self, texts):
         """The token ids of texts, after that of a newline: a list of lists of int."""
-        return [[self._newline, *map(int, row)] for row in self.tokenizer(list(texts))]
+        return [[self._newline, *map(int, row)] for row in self._tokenized(texts)]
 
     prompt_ids = token_ids
+
+    def _tokenized(self, texts):
+        """The token ids of texts, with the corpus' own `<unk>` for unknown words if it has one."""
+        rows = self.tokenizer(list(texts))
+        if self._corpus_unknown is None:
+            return rows
+        return [np.where(np.equal(row, UNKNOWN_ID), self._corpus_unknown, row) for row in rows]
+
+    @functools.cached_property
+    def _corpus_unknown(self):
+        pieces = self.tokenizer.get_vocabulary()
+        return pieces.index(CORPUS_UNKNOWN) if CORPUS_UNKNOWN in pieces else None
 
     @property
     def prefix_length(self):
