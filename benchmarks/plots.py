@@ -109,6 +109,26 @@ def attention_map(weights, source_tokens, target_tokens):
     return figure
 
 
+def context_curve(perplexities):
+    """Plots the perplexity of replies by how many turns before them a model reads.
+
+    Args:
+        perplexities: dict from the number of turns to the perplexity; the largest number stands for
+            all turns.
+
+    Returns:
+        A Matplotlib `Figure`.
+    """
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    numbers = sorted(perplexities)
+    axes.plot([perplexities[number] for number in numbers], marker="o")
+    axes.set_xticks(range(len(numbers)), [*numbers[:-1], "all"])
+    axes.set(xlabel="turns before the reply", ylabel="perplexity per token")
+    axes.grid(alpha=0.3)
+    return figure
+
+
 def gap_curve(accuracies, solved):
     """Plots the accuracy at each gap.
 

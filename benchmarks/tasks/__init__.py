@@ -1,5 +1,6 @@
 """The task kinds: data, model, evaluation and baseline, one module per kind."""
 
+from benchmarks.tasks.dialogue import Dialogue
 from benchmarks.tasks.language_modelling import LanguageModelling
 from benchmarks.tasks.memory import Memory
 from benchmarks.tasks.sentiment import Sentiment
@@ -12,6 +13,7 @@ TASKS = {
     "speech": Speech,
     "translation": Translation,
     "language_modelling": LanguageModelling,
+    "dialogue": Dialogue,
     "memory": Memory,
     "sequential_images": SequentialImages,
 }

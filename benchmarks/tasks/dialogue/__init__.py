@@ -1,0 +1,5 @@
+"""Dialogue: how well a model replies, and how far back in a conversation it reads."""
+
+from benchmarks.tasks.dialogue.dialogue import Dialogue
+
+__all__ = ["Dialogue"]
