@@ -11,6 +11,7 @@ import pydantic
 
 from benchmarks.metrics import BITS_PER_CHARACTER, PERPLEXITY, bootstrap
 from benchmarks.tasks.kneser_ney import KneserNey
+from benchmarks.tasks.neural_cache import NeuralCache
 from benchmarks.tasks.task import Baseline, Evaluation, Examples, ModelConfig, Task
 from zoo import models
 from zoo.models.tokenizer import UNITS
@@ -31,8 +32,9 @@ class LanguageModelling(Task):
     trained on.
 
     A corpus with `<unk>` has a closed vocabulary of words, and its metric is the perplexity per
-    word, newlines included. The metric of others is bits per character, so that models with
-    different tokens compare. On validation it is the perplexity per token.
+    word, newlines included; with a `NeuralCache`, it is a detail. The metric of others is bits per
+    character, so that models with different tokens compare. On validation it is the perplexity per
+    token.
     """
 
     validation_metric = PERPLEXITY
@@ -97,20 +99,35 @@ class LanguageModelling(Task):
         raise NotImplementedError("`truncated_bptt` divides the text into batches itself.")
 
     def evaluate(self, model, config):
-        test = self.examples("test")
-        tokens = np.concatenate(
-            [model.preprocessor.token_ids([""])[0], *self.documents(model, test)]
-        )
-        evaluation = self._evaluation(-model.score_token_ids([tokens])[0])
+        tokens = self._text(model, "test")
+        scores = model.score_token_ids([tokens])[0]
+        evaluation = self._evaluation(-scores)
         blocks = [tokens[start : start + BLOCK] for start in range(0, len(tokens) - 1, BLOCK)]
         # Each block's first token is only read.
         cold = np.concatenate(model.score_token_ids([block for block in blocks if len(block) > 1]))
-        without_context = self._value(-cold.mean(), len(tokens) - 1)
+        details = {
+            **evaluation.details,
+            f"{self.metric.name}_of_blocks": self._value(-cold.mean(), len(tokens) - 1),
+        }
+        if self.has_words:
+            cached = self._with_cache(model, scores, tokens)
+            details[f"{self.metric.name}_with_cache"] = self._value(-cached.mean(), len(tokens) - 1)
         return dataclasses.replace(
-            evaluation,
-            details={**evaluation.details, f"{self.metric.name}_of_blocks": without_context},
-            texts={"samples.txt": self._samples(model)},
+            evaluation, details=details, texts={"samples.txt": self._samples(model)}
         )
+
+    def _text(self, model, split):
+        """The token ids of a split as one text, after those with which every text begins."""
+        start = model.preprocessor.token_ids([""])[0]
+        return np.concatenate([start, *self.documents(model, self.examples(split))])
+
+    def _with_cache(self, model, scores, tokens):
+        """The log-probabilities with a neural cache that is chosen on the validation split."""
+        validation = self._text(model, "validation")
+        cache = NeuralCache.chosen(
+            model.score_token_ids([validation])[0], model.outputs_of(validation), validation[1:]
+        )
+        return cache.log_probabilities(scores, model.outputs_of(tokens), tokens[1:])
 
     def baseline(self):
         """A Kneser-Ney model of words, or of characters if the vocabulary is open."""

@@ -29,6 +29,7 @@ TOKEN_BY_TOKEN = (
     keras_hub.samplers.TopPSampler,
 )
 LOGITS_AT_ONCE = 1 << 22  # bounds the memory of `score`
+STEPS_AT_ONCE = 4096
 STREAMED_AT_ONCE = 8  # tokens between two pieces of `stream`
 
 
@@ -345,6 +346,29 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             for index, row in zip(chosen, self._score_batch(batch), strict=True):
                 scores[index] = row
         return scores
+
+    def outputs_of(self, token_ids):
+        """The backbone's outputs, from which each token but the first is predicted.
+
+        Args:
+            token_ids: sequence of int.
+
+        Returns:
+            float array `[tokens - 1, embedding_dim]`.
+        """
+        token_ids = np.asarray(token_ids, "int32")[None, :-1]
+        states, parts = self._zero_states(1), []
+        for start in range(0, token_ids.shape[1], STEPS_AT_ONCE):
+            piece = token_ids[:, start : start + STEPS_AT_ONCE]
+            inputs = {
+                "token_ids": piece,
+                "padding_mask": np.ones(piece.shape, "bool"),
+                "states": states,
+            }
+            outputs = self.backbone.with_states.predict_on_batch(inputs)
+            parts.append(outputs["sequence"][0])
+            states = outputs["states"]
+        return np.concatenate(parts)
 
     def _score_batch(self, rows):
         """Scores rows piece by piece, with the states kept, so that memory is bounded."""
