@@ -33,6 +33,7 @@ ELSEWHERE = {  # what needs a network, an environment or a server
     "cd recurrent-zoo",
     "pip install .",
     ".venv/bin/pip install -e '.[peers]'",
+    "python -m benchmarks.time_generation",
     'export MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db PATH="$PWD/.venv/bin:$PATH"',
     "mlflow models serve -m models:/sentiment.rotten_tomatoes@champion --env-manager local -p 8000",
     "curl localhost:8000/invocations -H 'Content-Type: application/json' "

@@ -27,7 +27,7 @@ BENCHMARKS = [
     {"data"},
     {"config"},
     {"tasks", "recipes", "layers"},
-    {"plots", "metrics", "measure", "atomic", "__init__"},
+    {"plots", "metrics", "measure", "atomic", "pipeline", "__init__"},
 ]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pydantic
 from keras import ops
 
+from benchmarks.pipeline import prefetched
 from benchmarks.recipes.fit import Fit
 from zoo.models.sampled_softmax import sampled_softmax
 
@@ -106,9 +107,7 @@ class StreamBatches:
             tf.TensorSpec(piece, "int32"),
             tf.TensorSpec(piece, "bool"),
         )
-        dataset = tf.data.Dataset.from_generator(self._pass, output_signature=signature)
-        cardinality = tf.data.experimental.assert_cardinality(len(self))
-        return dataset.apply(cardinality).prefetch(4)
+        return prefetched(self._pass, signature, len(self))
 
     def _pass(self):
         text, generator = self._text()

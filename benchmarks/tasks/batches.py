@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from benchmarks.pipeline import prefetched
+
 UNSHUFFLED_FACTOR = 4  # evaluation needs no gradients, so its batches may be larger
 
 
@@ -48,9 +50,7 @@ class Batches:
             lambda array: tf.TensorSpec((None, None)[: array.ndim] + array.shape[2:], array.dtype),
             self._columns(np.arange(1), None),
         )
-        dataset = tf.data.Dataset.from_generator(self._pass, output_signature=signature)
-        cardinality = tf.data.experimental.assert_cardinality(len(self))
-        return dataset.apply(cardinality).prefetch(2)
+        return prefetched(self._pass, signature, len(self))
 
     @property
     def _size(self):
