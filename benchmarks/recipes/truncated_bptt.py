@@ -98,11 +98,11 @@ class StreamBatches:
 
         piece = (self.batch_size, None)
         signature = (
-            {
+            {  # Keras weights the loss of a batch by the size of the first input by name
                 "token_ids": tf.TensorSpec(piece, "int32"),
                 "padding_mask": tf.TensorSpec(piece, "bool"),
                 "is_start": tf.TensorSpec((self.batch_size, 1), "bool"),
-                "candidates": tf.TensorSpec((None,), "int32"),
+                "sampled_ids": tf.TensorSpec((None,), "int32"),
             },
             tf.TensorSpec(piece, "int32"),
             tf.TensorSpec(piece, "bool"),
@@ -126,7 +126,7 @@ class StreamBatches:
                 "token_ids": rows[:, piece],
                 "padding_mask": inside[:, after],
                 "is_start": np.full((self.batch_size, 1), start == 0),
-                "candidates": drawn.astype("int32"),
+                "sampled_ids": drawn.astype("int32"),
             }
             yield inputs, rows[:, after], inside[:, after]
 
@@ -190,7 +190,7 @@ class CarriedStates(keras.Model):
                 targets,
                 backbone.output_vectors,
                 ops.convert_to_tensor(backbone.output_bias.bias),
-                x["candidates"],
+                x["sampled_ids"],
                 self.log_expected,
             )
         else:
