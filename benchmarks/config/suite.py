@@ -53,17 +53,26 @@ def load(suite, *, tasks=None, chosen=None, seeds=None, epochs=None):
         _check_architecture(name, path.name, baselines)
     runs = []
     for entry, task in config.tasks.items():
-        if chosen:
-            names = [name for name in chosen if not is_baseline(name) or name in task.baselines]
+        # Entries that weren't chosen are validated too.
+        is_chosen = not tasks or entry in tasks
+        if chosen and is_chosen:
+            names = [name for name in chosen if _suits(name, task, entry)]
         else:
             names = [*task.baselines, *_expanded(task.architectures or config.architectures)]
-        # Entries that weren't chosen are validated too.
         of_task = _runs_of_task(config, path, entry, task, names, seeds, epochs)
-        runs += of_task if not tasks or entry in tasks else []
+        runs += of_task if is_chosen else []
     _check_experiments(config, path.name)
     if not runs:
         raise ConfigError(f"{path.name}: no chosen task has {', '.join(chosen)}.")
     return runs
+
+
+def _suits(name, task, entry):
+    """Whether a chosen architecture or baseline is one that an entry can have."""
+    if is_baseline(name):
+        return name in task.baselines
+    kind = TASKS.get(task.task or entry)
+    return not (kind and kind.one_direction and name in _bidirectional())
 
 
 def _check_experiments(config, where):

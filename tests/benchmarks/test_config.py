@@ -35,11 +35,11 @@ def test_every_suite_is_valid(suite):
     assert load(suite)
 
 
-def test_quick_has_three_tasks_with_a_baseline_and_three_architectures():
+def test_quick_has_tasks_with_a_baseline_and_three_architectures():
     runs = config.load("quick")
     assert [(run.task, run.architecture) for run in runs] == [
         (task, architecture)
-        for task in ("sentiment", "speech", "translation")
+        for task in ("sentiment", "speech", "translation", "language_modelling")
         for architecture in ("baseline", "rnn", "lstm", "gru")
     ]
 
@@ -395,8 +395,20 @@ def test_a_baseline_that_the_task_lacks_is_an_error(tmp_path):
         config.load(write(tmp_path, change))
 
 
-def test_a_task_of_one_direction_refuses_bidirectional_architectures():
+def test_a_task_of_one_direction_refuses_bidirectional_architectures(tmp_path):
+    suite = tmp_path / "my.yaml"
+    suite.write_text("based_on: memory\narchitectures: [bilstm]\n")
     with pytest.raises(config.ConfigError, match="memory needs architectures of one direction"):
+        config.load(str(suite))
+
+
+def test_a_chosen_bidirectional_architecture_runs_on_the_tasks_that_can_have_it():
+    runs = config.load("quick", chosen=["lstm", "bilstm"])
+    of_task = lambda task: [run.architecture for run in runs if run.task == task]
+    assert of_task("sentiment") == ["lstm", "bilstm"]
+    assert of_task("language_modelling") == ["lstm"]
+    assert config.load("quick", tasks=["sentiment"], chosen=["bilstm"])
+    with pytest.raises(config.ConfigError, match="no chosen task has bilstm"):
         config.load("memory", tasks=["adding"], chosen=["bilstm"])
 
 
