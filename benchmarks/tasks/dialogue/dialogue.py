@@ -106,7 +106,7 @@ class Dialogue(Task):
                 conversations.row(index, _beginning(len(conversations.turns[index]), fraction))
                 for index in chosen
             ]
-            return preprocessor.pairs(rows)
+            return preprocessor.batch(rows)
 
         return Batches(examples, columns, np.minimum(lengths, config.model.max_length), batch_size)
 

@@ -136,7 +136,7 @@ def test_the_perplexity_is_that_of_the_logits_of_the_replies(task, model, config
         for last in range(GIVEN, len(turns)):
             row = preprocessor.conversation_ids(turns[last - GIVEN : last + 1], last > GIVEN)
             count = len(preprocessor.turn_ids([turns[last]])[0])
-            inputs, targets, _ = preprocessor.pairs([row])
+            inputs, targets, _ = preprocessor.batch([row])
             logits = np.asarray(model(inputs), "float64")[0]
             log_sum = np.log(np.exp(logits).sum(axis=-1))
             losses += list((log_sum - logits[np.arange(len(row) - 1), targets[0]])[-count:])

@@ -48,7 +48,7 @@ class DialogueModel(CausalTask):
         check_count("max_length", max_length)
         self._use(sampler, temperature, seed)
         is_single = self.preprocessor.is_single(inputs)
-        prompts = self.preprocessor.prompt_ids([inputs] if is_single else inputs)
+        prompts = self.preprocessor.token_ids([inputs] if is_single else inputs)
         limits = [len(prompt) + (max_length or REPLY_TOKENS) for prompt in prompts]
         rows = self._continue(prompts, limits, self.preprocessor.stop_token_ids, batch_size)
         replies = [

@@ -1,16 +1,15 @@
 """Preprocessor of the dialogue model: conversations in, token ids with turn markers out."""
 
 import keras
-import keras_hub
 
 from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
-from zoo.models.tokenizer import SubwordTokenizer, pad_rows
+from zoo.models.language_model.causal_preprocessor import CausalPreprocessor
 
 CUT = "<cut>"
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class DialoguePreprocessor(keras_hub.models.CausalLMPreprocessor):
+class DialoguePreprocessor(CausalPreprocessor):
     """Tokenizes conversations and pads a batch to its longest one.
 
     A conversation is `<s> turn </s> turn </s> ...`. One that is read from its middle begins with
@@ -33,22 +32,13 @@ class DialoguePreprocessor(keras_hub.models.CausalLMPreprocessor):
     """
 
     backbone_cls = DialogueBackbone
-    tokenizer_cls = SubwordTokenizer
-
-    def __init__(self, tokenizer, sequence_length=512, **kwargs):
-        super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
-
-    def build(self, input_shape):
-        self.built = True
 
     def call(self, x, y=None, sample_weight=None):
-        return self.pairs([self.conversation_ids(turns) for turns in x])
+        return self.batch([self.conversation_ids(turns) for turns in x])
 
-    def pairs(self, rows):
+    def batch(self, rows):
         """What `call` returns, of the token ids of conversations, lists of int."""
-        rows = [row[: self.sequence_length + 1] for row in rows]
-        inputs, mask = pad_rows([row[:-1] for row in rows])
-        targets, _ = pad_rows([row[1:] for row in rows])
+        inputs, targets, mask = self.pairs(rows)
         return {"token_ids": inputs, "padding_mask": mask}, targets, mask
 
     def conversation_ids(self, turns, is_cut=False):
@@ -84,21 +74,9 @@ class DialoguePreprocessor(keras_hub.models.CausalLMPreprocessor):
         """Whether this is one conversation and no list of them."""
         return bool(inputs) and all(isinstance(turn, str) for turn in inputs)
 
-    def token_ids(self, conversations):
+    def token_ids(self, inputs):
         """The token ids of conversations, a list of lists of int."""
-        return [self.conversation_ids(turns) for turns in conversations]
-
-    prompt_ids = token_ids
-
-    @property
-    def prefix_length(self):
-        """The number of tokens before those of the text."""
-        return 1
-
-    @property
-    def stop_token_ids(self):
-        """The tokens that end a reply, a tuple of int."""
-        return (self.tokenizer.end_token_id,)
+        return [self.conversation_ids(turns) for turns in inputs]
 
     def detokenize(self, token_ids):
         """The text of token ids, a list of int, without markers."""
@@ -110,7 +88,3 @@ class DialoguePreprocessor(keras_hub.models.CausalLMPreprocessor):
             self.cut_id,
         }
         return tokenizer.detokenize([[i for i in token_ids if i not in markers]])[0]
-
-    def get_config(self):
-        config = keras_hub.models.Preprocessor.get_config(self)
-        return {**config, "sequence_length": self.sequence_length}

@@ -119,7 +119,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         if stop_token_ids == "auto":
             stop_token_ids = self.preprocessor.stop_token_ids
         is_single = self.preprocessor.is_single(inputs)
-        prompts = self.preprocessor.prompt_ids([inputs] if is_single else inputs)
+        prompts = self.preprocessor.token_ids([inputs] if is_single else inputs)
         prefix = self.preprocessor.prefix_length
         limits = [
             len(prompt) + NEW_TOKENS if max_length is None else max_length + prefix
@@ -232,7 +232,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
 
     def make_continue_function(self):
         """The compiled function with which `Continuation` draws tokens."""
-        key = "continue", id(self.sampler)
+        key = "continue", self.sampler
         if key not in self._generate_functions:
             if not isinstance(self.sampler, TOKEN_BY_TOKEN):
                 raise ValueError(
@@ -265,25 +265,26 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         check_count("max_length", max_length)
         self.make_continue_function()
         text = Continuation(self)
-        text.read(self.preprocessor.prompt_ids([input])[0])
+        text.read(self.preprocessor.token_ids([input])[0])
         return text.pieces(NEW_TOKENS if max_length is None else max_length)
 
     def _use(self, sampler, temperature, seed):
         """Makes a sampler that of the next call; each keeps its compiled function."""
         if isinstance(temperature, bool) or not temperature > 0:
             raise ValueError(f"`temperature` must be positive. Received: {temperature!r}")
-        chosen = self._resolve(self._default_sampler if sampler is None else sampler, temperature)
+        sampler = self._default_sampler if sampler is None else sampler
+        chosen = self._resolve(sampler, temperature)
         if chosen is not self.sampler:
-            self._generate_functions[id(self.sampler)] = self.generate_function
+            self._generate_functions[self.sampler] = self.generate_function
             self.sampler = chosen
-            self.generate_function = self._generate_functions.get(id(chosen))
-        for generator in chosen._seed_generators:
+            self.generate_function = self._generate_functions.get(chosen)
+        for generator in chosen._seed_generators if isinstance(sampler, str) else ():
             drawn = np.random.default_rng(seed).integers(1 << 31)
             generator.state.assign(np.array([drawn, 0], "uint32"))
 
     def _resolve(self, sampler, temperature=1.0):
-        if not isinstance(sampler, str):
-            return self._samplers.setdefault(id(sampler), keras_hub.samplers.get(sampler))
+        if isinstance(sampler, keras_hub.samplers.Sampler):
+            return sampler
         key = sampler, temperature
         if key not in self._samplers:
             if sampler not in SAMPLERS:

@@ -1,0 +1,61 @@
+"""Base class of the preprocessors of models that continue token sequences."""
+
+import keras_hub
+
+from zoo.models.tokenizer import SubwordTokenizer, pad_rows
+
+
+class CausalPreprocessor(keras_hub.models.CausalLMPreprocessor):
+    """Tokenizes raw inputs and pads a batch to its longest one.
+
+    A subclass defines `call`, `is_single`, `token_ids` and `detokenize`.
+
+    Args:
+        tokenizer: a `SubwordTokenizer`.
+        sequence_length: int, in training, longer inputs are truncated to this many tokens.
+
+    Attributes:
+        prefix_length: int, the number of tokens before those of the text.
+    """
+
+    tokenizer_cls = SubwordTokenizer
+    prefix_length = 1
+
+    def __init__(self, tokenizer, sequence_length=512, **kwargs):
+        super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
+
+    def build(self, input_shape):
+        self.built = True
+
+    @staticmethod
+    def is_single(inputs):
+        """Whether this is one raw input and no list of them."""
+        raise NotImplementedError
+
+    def token_ids(self, inputs):
+        """The token ids of raw inputs, after `prefix_length` others: a list of lists of int."""
+        raise NotImplementedError
+
+    def detokenize(self, token_ids):
+        """The text of token ids, a list of int, without special tokens."""
+        raise NotImplementedError
+
+    def pairs(self, rows):
+        """Token ids and those that follow, of rows, lists of int.
+
+        Returns:
+            `(inputs, targets, mask)`: int32, int32 and bool arrays `[batch, time]`.
+        """
+        rows = [row[: self.sequence_length + 1] for row in rows]
+        inputs, mask = pad_rows([row[:-1] for row in rows])
+        targets, _ = pad_rows([row[1:] for row in rows])
+        return inputs, targets, mask
+
+    @property
+    def stop_token_ids(self):
+        """The tokens that end a generated text, a tuple of int."""
+        return (self.tokenizer.end_token_id,)
+
+    def get_config(self):
+        config = keras_hub.models.Preprocessor.get_config(self)
+        return {**config, "sequence_length": self.sequence_length}
