@@ -10,9 +10,11 @@ import numpy as np
 import pydantic
 
 from benchmarks.metrics import BITS_PER_CHARACTER, PERPLEXITY, bootstrap
+from benchmarks.tasks import token_prediction
 from benchmarks.tasks.kneser_ney import KneserNey
 from benchmarks.tasks.neural_cache import NeuralCache
-from benchmarks.tasks.task import Baseline, Evaluation, Examples, ModelConfig, Task
+from benchmarks.tasks.task import Baseline, Evaluation, Examples, Task
+from benchmarks.tasks.token_prediction import TokenModelConfig
 from zoo import models
 from zoo.models.tokenizer import UNITS
 
@@ -42,16 +44,9 @@ class LanguageModelling(Task):
     supports = ("truncated_bptt",)
     one_direction = True
 
-    class Model(ModelConfig, frozen=True):
+    class Model(TokenModelConfig, frozen=True):
         unit: Literal[tuple(UNITS)]
         vocabulary_size: pydantic.PositiveInt
-        embedding_dim: pydantic.PositiveInt
-        units: pydantic.PositiveInt
-        num_layers: pydantic.PositiveInt
-        dropout: float = pydantic.Field(ge=0, lt=1)
-        token_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
-        recurrent_weight_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
-        tied: bool = True
 
     @property
     def metric(self):
@@ -71,25 +66,14 @@ class LanguageModelling(Task):
         return Examples(texts, None)
 
     def build(self, config):
-        model = config.model
-        tokenizer = self._tokenizer(model.unit, model.vocabulary_size)
-        backbone = models.LanguageBackbone(
-            tokenizer.vocabulary_size(),
-            config.architecture,
-            embedding_dim=model.embedding_dim,
-            units=model.units,
-            num_layers=model.num_layers,
-            dropout=model.dropout,
-            token_dropout=model.token_dropout,
-            recurrent_weight_dropout=model.recurrent_weight_dropout,
-            tied=model.tied,
-            timescale=BLOCK,
-        )
-        built = models.LanguageModel(backbone, models.LanguageModelPreprocessor(tokenizer))
-        train = np.concatenate(self.documents(built, self.examples("train")))
+        tokenizer = self._tokenizer(config.model.unit, config.model.vocabulary_size)
+        preprocessor = models.LanguageModelPreprocessor(tokenizer)
+        train = np.concatenate(self._encoded(preprocessor, tuple(self.examples("train").inputs)))
         counts = np.bincount(train, minlength=tokenizer.vocabulary_size())
-        backbone.output_bias.bias.assign(np.log(np.maximum(counts, 0.1) / len(train)))
-        return built
+        backbone = token_prediction.backbone(
+            models.LanguageBackbone, config, tokenizer, counts, timescale=BLOCK
+        )
+        return models.LanguageModel(backbone, preprocessor)
 
     def documents(self, model, examples):
         """The token ids of each text, a list of int32 arrays."""

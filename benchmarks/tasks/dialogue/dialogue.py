@@ -9,13 +9,15 @@ import pydantic
 
 from benchmarks import plots
 from benchmarks.metrics import PERPLEXITY
+from benchmarks.tasks import token_prediction
 from benchmarks.tasks.batches import Batches
 from benchmarks.tasks.dialogue import choice, context
 from benchmarks.tasks.dialogue.context import CONTEXTS, GIVEN, TokenizedConversations
 from benchmarks.tasks.dialogue.replies import measures, table
 from benchmarks.tasks.dialogue.retrieval import Retrieval
 from benchmarks.tasks.kneser_ney import KneserNey
-from benchmarks.tasks.task import Baseline, Evaluation, Examples, ModelConfig, Task
+from benchmarks.tasks.task import Baseline, Evaluation, Examples, Task
+from benchmarks.tasks.token_prediction import TokenModelConfig
 from zoo import models
 from zoo.models.dialogue.dialogue_preprocessor import CUT
 
@@ -49,14 +51,7 @@ class Dialogue(Task):
     feature = "turns"
     one_direction = True
 
-    class Model(ModelConfig, frozen=True):
-        embedding_dim: pydantic.PositiveInt
-        units: pydantic.PositiveInt
-        num_layers: pydantic.PositiveInt
-        dropout: float = pydantic.Field(ge=0, lt=1)
-        token_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
-        recurrent_weight_dropout: float = pydantic.Field(0.0, ge=0, lt=1)
-        tied: bool = True
+    class Model(TokenModelConfig, frozen=True):
         max_length: pydantic.PositiveInt
 
     def read_examples(self, split):
@@ -67,25 +62,16 @@ class Dialogue(Task):
         return Examples(turns, None)
 
     def build(self, config):
-        model = config.model
-        tokenizer = self._tokenizer()
-        vocabulary_size = tokenizer.vocabulary_size()
-        backbone = models.DialogueBackbone(
-            vocabulary_size,
-            config.architecture,
-            embedding_dim=model.embedding_dim,
-            units=model.units,
-            num_layers=model.num_layers,
-            dropout=model.dropout,
-            token_dropout=model.token_dropout,
-            recurrent_weight_dropout=model.recurrent_weight_dropout,
-            tied=model.tied,
-            timescale=model.max_length,
-        )
+        tokenizer, length = self._tokenizer(), config.model.max_length
         train = self._tokenized(tokenizer, self.examples("train"))
-        counts = train.unigrams(vocabulary_size)
-        backbone.output_bias.bias.assign(np.log(np.maximum(counts, 0.1) / counts.sum()))
-        preprocessor = models.DialoguePreprocessor(tokenizer, sequence_length=model.max_length)
+        backbone = token_prediction.backbone(
+            models.DialogueBackbone,
+            config,
+            tokenizer,
+            train.unigrams(tokenizer.vocabulary_size()),
+            timescale=length,
+        )
+        preprocessor = models.DialoguePreprocessor(tokenizer, sequence_length=length)
         return models.DialogueModel(backbone, preprocessor)
 
     def batches(self, model, examples, config, batch_size=32):
