@@ -93,6 +93,34 @@ def test_tflite_returns_the_same(exported, tmp_path):
         np.testing.assert_allclose(found, probabilities, atol=1e-5)
 
 
+def test_tflite_runs_one_step_of_a_language_model(tmp_path):
+    import tensorflow as tf
+
+    tokenizer = models.SubwordTokenizer.train(TEXTS, 300, byte_fallback=True, keep_whitespace=True)
+    backbone = models.LanguageBackbone(tokenizer.vocabulary_size(), "gru", 4, 5, num_layers=2)
+    model = models.LanguageModel(backbone, models.LanguageModelPreprocessor(tokenizer))
+    export(model, tmp_path / "model.tflite", "tflite")
+    generator = np.random.default_rng(0)
+    x = {
+        name: generator.normal(size=(1, 5)).astype("float32") for name in ("state_0_0", "state_1_0")
+    }
+    x["token_ids"] = np.array([7], "int32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        interpreter = tf.lite.Interpreter(str(tmp_path / "model.tflite"))
+    interpreter.allocate_tensors()
+    for details in interpreter.get_input_details():
+        (name,) = (name for name in x if name in details["name"])
+        interpreter.set_tensor(details["index"], x[name])
+    interpreter.invoke()
+    expected = model.export_network().predict_on_batch(x)
+    outputs = sorted(interpreter.get_output_details(), key=lambda details: details["name"])
+    for details, name in zip(outputs, sorted(expected), strict=True):
+        np.testing.assert_allclose(
+            interpreter.get_tensor(details["index"]), expected[name], atol=1e-5
+        )
+
+
 @pytest.mark.parametrize(
     ("format", "message"), [("torch", "Unknown format 'torch'. Known: savedmodel")]
 )
