@@ -77,7 +77,7 @@ def predict_command(options):
 
 
 def generate_command(options):
-    """Continues a text with a pretrained language model, word by word as it is made."""
+    """Continues a text with a pretrained language model and prints it as it is made."""
     import zoo
 
     model = zoo.load(options.preset)

@@ -23,11 +23,12 @@ class TruncatedBPTT(Fit, frozen=True):
     Attributes:
         steps: tokens per row and batch.
         candidates: tokens of the sampled softmax in training; 0 for the full softmax. Validation
-            always computes the full softmax.
+            always computes the full softmax. `train/perplexity` is that of the loss in training.
     """
 
     name: ClassVar[str] = "truncated_bptt"
 
+    monitor: str = "perplexity"
     steps: pydantic.PositiveInt
     candidates: pydantic.NonNegativeInt = 0
 
@@ -77,6 +78,7 @@ class StreamBatches:
         )
         smoothed = counts**0.75
         self._cumulative = np.cumsum(smoothed / smoothed.sum())
+        self._cumulative[-1] = 1.0
         return self.candidates * smoothed / smoothed.sum()
 
     def __len__(self):

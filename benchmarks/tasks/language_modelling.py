@@ -16,6 +16,7 @@ from benchmarks.tasks.neural_cache import NeuralCache
 from benchmarks.tasks.task import Baseline, Evaluation, Examples, Task
 from benchmarks.tasks.token_prediction import TokenModelConfig
 from zoo import models
+from zoo.datasets.errors import DatasetError
 from zoo.models.tokenizer import UNITS
 
 UNKNOWN = "<unk>"
@@ -66,6 +67,11 @@ class LanguageModelling(Task):
         return Examples(texts, None)
 
     def build(self, config):
+        if config.model.unit == "word" and not self.has_words:
+            raise DatasetError(
+                f"`unit: word` needs a corpus whose rare words are {UNKNOWN}, since others have no "
+                "probability. Use `unit: subword` or `unit: character`."
+            )
         tokenizer = self._tokenizer(config.model.unit, config.model.vocabulary_size)
         preprocessor = models.LanguageModelPreprocessor(tokenizer)
         train = np.concatenate(self._encoded(preprocessor, tuple(self.examples("train").inputs)))
@@ -162,7 +168,8 @@ class LanguageModelling(Task):
     def _value(self, nats, count):
         """The metric of the test split, given the nats per token and the number of tokens."""
         if self.has_words:
-            return math.exp(nats)
+            words = sum(len(_words(text)) for text in self.examples("test").inputs)
+            return math.exp(float(nats) * count / words)
         return float(nats) * count / self._characters("test") / math.log(2)
 
     def _characters(self, split):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from examples import dialogue_model as example
 
+from zoo import models
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -95,8 +97,46 @@ def test_a_broken_list_of_turns_is_refused(model, argument):
 
 
 def test_a_turn_that_is_no_text_is_refused(model):
-    with pytest.raises(ValueError, match="Received the turn: None"):
+    with pytest.raises(
+        ValueError, match=r"`turns` must be a list of str\. Received: \['Hi!', None"
+    ):
         model.generate([["Hi!", None]])
+    with pytest.raises(ValueError, match=r"`turns` must be a list of str\. Received: 'Hi!'"):
+        model.generate("Hi!")
+    with pytest.raises(ValueError, match="Received the turn: None"):
+        model.preprocessor([["Hi!", None]])
+
+
+def test_a_conversation_keeps_its_sampler_when_the_model_gets_another(model):
+    conversation = model.conversation(sampler="greedy")
+    model.generate(["a fine film"], sampler="beam", max_length=3)
+    expected = model.generate(["Hi!"], sampler="greedy", max_length=6)
+    model.conversation(sampler="random", seed=0)
+    assert conversation.reply("Hi!", max_length=6) == expected
+
+
+def test_a_reply_that_is_left_early_ends_there(model):
+    conversation = model.conversation(sampler="greedy")
+    pieces = conversation.stream("Hi!", max_length=30)
+    first = next(pieces)
+    pieces.close()
+    assert conversation.turns == ["Hi!", first.strip()]
+    assert conversation._text.last in model.preprocessor.stop_token_ids
+
+
+def test_a_model_is_fitted_to_conversations():
+    model = example.build("gru")
+    model.compile(optimizer="adam")
+    turns = ["Hi!", "a fine film"]
+    before = model.perplexity(turns)
+    model.fit([turns, ["dull"]] * 8, batch_size=4, epochs=8, verbose=0)
+    assert model.perplexity(turns) < before
+
+
+def test_a_tokenizer_without_the_marker_is_refused():
+    tokenizer = models.SubwordTokenizer.train(["a fine film"], 290, byte_fallback=True)
+    with pytest.raises(ValueError, match="must have the marker '<cut>'"):
+        models.DialoguePreprocessor(tokenizer).conversation_ids(["Hi!"], is_cut=True)
 
 
 def test_long_and_foreign_turns_get_a_reply(model):

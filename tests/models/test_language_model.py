@@ -144,11 +144,21 @@ def test_a_vocabulary_of_one_piece_generates_it():
         ({"temperature": 0}, "`temperature` must be positive. Received: 0"),
         ({"max_length": 2}, "leaves no room after one of 5 tokens. Received: max_length=2"),
         ({"max_length": 0}, "`max_length` must be at least 1"),
+        ({"max_length": 10.0}, "`max_length` must be at least 1, an int"),
+        ({"temperature": None}, "`temperature` must be positive. Received: None"),
+        ({"seed": -1}, "`seed` must be an int of at least 0"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1"),
     ],
 )
 def test_bad_arguments_are_refused(model, options, message):
     with pytest.raises(ValueError, match=message):
         model.generate("a fine film", **options)
+
+
+@pytest.mark.parametrize("inputs", [None, 5, [3], ["a", None], [b"a"]])
+def test_what_is_no_text_is_refused(model, inputs):
+    with pytest.raises(ValueError, match=r"must be .*Received"):
+        model.generate(inputs)
 
 
 def test_a_search_can_not_be_streamed(model):

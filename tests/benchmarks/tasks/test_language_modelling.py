@@ -10,6 +10,7 @@ import pytest
 from benchmarks import config
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.language_modelling import BLOCK, LanguageModelling
+from zoo.datasets.errors import DatasetError
 
 MODEL = {
     "unit": "subword",
@@ -108,3 +109,27 @@ def test_the_baseline_predicts_text_like_the_training_text(plays):
     assert baseline.evaluation.value < 1
     strange = task_of(train=["".join(LINES) * 20], validation=LINES, test=["ZQXJ" * 200])
     assert strange.baseline().evaluation.value > 5
+
+
+def test_words_need_a_closed_vocabulary(plays):
+    with pytest.raises(DatasetError, match="needs a corpus whose rare words are <unk>"):
+        plays.build(configured(unit="word"))
+
+
+def test_the_perplexity_per_word_does_not_depend_on_the_tokens():
+    lines = ["the <unk> is dead\n", "long live the queen\n"]
+    words = task_of(train=lines * 20, validation=lines, test=lines * 20)
+    keras.utils.set_random_seed(0)
+    model = words.build(configured(unit="subword"))
+    scores = model.score("".join(lines * 20))
+    value = words.evaluate(model, configured(unit="subword")).value
+    assert value == pytest.approx(np.exp(-scores.sum(dtype="float64") / (20 * 10)), rel=1e-4)
+
+
+def test_words_at_the_ends_of_lines_are_words():
+    lines = [" the <unk> is dead \n", " long live the queen \n"]
+    words = task_of(train=lines * 20, validation=lines, test=lines)
+    preprocessor = words.build(configured(unit="word")).preprocessor
+    apart, together = preprocessor.token_ids(["is dead \n long live", "is dead\nlong live"])
+    assert apart == together
+    assert len(apart) == 1 + 5

@@ -51,3 +51,11 @@ def test_each_file_is_a_split(folder):
 def test_a_broken_file_is_named(folder, content, message):
     with pytest.raises(FolderError, match=rf"validation\.txt {message}"):
         examples(folder, train=b"one\n", validation=content)
+
+
+def test_a_text_of_few_paragraphs_is_divided_into_lines(folder):
+    lines = [f"line {number}\n" for number in range(12)]
+    text = "".join(lines[:6]) + "\n" + "".join(lines[6:])
+    found = [text for _, text in examples(folder, train=text.encode())]
+    assert len(found) == 13
+    assert "".join(found) == text

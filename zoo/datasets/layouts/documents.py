@@ -5,11 +5,14 @@ import re
 from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts.layout import SPLITS, Layout, read_text
 
+FEW = 10  # a tenth of the examples is taken for a missing split
+
 
 class Documents(Layout):
     """`train.txt`. An example is a paragraph with the empty lines that end it.
 
-    The paragraphs of a file keep their order and, joined, are its text.
+    A file of fewer than ten paragraphs is divided into lines, if it has ten. The examples of a file
+    keep their order and, joined, are its text.
     """
 
     description = "train.txt with paragraphs of text"
@@ -26,8 +29,11 @@ class Documents(Layout):
                 text = read_text(path)
                 if not text.strip():
                     raise FolderError(f"{path} holds no text. Write some into it, or delete it.")
-                for paragraph in paragraphs(text):
-                    yield split, {"text": paragraph}
+                parts, lines = list(paragraphs(text)), text.splitlines(keepends=True)
+                if len(parts) < FEW <= len(lines):
+                    parts = lines
+                for part in parts:
+                    yield split, {"text": part}
 
     def features(self, examples):
         import tensorflow_datasets.public_api as tfds

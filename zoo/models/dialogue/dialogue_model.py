@@ -15,7 +15,7 @@ class DialogueModel(CausalTask):
     """A recurrent language model of conversations, with markers between turns.
 
     Its states hold the conversation so far, so a further turn costs its own length and not the
-    conversation's. `fit` takes what `DialoguePreprocessor` returns. Arguments as in `CausalTask`,
+    conversation's. `fit` takes a list of conversations. Arguments as in `CausalTask`,
     with a `DialogueBackbone` and a `DialoguePreprocessor`.
 
     Example:
@@ -37,8 +37,8 @@ class DialogueModel(CausalTask):
         """The reply to each conversation.
 
         Args:
-            inputs: a conversation, a list of str, or a list of conversations. To an empty one,
-                the reply is an opening.
+            inputs: a conversation, a list of str, or a list of conversations. To an empty one, as
+                in `[[]]`, the reply is an opening.
             max_length: int, the most tokens of a reply; by default 64.
             sampler, temperature, seed, batch_size: see `CausalTask.generate`.
 
@@ -47,8 +47,8 @@ class DialogueModel(CausalTask):
         """
         check_count("max_length", max_length)
         self._use(sampler, temperature, seed)
-        is_single = self.preprocessor.is_single(inputs)
-        prompts = self.preprocessor.token_ids([inputs] if is_single else inputs)
+        conversations, is_single = self._parsed(inputs)
+        prompts = self.preprocessor.token_ids(conversations)
         limits = [len(prompt) + (max_length or REPLY_TOKENS) for prompt in prompts]
         rows = self._continue(prompts, limits, self.preprocessor.stop_token_ids, batch_size)
         replies = [
@@ -56,6 +56,17 @@ class DialogueModel(CausalTask):
             for row, prompt in zip(rows, prompts, strict=True)
         ]
         return replies[0] if is_single else replies
+
+    def fit(self, x=None, y=None, sample_weight=None, **kwargs):
+        """As `keras.Model.fit`; `x` may be a list of conversations, lists of str."""
+        if not isinstance(x, list) or self.preprocessor is None:
+            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        preprocessor, self.preprocessor = self.preprocessor, None
+        try:  # conversations have no rectangular shape, as KerasHub's pipeline needs
+            x, y, sample_weight = preprocessor(x)
+            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        finally:
+            self.preprocessor = preprocessor
 
     def conversation(self, sampler=None, temperature=1.0, seed=None):
         """A `Conversation` with this model; arguments as in `generate`."""
@@ -122,16 +133,21 @@ class Conversation:
             turn: str.
             max_length: int, the most tokens of the reply; by default 64.
 
-        Yields:
-            str, the next piece.
+        Returns:
+            An iterator over str, the pieces. If it is left early, the reply ends there.
         """
-        preprocessor = self.model.preprocessor
-        (read,) = preprocessor.turn_ids([turn])
+        check_count("max_length", max_length)
+        (read,) = self.model.preprocessor.turn_ids([turn])
         self._text.read(read)
-        said = ""
-        for piece in self._text.pieces(max_length or REPLY_TOKENS):
-            said += piece
-            yield piece
-        if self._text.last not in preprocessor.stop_token_ids:  # it was cut
-            self._text.read(list(preprocessor.stop_token_ids))
-        self.turns += [turn, said.strip()]
+        return self._pieces(turn, max_length or REPLY_TOKENS)
+
+    def _pieces(self, turn, max_length):
+        stop, said = self.model.preprocessor.stop_token_ids, ""
+        try:
+            for piece in self._text.pieces(max_length):
+                said += piece
+                yield piece
+        finally:
+            if self._text.last not in stop:
+                self._text.read(list(stop))
+            self.turns += [turn, said.strip()]

@@ -1,5 +1,7 @@
 """Preprocessor of the dialogue model: conversations in, token ids with turn markers out."""
 
+import functools
+
 import keras
 
 from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
@@ -48,6 +50,11 @@ class DialoguePreprocessor(CausalPreprocessor):
             turns: list of str.
             is_cut: bool, whether turns before the first are left out.
         """
+        if not isinstance(turns, (list, tuple)):
+            raise ValueError(
+                "A conversation must be a list of str, one for each turn, such as ['Hi!']. "
+                f"Received: {turns!r}"
+            )
         row = [self.cut_id if is_cut else self.tokenizer.start_token_id]
         for ids in self.turn_ids(turns):
             row += ids
@@ -64,15 +71,20 @@ class DialoguePreprocessor(CausalPreprocessor):
         end = self.tokenizer.end_token_id
         return [[*map(int, row), end] for row in self.tokenizer(list(turns))] if turns else []
 
-    @property
+    @functools.cached_property
     def cut_id(self):
         """The token id of `<cut>`."""
-        return self.tokenizer.token_to_id(CUT)
+        id = self.tokenizer.token_to_id(CUT)
+        if self.tokenizer.id_to_token(id) != CUT:
+            raise ValueError(f"The tokenizer must have the marker {CUT!r}, and lacks it.")
+        return id
 
     @staticmethod
     def is_single(inputs):
         """Whether this is one conversation and no list of them."""
-        return bool(inputs) and all(isinstance(turn, str) for turn in inputs)
+        return isinstance(inputs, str) or (
+            bool(inputs) and all(isinstance(turn, str) for turn in inputs)
+        )
 
     def token_ids(self, inputs):
         """The token ids of conversations, a list of lists of int."""

@@ -51,6 +51,12 @@ class CausalPreprocessor(keras_hub.models.CausalLMPreprocessor):
         targets, _ = pad_rows([row[1:] for row in rows])
         return inputs, targets, mask
 
+    def generate_preprocess(self, x, sequence_length=None):
+        raise NotImplementedError("`generate` tokenizes prompts with `token_ids`.")
+
+    def generate_postprocess(self, x):
+        raise NotImplementedError("`generate` makes texts with `detokenize`.")
+
     @property
     def stop_token_ids(self):
         """The tokens that end a generated text, a tuple of int."""

@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import numbers
 
 import keras
 import keras_hub
@@ -81,28 +82,29 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         self,
         inputs,
         max_length=None,
+        stop_token_ids="auto",
+        strip_prompt=False,
+        *,
         sampler=None,
         temperature=1.0,
         seed=None,
-        stop_token_ids="auto",
-        strip_prompt=False,
         batch_size=32,
     ):
         """Continues prompts.
 
         Args:
             inputs: one raw input or a list of them, as the preprocessor takes them.
-            max_length: int, the length of the longest result in tokens, prompt included; by
-                default the longest prompt and 128 more.
+            max_length: int, the length of a result in tokens, prompt included; by default the
+                prompt and 128 more.
+            stop_token_ids: tokens that end a text, None for none; by default those of the
+                preprocessor.
+            strip_prompt: bool, whether to return only what was generated.
             sampler: `"greedy"`, `"random"`, `"top_k"`, `"top_p"` (of p=0.9), `"beam"`,
                 `"contrastive"`, or a `keras_hub.samplers.Sampler`; by default that of `compile`,
                 which is `"top_p"`.
             temperature: positive float, divides the logits; of samplers given by name.
             seed: int, makes the result repeatable; None draws anew in each call. Of samplers given
                 by name.
-            stop_token_ids: tokens that end a text, None for none; by default those of the
-                preprocessor.
-            strip_prompt: bool, whether to return only what was generated.
             batch_size: int, prompts continued at once; those of similar length go together.
 
         Returns:
@@ -116,10 +118,11 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         if self.preprocessor is None:
             return super().generate(inputs, max_length, stop_token_ids, strip_prompt)
         check_count("max_length", max_length)
+        check_count("batch_size", batch_size)
         if stop_token_ids == "auto":
             stop_token_ids = self.preprocessor.stop_token_ids
-        is_single = self.preprocessor.is_single(inputs)
-        prompts = self.preprocessor.token_ids([inputs] if is_single else inputs)
+        texts, is_single = self._parsed(inputs)
+        prompts = self.preprocessor.token_ids(texts)
         prefix = self.preprocessor.prefix_length
         limits = [
             len(prompt) + NEW_TOKENS if max_length is None else max_length + prefix
@@ -131,6 +134,18 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             for row, prompt in zip(rows, prompts, strict=True)
         ]
         return texts[0] if is_single else texts
+
+    def _parsed(self, inputs):
+        """Raw inputs as a list, and whether there is only one, which isn't in a list.
+
+        Raises:
+            ValueError: an input has another type than the model takes.
+        """
+        is_single = isinstance(inputs, str) or self.preprocessor.is_single(inputs or [])
+        every = [inputs] if is_single else inputs
+        if not isinstance(every, (list, tuple)):
+            raise ValueError(f"`inputs` must be one raw input or a list. Received: {inputs!r}")
+        return [self.input_schema.parse(one) for one in every], is_single
 
     def _continue(self, prompts, limits, stop_token_ids, batch_size):
         """The token ids of each prompt, a list of int, with its continuation.
@@ -201,7 +216,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         if isinstance(self.sampler, keras_hub.samplers.ContrastiveSampler):
             hidden_states = self.backbone({"token_ids": token_ids, "padding_mask": mask})
         token_ids = self._sample(
-            token_ids, mask, first, begun["states"], stop_token_ids, hidden_states
+            self.sampler, token_ids, mask, first, begun["states"], stop_token_ids, hidden_states
         )
         if stop_token_ids is None:
             return {"token_ids": token_ids, "padding_mask": ops.ones_like(token_ids, "bool")}
@@ -209,12 +224,12 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         after = ops.cumsum(ends, axis=1) - ends
         return {"token_ids": token_ids, "padding_mask": after == 0}
 
-    def _sample(self, token_ids, mask, first, states, stop_token_ids, hidden_states=None):
+    def _sample(self, sampler, token_ids, mask, first, states, stop_token_ids, hidden_states=None):
         def next(prompt, states, index):
             hidden, states = self.backbone.step(ops.take(prompt, index - 1, axis=1), states)
             return self.backbone.logits(hidden), hidden, states
 
-        return self.sampler(
+        return sampler(
             next=next,
             prompt=token_ids,
             cache=states,
@@ -231,8 +246,9 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         return super().make_generate_function()
 
     def make_continue_function(self):
-        """The compiled function with which `Continuation` draws tokens."""
-        key = "continue", self.sampler
+        """The compiled function with which a `Continuation` draws tokens by the current sampler."""
+        sampler = self.sampler
+        key = "continue", sampler
         if key not in self._generate_functions:
             if not isinstance(self.sampler, TOKEN_BY_TOKEN):
                 raise ValueError(
@@ -241,7 +257,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
                 )
 
             def draw(token_ids, mask, states, stop_token_ids):
-                return self._sample(token_ids, mask, 1, states, stop_token_ids)
+                return self._sample(sampler, token_ids, mask, 1, states, stop_token_ids)
 
             is_tensorflow = keras.backend.backend() == "tensorflow"
             self._generate_functions[key] = compiled(draw) if is_tensorflow else draw
@@ -263,15 +279,16 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         """
         self._use(sampler, temperature, seed)
         check_count("max_length", max_length)
-        self.make_continue_function()
         text = Continuation(self)
-        text.read(self.preprocessor.token_ids([input])[0])
+        text.read(self.preprocessor.token_ids([self.input_schema.parse(input)])[0])
         return text.pieces(NEW_TOKENS if max_length is None else max_length)
 
     def _use(self, sampler, temperature, seed):
         """Makes a sampler that of the next call; each keeps its compiled function."""
-        if isinstance(temperature, bool) or not temperature > 0:
+        if not isinstance(temperature, numbers.Real) or not temperature > 0:
             raise ValueError(f"`temperature` must be positive. Received: {temperature!r}")
+        if seed is not None and (not isinstance(seed, numbers.Integral) or seed < 0):
+            raise ValueError(f"`seed` must be an int of at least 0, or None. Received: {seed!r}")
         sampler = self._default_sampler if sampler is None else sampler
         chosen = self._resolve(sampler, temperature)
         if chosen is not self.sampler:
@@ -309,8 +326,8 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         Returns:
             A list of float32 arrays `[tokens]`, natural logarithms; one array for a single input.
         """
-        is_single = self.preprocessor.is_single(inputs)
-        rows = self.preprocessor.token_ids([inputs] if is_single else inputs)
+        parsed, is_single = self._parsed(inputs)
+        rows = self.preprocessor.token_ids(parsed)
         scores = self.score_token_ids(rows, batch_size)
         return scores[0] if is_single else scores
 
@@ -466,7 +483,7 @@ class Continuation:
     """A token sequence that is read and continued piece by piece, with the states kept.
 
     Args:
-        model: a `CausalTask`. Its current sampler draws the tokens.
+        model: a `CausalTask`. Its present sampler draws the tokens, also if it gets another.
 
     Attributes:
         last: int, the last token.
@@ -474,6 +491,7 @@ class Continuation:
 
     def __init__(self, model):
         self.model = model
+        self._draw_tokens = model.make_continue_function()
         self._states = model._zero_states(1)
         self.last = None
 
@@ -511,7 +529,7 @@ class Continuation:
         row = [self.last] + [0] * count
         mask = [True] + [False] * count
         drawn = ops.convert_to_numpy(
-            self.model.make_continue_function()(
+            self._draw_tokens(
                 ops.convert_to_tensor([row], "int32"),
                 ops.convert_to_tensor([mask], "bool"),
                 keras.tree.map_structure(ops.convert_to_tensor, self._states),
@@ -538,9 +556,11 @@ def compiled(function):
 
 
 def check_count(name, count):
-    """Raises ValueError unless a count is None or at least 1."""
-    if count is not None and count < 1:
-        raise ValueError(f"`{name}` must be at least 1. Received: {name}={count}")
+    """Raises ValueError unless a count is None or an int of at least 1."""
+    if count is None:
+        return
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
+        raise ValueError(f"`{name}` must be at least 1, an int. Received: {name}={count!r}")
 
 
 def _is_any(token_ids, wanted, where):

@@ -35,7 +35,7 @@ class LanguageBackbone(keras_hub.models.Backbone):
             linear layer follows it.
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate of the embedding, between layers and of the output.
-        token_dropout: float, the fraction of tokens whose embedding is zeroed in training.
+        token_dropout: float, the fraction of steps whose embedding is zeroed in training.
         recurrent_weight_dropout: float, the fraction of recurrent weights dropped in training.
         tied: bool, whether the output layer is the transposed embedding (O. Press and L. Wolf
             2017, https://arxiv.org/abs/1608.05859).

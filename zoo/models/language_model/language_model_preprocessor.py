@@ -13,6 +13,15 @@ UNKNOWN_ID = 1
 CORPUS_UNKNOWN = "▁<unk>"  # a word of a corpus whose vocabulary is closed
 
 
+def texts_of(inputs):
+    """Texts as a list of str, of a str, a list of str or bytes, or a string tensor."""
+    if isinstance(inputs, (str, bytes)):
+        inputs = [inputs]
+    if not isinstance(inputs, (list, tuple)):
+        inputs = np.asarray(inputs).tolist()
+    return [text.decode() if isinstance(text, bytes) else text for text in inputs]
+
+
 @keras.saving.register_keras_serializable(package="zoo")
 class LanguageModelPreprocessor(CausalPreprocessor):
     """Tokenizes text and pads a batch to its longest text.
@@ -49,7 +58,10 @@ class LanguageModelPreprocessor(CausalPreprocessor):
 
     def token_ids(self, inputs):
         """The token ids of texts, after that of a newline: a list of lists of int."""
-        rows = self.tokenizer(list(inputs))
+        texts = texts_of(inputs)
+        if self._is_of_words:  # words are told apart by spaces
+            texts = [text.replace("\n", " \n ") for text in texts]
+        rows = self.tokenizer(texts)
         if self._corpus_unknown is not None:
             rows = [np.where(np.equal(row, UNKNOWN_ID), self._corpus_unknown, row) for row in rows]
         return [[self._newline, *map(int, row)] for row in rows]
@@ -61,6 +73,10 @@ class LanguageModelPreprocessor(CausalPreprocessor):
     @functools.cached_property
     def _newline(self):
         return int(self.tokenizer(["\n"])[0][-1])
+
+    @functools.cached_property
+    def _is_of_words(self):
+        return self.tokenizer.id_to_token(self._newline) == "▁\n"
 
     @functools.cached_property
     def _corpus_unknown(self):
