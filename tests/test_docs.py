@@ -210,7 +210,11 @@ def test_the_guide_of_memory_says_what_the_results_show():
     adding = {name: gap for (dataset, name), gap in longest.items() if dataset == "adding"}
     assert (adding["rnn"], adding["lstm"], adding["gru"]) == (0, 200, 500)
     copy = {name: gap for (dataset, name), gap in longest.items() if dataset == "copy"}
-    assert copy["rnn"] == copy["lstm"] == copy["gru"]
+    assert {name for name in adding if adding[name] > 200} == {"gru", "lstm_chrono", "gru_chrono"}
+    assert adding["lstm_coupled"] == adding["gru_reset_before"] == 200
+    assert copy["rnn"] == copy["lstm"] == copy["gru"] == max(copy.values()) == 20
+    assert copy["lstm_chrono"] == copy["gru_chrono"] == 20
+    assert copy["min_gru"] == copy["min_lstm"] == copy["lstm_zoneout"] == 0
     assert rows["copy", "rnn"].train_seconds < rows["copy", "lstm"].train_seconds
     assert rows["copy", "rnn"].train_seconds < rows["copy", "gru"].train_seconds
 
