@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from benchmarks.config import load as load_suite
 from benchmarks.recipes import checkpoint, fit
 from benchmarks.recipes.checkpoint import Checkpoint
 from benchmarks.recipes.ensemble import Ensemble
@@ -83,6 +84,36 @@ def test_a_resumed_run_matches_an_uninterrupted_one(load, kill, task, at_epoch):
     assert resumed.info.run_id == killed.info.run_id
     assert metrics == expected
     assert list((runs_store.LOCAL_STORE / "checkpoints").glob("*")) == []
+
+
+LANGUAGE_MODELLING = """
+architectures: [lstm]
+seeds: 1
+tasks:
+  language_modelling:
+    dataset: echo
+    features: {text: source}
+    quality: 50
+    model: {unit: subword, vocabulary_size: 290, embedding_dim: 8, units: 6, num_layers: 1,
+            dropout: 0.2, token_dropout: 0.1, recurrent_weight_dropout: 0.1}
+    recipe:
+      - truncated_bptt: {epochs: 3, batch_size: 4, steps: 7, candidates: 20, learning_rate: 0.02}
+"""
+
+
+def test_a_resumed_language_model_matches_an_uninterrupted_one(suite, tmp_path, kill):
+    path = tmp_path / "language.yaml"
+    path.write_text(LANGUAGE_MODELLING)
+    (run_config,) = load_suite(str(path), chosen=["lstm"])
+    run([run_config.model_copy(update={"entry": "uninterrupted"})])
+    _, expected = the_run("language_modelling/echo/uninterrupted")
+    kill(1)
+    with pytest.raises(KeyboardInterrupt):
+        run([run_config])
+    run([run_config])
+    resumed, metrics = the_run("language_modelling/echo")
+    assert resumed.info.status == "FINISHED"
+    assert metrics == expected
 
 
 def test_finished_members_are_not_trained_again(load, kill):
