@@ -159,10 +159,7 @@ class LanguageModelling(Task):
             self._value(losses.mean(), len(losses)),
             (self._value(low, len(losses)), self._value(high, len(losses))),
             f"{unit}, states carried over the whole split",
-            details={
-                "nats_per_character": float(losses.sum()) / self._characters("test"),
-                "nats_per_token": float(losses.mean()),
-            },
+            details={"nats_per_character": float(losses.sum()) / self._characters("test")},
         )
 
     def _value(self, nats, count):
