@@ -85,9 +85,6 @@ class LanguageModelling(Task):
         """The token ids of each text, a list of int32 arrays."""
         return self._encoded(model.preprocessor, tuple(examples.inputs))
 
-    def batches(self, model, examples, config, batch_size=32):
-        raise NotImplementedError("`truncated_bptt` divides the text into batches itself.")
-
     def evaluate(self, model, config):
         tokens = self._text(model, "test")
         scores = model.score_token_ids([tokens])[0]

@@ -129,8 +129,15 @@ class Task(abc.ABC):
         """Builds the untrained model of a `RunConfig`, with its preprocessor."""
 
     @abc.abstractmethod
+    def evaluate(self, model, config):
+        """Evaluates a trained model on raw inputs of the test split; returns an `Evaluation`."""
+
+    @abc.abstractmethod
+    def baseline(self):
+        """Fits and evaluates the baseline; returns a `Baseline`."""
+
     def batches(self, model, examples, config, batch_size=32):
-        """Batches preprocessed examples.
+        """Batches preprocessed examples, for the steps that train on single examples.
 
         Args:
             model: a model with its preprocessor, which training disables later.
@@ -140,15 +147,11 @@ class Task(abc.ABC):
 
         Returns:
             A `Batches`.
+
+        Raises:
+            NotImplementedError: the task has no single examples.
         """
-
-    @abc.abstractmethod
-    def evaluate(self, model, config):
-        """Evaluates a trained model on raw inputs of the test split; returns an `Evaluation`."""
-
-    @abc.abstractmethod
-    def baseline(self):
-        """Fits and evaluates the baseline; returns a `Baseline`."""
+        raise NotImplementedError(f"{type(self).__name__} supports `fit`: define `batches`.")
 
     def loss(self, config, examples):
         """The loss to compile a model with for these examples; "auto" is the model's default."""
