@@ -44,19 +44,10 @@ def run_suite(configs, console, rerun=False):
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    missing = set()  # datasets that can't be had
+    configs = _runnable(configs, console)
     for number, config in enumerate(configs, 1):
         name = f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
-        if config.if_available and config.dataset in missing:
-            continue
-        try:
-            task, digest = task_of(config)
-        except DatasetError as error:
-            if not config.if_available:
-                raise
-            missing.add(config.dataset)
-            console.print(f"{name}: skipped. {error}", highlight=False, soft_wrap=True)
-            continue
+        task, digest = task_of(config)
         finished = None if rerun else store.find_finished(config, digest)
         if finished:
             commit = finished.tags["git_commit"][:12]
@@ -68,11 +59,41 @@ def run_suite(configs, console, rerun=False):
             bar = progress.add_task(name, total=None)
             value = run_one(config, task, digest, functools.partial(progress.update, bar), rerun)
         console.print(f"{name}: {task.metric.name} {value:.4g}", highlight=False)
-    ran = [config for config in configs if config.dataset not in missing]
-    for experiment, folds in {config.experiment: config.splits.folds for config in ran}.items():
+    for experiment, folds in {config.experiment: config.splits.folds for config in configs}.items():
         if not folds:  # models of different folds aren't comparable
             models.register_champion(experiment)
         charts.arrange(experiment)
+
+
+def _runnable(configs, console):
+    """Prepares and checks the data of all configurations before the first of them is trained.
+
+    Returns:
+        The configurations, without those whose dataset can't be had and needn't be.
+
+    Raises:
+        DatasetError: a dataset can't be had, or doesn't suit its entry of the suite.
+    """
+    missing, checked, runnable = set(), set(), []
+    for config in configs:
+        if config.if_available and config.dataset in missing:
+            continue
+        try:
+            task, _ = task_of(config)
+        except DatasetError as error:
+            if not config.if_available:
+                raise
+            missing.add(config.dataset)
+            console.print(f"{config.experiment}: skipped. {error}", highlight=False, soft_wrap=True)
+            continue
+        if config.model is not None and config.entry not in checked:
+            try:
+                task.check(config)
+            except DatasetError as error:
+                raise DatasetError(f"{config.experiment}: {error}") from error
+            checked.add(config.entry)
+        runnable.append(config)
+    return runnable
 
 
 def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=False):

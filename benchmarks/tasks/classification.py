@@ -1,13 +1,45 @@
-"""Base class of classification tasks: labels, accuracy, pseudo-labels and a linear baseline."""
+"""Base class of classification tasks: labels, metrics, pseudo-labels and a linear baseline."""
 
 import time
+from typing import Literal
 
+import keras
 import numpy as np
+from keras import ops
 
 from benchmarks import plots
 from benchmarks.metrics import ACCURACY
-from benchmarks.tasks.task import Baseline, Evaluation, Examples, Task
+from benchmarks.tasks.task import Baseline, Evaluation, Examples, ModelConfig, Task
 from zoo.datasets.errors import DatasetError
+
+
+class ClassifierConfig(ModelConfig, frozen=True):
+    """The `model` keys that classifiers share.
+
+    Attributes:
+        class_weights: `"balanced"` weights the loss of an example by the inverse frequency of its
+            class in the training split, `"none"` doesn't.
+    """
+
+    class_weights: Literal["none", "balanced"] = "none"
+
+
+class BalancedCrossEntropy(keras.losses.Loss):
+    """Cross-entropy in which examples of rare classes weigh more.
+
+    Args:
+        weights: list of float, the weight of each class; their scale doesn't matter.
+    """
+
+    def __init__(self, weights, name="balanced_cross_entropy"):
+        super().__init__(name=name)
+        self.weights = weights
+
+    def call(self, y_true, y_pred):
+        if len(y_true.shape) < 2 or y_true.shape[-1] == 1:
+            y_true = ops.one_hot(ops.reshape(y_true, (-1,)), len(self.weights))
+        weights = ops.cast(y_true, y_pred.dtype) @ ops.convert_to_tensor(self.weights, y_pred.dtype)
+        return weights * keras.losses.categorical_crossentropy(y_true, y_pred)
 
 
 class Classification(Task):
@@ -33,6 +65,25 @@ class Classification(Task):
             )
         return names
 
+    def check(self, config):
+        counts = {
+            split: np.bincount(self.examples(split).targets, minlength=len(self.labels))
+            for split in ("train", "validation", "test")
+        }
+        if np.count_nonzero(counts["train"]) < 2:
+            raise DatasetError(
+                "All training examples have the same label, so there is nothing to classify. Add "
+                "examples with another label."
+            )
+        for split, of_split in counts.items():
+            unseen = np.flatnonzero((of_split > 0) & (counts["train"] == 0))
+            if len(unseen):
+                names = ", ".join(repr(self.labels[label]) for label in unseen)
+                raise DatasetError(
+                    f"No training example has the label {names}, which the split {split!r} has. "
+                    "Add training examples with it, or correct the label."
+                )
+
     def read_examples(self, split):
         data = self.read(split)
         labels = np.asarray(data["label"])
@@ -56,6 +107,9 @@ class Classification(Task):
 
     def loss(self, config, examples):
         is_probability = examples.targets.ndim == 2
+        if config.model.class_weights == "balanced":
+            counts = np.bincount(self.examples("train").targets, minlength=len(self.labels))
+            return BalancedCrossEntropy((counts.sum() / np.maximum(counts, 1)).tolist())
         return "categorical_crossentropy" if is_probability else "auto"
 
     def linear_baseline(self, name, transformer, candidates):
@@ -69,18 +123,10 @@ class Classification(Task):
 
         Returns:
             A `Baseline`.
-
-        Raises:
-            DatasetError: if all training examples have the same label.
         """
         from sklearn.linear_model import LogisticRegression
 
         splits = {split: self.examples(split) for split in ("train", "validation", "test")}
-        if len(np.unique(splits["train"].targets)) < 2:
-            raise DatasetError(
-                "All training examples have the same label, so there is nothing to classify. Add "
-                "examples with another label."
-            )
         start = time.perf_counter()
         train = transformer.fit_transform(splits["train"].inputs)
         validation = transformer.transform(splits["validation"].inputs)
@@ -103,7 +149,7 @@ class Classification(Task):
 
 
 def accuracy(labels, probabilities, names, inputs=None):
-    """Evaluates a classifier: accuracy, log loss and a confusion matrix.
+    """Evaluates a classifier: accuracy, log loss, metrics by class and a confusion matrix.
 
     Args:
         labels: int array `[examples]`, the true classes.
@@ -119,6 +165,7 @@ def accuracy(labels, probabilities, names, inputs=None):
     correct = predicted == labels
     confusion = np.zeros((len(names), len(names)), int)
     np.add.at(confusion, (labels, predicted), 1)
+    never = [names[i] for i in np.flatnonzero(confusion.any(axis=1) & ~confusion.any(axis=0))]
     texts = {}
     if inputs is not None:
         texts["mistakes.txt"] = "\n".join(
@@ -131,7 +178,32 @@ def accuracy(labels, probabilities, names, inputs=None):
         value=float(correct.mean()),
         interval=ACCURACY.interval(correct),
         signature=f"accuracy of {len(correct)} examples, 95 % Wilson interval",
-        details={"log_loss": float(log_loss)},
+        details={"log_loss": float(log_loss), **_by_class(confusion)},
         figures={"confusion_matrix": plots.confusion_matrix(confusion, names)},
         texts=texts,
+        warnings=[
+            f"No test example was predicted as {' or '.join(map(repr, never))}. If the class is "
+            "rare, set `class_weights: balanced` under `model` in the suite."
+        ]
+        if never
+        else [],
     )
+
+
+def _by_class(confusion):
+    """Metrics in which each class of the test split counts the same, whatever its frequency.
+
+    Args:
+        confusion: int array `[classes, classes]`, true classes by predicted ones.
+
+    Returns:
+        A dict of floats: `balanced_accuracy`, the mean recall, and `macro_f1`, the mean of the F1
+        scores.
+    """
+    tested = confusion.any(axis=1)
+    hits = np.diag(confusion)[tested]
+    true, predicted = confusion.sum(axis=1)[tested], confusion.sum(axis=0)[tested]
+    return {
+        "balanced_accuracy": float((hits / true).mean()),
+        "macro_f1": float((2 * hits / (true + predicted)).mean()),
+    }

@@ -66,12 +66,14 @@ class LanguageModelling(Task):
             texts = [text[:end] if split == "train" else text[end:]]
         return Examples(texts, None)
 
-    def build(self, config):
+    def check(self, config):
         if config.model.unit == "word" and not self.has_words:
             raise DatasetError(
                 f"`unit: word` needs a corpus whose rare words are {UNKNOWN}, since others have no "
                 "probability. Use `unit: subword` or `unit: character`."
             )
+
+    def build(self, config):
         tokenizer = self._tokenizer(config.model.unit, config.model.vocabulary_size)
         preprocessor = models.LanguageModelPreprocessor(tokenizer)
         train = np.concatenate(self._encoded(preprocessor, tuple(self.examples("train").inputs)))

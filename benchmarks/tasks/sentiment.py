@@ -8,8 +8,7 @@ import pydantic
 
 from benchmarks.tasks import cooccurrence
 from benchmarks.tasks.batches import Batches
-from benchmarks.tasks.classification import Classification, accuracy
-from benchmarks.tasks.task import ModelConfig
+from benchmarks.tasks.classification import Classification, ClassifierConfig, accuracy
 from zoo import models
 from zoo.models.pooling import METHODS
 
@@ -20,7 +19,7 @@ class Sentiment(Classification):
     feature = "text"
     supports = (*Classification.supports, "pretrain", "adversarial", "ngrams")
 
-    class Model(ModelConfig, frozen=True):
+    class Model(ClassifierConfig, frozen=True):
         vocabulary_size: pydantic.PositiveInt
         embedding_dim: pydantic.PositiveInt
         units: pydantic.PositiveInt

@@ -4,8 +4,8 @@ import numpy as np
 import pydantic
 
 from benchmarks.tasks.batches import Batches
-from benchmarks.tasks.classification import Classification, accuracy
-from benchmarks.tasks.task import Examples, ModelConfig
+from benchmarks.tasks.classification import Classification, ClassifierConfig, accuracy
+from benchmarks.tasks.task import Examples
 from zoo import models
 
 PERMUTATION_SEED = 0
@@ -24,7 +24,7 @@ class SequentialImages(Classification):
     supports = ("fit",)
     one_direction = True
 
-    class Model(ModelConfig, frozen=True):
+    class Model(ClassifierConfig, frozen=True):
         permuted: bool
         units: pydantic.PositiveInt
         num_layers: pydantic.PositiveInt

@@ -7,13 +7,23 @@ import numpy as np
 import pydantic
 
 from benchmarks.tasks.batches import Batches
-from benchmarks.tasks.classification import Classification, accuracy
-from benchmarks.tasks.task import ModelConfig
+from benchmarks.tasks.classification import Classification, ClassifierConfig, accuracy
 from zoo import models
+from zoo.datasets.errors import DatasetError
 from zoo.models.audio_classifier.front_end import FRONT_ENDS
 from zoo.models.pooling import METHODS
 
-_WAVEFORM_KEYS = ("speed", "min_frequency", "mean_normalization", "root_compression", "deltas")
+MEL_BANDS = 40  # unless the suite says otherwise
+_CONTENT = {"audio": "waveforms", "frames": "frames"}
+_OF_WAVEFORMS = [name for name in FRONT_ENDS if name != "frames"]
+_WAVEFORM_KEYS = (
+    "feature_dim",
+    "speed",
+    "min_frequency",
+    "mean_normalization",
+    "root_compression",
+    "deltas",
+)
 
 
 class Speech(Classification):
@@ -26,8 +36,8 @@ class Speech(Classification):
         super().__init__(functools.cache(lambda split: _scaled(read(split))), features, licence)
         self.feature = "audio" if "audio" in features else "frames"
 
-    class Model(ModelConfig, frozen=True):
-        front_end: Literal[FRONT_ENDS] = "frames"
+    class Model(ClassifierConfig, frozen=True):
+        front_end: Literal[FRONT_ENDS] | None = None
         feature_dim: pydantic.PositiveInt | None = None
         units: pydantic.PositiveInt
         bidirectional: bool
@@ -43,26 +53,31 @@ class Speech(Classification):
         root_compression: float = pydantic.Field(0.0, ge=0, lt=1)
         deltas: bool = False
 
-        @pydantic.model_validator(mode="after")
-        def _front_end_is_complete(self):
-            if (self.front_end == "frames") != (self.feature_dim is None):
-                raise ValueError(
-                    "`feature_dim` is the number of features that a front end computes from a "
-                    "waveform: set it with `front_end` log_mel or mfcc, and not with frames"
-                )
-            if self.front_end == "frames":
-                for key in _WAVEFORM_KEYS:
-                    if getattr(self, key) != type(self).model_fields[key].default:
-                        raise ValueError(f"`{key}` applies to a waveform, not to frames")
-            return self
+    def check(self, config):
+        super().check(config)
+        model, front_end = config.model, self._front_end(config)
+        if (front_end == "frames") != (self.feature == "frames"):
+            instead = "frames" if self.feature == "frames" else " or ".join(_OF_WAVEFORMS)
+            raise DatasetError(
+                f"The dataset has {_CONTENT[self.feature]}. Set `front_end` to {instead}, or leave "
+                f"it out. Received: {front_end}"
+            )
+        if front_end == "frames":
+            for key in _WAVEFORM_KEYS:
+                if getattr(model, key) != type(model).model_fields[key].default:
+                    raise DatasetError(
+                        f"The dataset has {_CONTENT['frames']}, and `{key}` applies to waveforms. "
+                        "Remove it."
+                    )
 
     def build(self, config):
         clips = self.read("train")[self.feature]
-        of_frames = config.model.front_end == "frames"
-        feature_dim = clips[0].shape[1] if of_frames else config.model.feature_dim
+        front_end = self._front_end(config)
+        of_frames = front_end == "frames"
+        feature_dim = clips[0].shape[1] if of_frames else config.model.feature_dim or MEL_BANDS
         backbone = models.AudioBackbone(
             config.architecture,
-            front_end=config.model.front_end,
+            front_end=front_end,
             feature_dim=feature_dim,
             sampling_rate=self._sampling_rate(),
             units=config.model.units,
@@ -85,6 +100,10 @@ class Speech(Classification):
             pooling=config.model.pooling,
             dropout=config.model.dropout,
         )
+
+    def _front_end(self, config):
+        of_dataset = "frames" if self.feature == "frames" else "log_mel"
+        return config.model.front_end or of_dataset
 
     def _sampling_rate(self):
         """In Hz; 8000 if the dataset doesn't specify it or has no audio."""

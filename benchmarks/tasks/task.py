@@ -51,6 +51,7 @@ class Evaluation:
         texts: dict of text artifacts by file name.
         curves: dict of metrics by name that depend on an int, such as a gap: a dict from it to the
             value, logged with it as the step.
+        warnings: list of str, what is wrong with the answers, each a sentence to print.
     """
 
     value: float
@@ -60,6 +61,7 @@ class Evaluation:
     figures: dict = dataclasses.field(default_factory=dict)
     texts: dict = dataclasses.field(default_factory=dict)
     curves: dict = dataclasses.field(default_factory=dict)
+    warnings: list = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +125,13 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def read_examples(self, split):
         """Reads the `Examples` of a split, `"train"`, `"validation"` or `"test"`."""
+
+    def check(self, config):  # noqa: B027 - most tasks suit any data with their features
+        """Checks that the data suits a `RunConfig`, before anything is trained on it.
+
+        Raises:
+            DatasetError: it doesn't. The message says what to change in the data or the suite.
+        """
 
     @abc.abstractmethod
     def build(self, config):

@@ -157,10 +157,6 @@ def test_options_select_tasks_architectures_seeds_and_epochs():
             lambda c: fit(c, "speech").update(learning_rate={"rnn": 0.1}),
             "fit: learning_rate: Input should be a valid number",
         ),
-        (
-            lambda c: c["tasks"]["speech"]["model"].update(deltas=True),
-            "`deltas` applies to a waveform, not to frames",
-        ),
         (lambda c: c.update(seeds="many"), "seeds.default: Input should be a valid integer"),
         (lambda c: c.update(seeds=21), "seeds.default: Input should be less than or equal to 20"),
         (lambda c: c.update(tasks={}), "tasks: Dictionary should have at least 1 item"),

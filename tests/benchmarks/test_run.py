@@ -299,8 +299,8 @@ def test_an_entry_may_be_skipped_if_its_data_cannot_be_had(load, monkeypatch):
     again = optional[0].model_copy(update={"seed": 1})
     asked.clear()
     output = run([optional[0], again, optional[1]])
-    assert asked == ["tones", "echo"]
-    assert "speech/tones · gru, seed 0: skipped. no network" in output
+    assert asked.count("tones") == 1
+    assert "speech/tones: skipped. no network" in output
     assert "translation/echo · gru, seed 0: bleu" in output
     with pytest.raises(DatasetError):  # what is required is not skipped because of another entry
         run([optional[0], configs[0]])

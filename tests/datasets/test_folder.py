@@ -62,6 +62,29 @@ def test_files_tell_the_layout_and_name_the_dataset(folder, tmp_path, files, lay
     assert module.builder(folder, tmp_path).builder_config.name == name
 
 
+@pytest.mark.parametrize(
+    ("misnamed", "right"),
+    [
+        ("valid.csv", "validation.csv"),
+        ("TEST.csv", "test.csv"),
+        ("dev.source", "validation.source"),
+        ("val/a/1.wav", "validation"),
+        ("Train/a/1.wav", "train"),
+        ("unlabeled.csv", "unlabelled.csv"),
+        ("training.jsonl", "train.jsonl"),
+    ],
+)
+def test_a_file_named_almost_like_a_split_is_not_ignored(folder, tmp_path, misnamed, right):
+    write(folder, {"train.csv": "text,label\n", misnamed: ""})
+    with pytest.raises(FolderError, match=f"would not be read. Rename it to {right}"):
+        module.builder(folder, tmp_path)
+
+
+def test_other_files_beside_the_splits_are_allowed(folder, tmp_path):
+    write(folder, {"train.csv": "text,label\n", "dev.md": "", "values.csv": "", "tests/a.csv": ""})
+    assert module.builder(folder, tmp_path).builder_config.layout
+
+
 def test_texts_win_over_sounds(folder):
     write(folder, {"train.csv": "text,label\n", "train/a/1.wav": ""})
     assert isinstance(module.layout_of(folder), Texts)

@@ -68,6 +68,8 @@ def builder(folder, data_dir):
         FolderError: The folder has no known layout, or a file is broken.
     """
     folder = Path(folder).expanduser().resolve()
+    for layout in LAYOUTS:
+        layout.check_names(folder)
     layout = layout_of(folder)
     examples = list(layout.examples(folder))
     content = hashlib.sha256()

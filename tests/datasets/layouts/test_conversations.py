@@ -31,7 +31,7 @@ def test_each_line_is_a_conversation(folder):
     ("content", "message"),
     [
         (b"", r" is empty"),
-        (b'{"turns": ["sch\xf6n", "b"]}\n', " isn't UTF-8"),
+        (b'{"turns": ["sch\xf6n", "b"]}\n', ", line 1: the text isn't UTF-8"),
         (b'{"turns": ["a", "b"]}\n{"turns": ["a", "b"]\n', r", line 2: no valid JSON"),
         (b'{"turns": ["a", "b"]}\n\n{"turns": ["a", "b"]}\n', r", line 2: no valid JSON"),
         (b'["a", "b"]\n', r", line 1: expected an object with the key turns, received \[\"a\""),

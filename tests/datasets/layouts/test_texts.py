@@ -38,7 +38,7 @@ def test_rows_are_examples_of_their_split(folder):
         ("train", b"text,label\nfine,good\nyes, fine,good\n", "line 3: 3 fields, but the header"),
         ("unlabelled", b"text\nyes, fine\n", "line 2: 2 fields, but the header has 1"),
         ("train", b'text,label\n"fine,good\n' + b"a" * 200_000, "line 3: field larger.*quote"),
-        ("train", b"text,label\nsch\xf6n,good\n", "isn't UTF-8"),
+        ("train", b"text,label\nsch\xf6n,good\n", "line 2: the text isn't UTF-8 .byte 0xf6"),
     ],
 )
 def test_a_broken_file_is_named_with_what_to_change(folder, split, content, message):

@@ -7,6 +7,13 @@ from zoo.datasets.errors import FolderError
 
 SPLITS = ("train", "validation", "test")
 UNLABELLED = "unlabelled"
+# Other names of splits, which would be ignored.
+MISNAMED = {
+    **dict.fromkeys(("dev", "devel", "development", "eval", "val", "valid"), "validation"),
+    "testing": "test",
+    "training": "train",
+    "unlabeled": UNLABELLED,
+}
 
 
 class Layout(abc.ABC):
@@ -72,6 +79,16 @@ class Layout(abc.ABC):
         """Returns the files that hold the data, sorted."""
         return sorted(path for path in folder.rglob("*") if path.suffix.lower() in self.endings)
 
+    def check_names(self, folder):
+        """Raises FolderError for a file or folder that is named almost like a split."""
+        for path in sorted(folder.iterdir()):
+            name = path.name.partition(".")[0]
+            meant = MISNAMED.get(name.lower(), name.lower())
+            is_read = path.is_dir() or path.suffix.lower() in self.endings
+            if is_read and meant in (*SPLITS, UNLABELLED) and name != meant:
+                right = path.with_name(meant + path.name[len(name) :])
+                raise FolderError(f"{path} would not be read. Rename it to {right.name}.")
+
 
 def class_label(examples):
     """Returns the TFDS feature of the labels, leaving out those of unlabelled examples."""
@@ -86,7 +103,11 @@ def read_text(path):
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FolderError(f"{path} isn't UTF-8: {error}. Save it as UTF-8.") from error
+        line = error.object[: error.start].count(b"\n") + 1
+        received = error.object[error.start : error.start + 1].hex()
+        raise FolderError(
+            f"{path}, line {line}: the text isn't UTF-8 (byte 0x{received}). Save the file as UTF-8."
+        ) from error
 
 
 def read_lines(path):
