@@ -57,8 +57,11 @@ def run_suite(configs, console, rerun=False):
             *columns, console=console, transient=True, disable=not console.is_terminal
         ) as progress:
             bar = progress.add_task(name, total=None)
-            value = run_one(config, task, digest, functools.partial(progress.update, bar), rerun)
-        console.print(f"{name}: {task.metric.name} {value:.4g}", highlight=False)
+            update = functools.partial(progress.update, bar)
+            evaluation = run_one(config, task, digest, update, rerun)
+        console.print(f"{name}: {task.metric.name} {evaluation.value:.4g}", highlight=False)
+        for warning in evaluation.warnings:
+            console.print(f"  {warning}", style="yellow", highlight=False, soft_wrap=True)
     for experiment, folds in {config.experiment: config.splits.folds for config in configs}.items():
         if not folds:  # models of different folds aren't comparable
             models.register_champion(experiment)
@@ -110,7 +113,7 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
         rerun: bool, whether to start from scratch.
 
     Returns:
-        The task's metric on the test split, a float.
+        The `Evaluation` on the test split.
     """
     killed = None if rerun else store.find_killed(config, dataset_digest)
     find = lambda member: None if rerun else models.find_trained(member, dataset_digest)
@@ -132,7 +135,7 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
         evaluation = trained.evaluation or task.evaluate(trained.model, config)
         runs.log_evaluation(task.metric, evaluation)
         _log_model(trained.model, task)
-        return evaluation.value
+        return evaluation
 
 
 def resolve(config, task):
@@ -215,4 +218,4 @@ def _log_baseline(task, baseline):
     runs.log_evaluation(task.metric, baseline.evaluation)
     runs.log_metrics({"params": baseline.parameters, "train_seconds": baseline.seconds})
     runs.describe(baseline.name)
-    return baseline.evaluation.value
+    return baseline.evaluation

@@ -187,5 +187,17 @@ def _footnote(rows):
         for row in rows
         if is_baseline(row.architecture) and row.note
     ]
+    if _baseline_wins(rows):
+        notes.append("no architecture beats the baseline here")
     notes += dict.fromkeys(f"times: {row.conditions}" for row in rows if row.conditions)
     return "; ".join(notes)
+
+
+def _baseline_wins(rows):
+    """Whether a baseline is at least as good as every architecture, of which there is one."""
+    metric = metrics.get(rows[0].metric)
+    baselines = [row.value for row in rows if is_baseline(row.architecture)]
+    others = [row.value for row in rows if not is_baseline(row.architecture)]
+    return bool(others) and any(
+        not any(metric.is_better(value, reference) for value in others) for reference in baselines
+    )

@@ -38,7 +38,8 @@ class BalancedCrossEntropy(keras.losses.Loss):
     def call(self, y_true, y_pred):
         if len(y_true.shape) < 2 or y_true.shape[-1] == 1:
             y_true = ops.one_hot(ops.reshape(y_true, (-1,)), len(self.weights))
-        weights = ops.cast(y_true, y_pred.dtype) @ ops.convert_to_tensor(self.weights, y_pred.dtype)
+        weights = ops.convert_to_tensor(self.weights, y_pred.dtype)
+        weights = ops.sum(ops.cast(y_true, y_pred.dtype) * weights, axis=-1)
         return weights * keras.losses.categorical_crossentropy(y_true, y_pred)
 
 

@@ -125,12 +125,14 @@ def open_run(experiment, title, tags, params, killed=None):
 
 
 def log_evaluation(metric, evaluation):
-    """Logs the values, figures and texts of an `Evaluation` to the active run."""
+    """Logs the values, figures, texts and warnings of an `Evaluation` to the active run."""
     values = {metric.name: evaluation.value, **evaluation.details}
     if evaluation.interval is not None:
         values[f"{metric.name}_low"], values[f"{metric.name}_high"] = evaluation.interval
     mlflow.log_metrics({f"test/{name}": value for name, value in values.items()})
     mlflow.set_tag("metric_signature", evaluation.signature)
+    if evaluation.warnings:
+        mlflow.set_tag("warnings", " ".join(evaluation.warnings))
     if evaluation.curves:
         mlflow.set_tag(store.CURVES, ", ".join(evaluation.curves))
     for name, curve in evaluation.curves.items():

@@ -46,7 +46,11 @@ def test_each_file_is_a_split(folder):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "holds no text"), (b" \n\n", "holds no text"), (b"sch\xf6n\n", "line 1: the text isn't UTF-8")],
+    [
+        (b"", "holds no text"),
+        (b" \n\n", "holds no text"),
+        (b"sch\xf6n\n", "line 1: the text isn't UTF-8"),
+    ],
 )
 def test_a_broken_file_is_named(folder, content, message):
     with pytest.raises(FolderError, match=rf"validation\.txt,? {message}"):
