@@ -17,7 +17,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help bench ui report presets notebooks test lint lock clean
+.PHONY: help bench ui report presets new notebooks test lint lock clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -34,8 +34,11 @@ ui: $(READY) ## open the MLflow UI on the newest comparison
 report: $(READY) ## print the tables of a suite, and write them into docs/results and the README
 	@$(BIN)/python -m benchmarks report --suite $(SUITE)
 
-presets: $(READY) ## write the models of a suite's finished runs into zoo/presets
-	@$(BIN)/python -m benchmarks presets --suite $(SUITE)
+presets: $(READY) ## write the models of a suite's finished runs into zoo/presets, or into OUT
+	@$(BIN)/python -m benchmarks presets --suite $(SUITE) $(if $(OUT),--out $(OUT))
+
+new: $(READY) ## write a suite for your own data: make new SUITE=my.yaml TASK=sentiment DATA=reviews
+	@$(BIN)/python -m benchmarks new $(SUITE) --task $(TASK) --data $(DATA)
 
 notebooks: export PYTHONWARNINGS := ignore:IProgress not found
 notebooks: $(NOTEBOOKS_READY) ## run the notebooks again, in place (seven minutes)

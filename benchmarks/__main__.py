@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: run, report, presets, ui and migrate."""
+"""The command line of the benchmarks: run, report, presets, ui, new and migrate."""
 
 import argparse
 import signal
@@ -133,14 +133,18 @@ def report(options, console):
 
 
 def presets(options, console):
-    """Writes the models of a suite's finished runs to zoo/presets."""
+    """Writes the models of a suite's finished runs to zoo/presets, or to another folder."""
     from benchmarks import presets, report
     from benchmarks.tracking import store
 
     store.connect()
     store.check_version()
-    if not presets.export(options.suite, console):
+    paths = presets.export(options.suite, console, options.out)
+    if not paths:
         return _nothing_finished(options, console)
+    if options.out:
+        console.print(f'Next: zoo.load("{paths[0]}")', markup=False, soft_wrap=True)
+        return 0
     report.print_tables([report.pretrained()], console)
     _written(report.results.write_presets(), console)
     return 0
@@ -179,6 +183,16 @@ def ui(options, console):
         return 0
 
 
+def new(options, console):
+    """Writes a suite that trains and compares models on your own data."""
+    from benchmarks import new_suite
+
+    new_suite.write(options.path, options.task, options.data)
+    console.print(f"Written: {options.path}", soft_wrap=True)
+    console.print(f"Next: [bold]make bench SUITE={options.path}[/bold]", soft_wrap=True)
+    return 0
+
+
 def migrate(options, console):
     """Updates the store and the presets of an older version; needed only once."""
     from benchmarks import migration
@@ -189,7 +203,14 @@ def migrate(options, console):
     return 0
 
 
-COMMANDS = {"run": run, "report": report, "presets": presets, "ui": ui, "migrate": migrate}
+COMMANDS = {
+    "run": run,
+    "report": report,
+    "presets": presets,
+    "ui": ui,
+    "new": new,
+    "migrate": migrate,
+}
 
 
 def _parser():
@@ -223,8 +244,13 @@ def _parser():
     command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
     command = commands.add_parser("presets", help=presets.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
+    command.add_argument("--out", help="the folder to write to; suites of your own need one")
     command = commands.add_parser("ui", help=ui.__doc__)
     command.add_argument("--port", type=count, default=5000)
+    command = commands.add_parser("new", help=new.__doc__)
+    command.add_argument("path", help="the YAML file to write; must not exist")
+    command.add_argument("--task", required=True, help="an entry of the suite quick")
+    command.add_argument("--data", required=True, help="a folder, or the name of a dataset")
     commands.add_parser("migrate", help=migrate.__doc__)
     return parser
 

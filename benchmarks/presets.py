@@ -21,7 +21,7 @@ from zoo.datasets.wheels import WheelError
 from zoo.layers import architectures
 
 
-def export(suite, console):
+def export(suite, console, out=None):
     """Writes a preset for each dataset and architecture with finished runs of a suite.
 
     Of several seeds, the best on the validation split is taken. An existing preset is replaced once
@@ -31,15 +31,25 @@ def export(suite, console):
     Args:
         suite: str, name of a suite, or path of a YAML file.
         console: `rich.console.Console` for messages.
+        out: str or None, the folder to write them to; by default `zoo/presets`, which is only for
+            the suites of this project.
 
     Returns:
-        The names of the presets, a list of str.
+        The paths of the presets, a list of `Path`.
 
     Raises:
-        ConfigError: if an existing preset of that name is for another dataset, or the data has
-            changed since the run. Presets written so far are kept.
+        ConfigError: if an existing preset of that name is for another dataset, the data has changed
+            since the run, or a suite of one's own has no `out`. Presets written so far are kept.
     """
-    names = []
+    if out is None and suite not in suites.suites():
+        raise ConfigError(
+            f"Say where the models of {suite} are to be written, such as: make presets "
+            f"SUITE={suite} OUT=models"
+        )
+    folder = pretrained.PRESETS if out is None else Path(out).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    licence = "Apache-2.0" if out is None else "not stated"
+    paths = []
     configs = [config for config in suites.every_seed(suite) if not config.splits.folds]
     of_digest = {config.digest: config for config in configs}
     for records in store.finished(configs).values():
@@ -49,18 +59,20 @@ def export(suite, console):
                 by_architecture.setdefault(record.tags["architecture"], []).append(record)
         for records in by_architecture.values():
             best = max(records, key=lambda record: record.selection_key)
-            names.append(_write(best, records, suite, of_digest[best.tags["config_digest"]]))
-            console.print(f"Written: {names[-1]}")
-    return names
+            config = of_digest[best.tags["config_digest"]]
+            paths.append(_write(best, records, suite, config, folder, licence))
+            console.print(f"Written: {paths[-1]}", soft_wrap=True)
+    return paths
 
 
-def _write(best, records, suite, config):
+def _write(best, records, suite, config, presets, licence):
     tags = best.tags
     metric = tags["metric"]
     name = f"{config.preset}_{config.architecture}"
-    if name in pretrained.list_presets() and pretrained.card(name).dataset != tags["dataset"]:
+    target = presets / name
+    if target.exists() and (dataset := pretrained.card(target).dataset) != tags["dataset"]:
         raise ConfigError(
-            f"The preset {name!r} already exists for the dataset {pretrained.card(name).dataset}. "
+            f"The preset {name!r} already exists for the dataset {dataset}. "
             f"Choose another name for {tags['dataset']} with the key `preset` of the suite's task."
         )
     task, digest = task_of(config)
@@ -69,7 +81,7 @@ def _write(best, records, suite, config):
             f"{config.dataset} has changed since the run of {config.architecture}. Run make bench "
             "first."
         )
-    with tempfile.TemporaryDirectory(dir=pretrained.PRESETS) as temporary:
+    with tempfile.TemporaryDirectory(dir=presets) as temporary:
         folder = models.download_preset(best, Path(temporary))
         for path in folder.glob("*.weights.h5"):
             halve(path)
@@ -100,14 +112,14 @@ def _write(best, records, suite, config):
             ),
             git_commit=tags["git_commit"],
             paper=architectures.get(tags["architecture"]).paper,
-            licence="Apache-2.0",
+            licence=licence,
             bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
             sha256=pretrained.digests(folder),
         )
         text = json.dumps(card.__dict__, indent=2, ensure_ascii=False)
         (folder / pretrained.CARD).write_text(text + "\n", encoding="utf-8")
-        replace_folder(pretrained.PRESETS / name, folder)
-    return name
+        replace_folder(target, folder)
+    return target
 
 
 def _load(suite, entry, architecture):

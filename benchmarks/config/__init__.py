@@ -1,6 +1,6 @@
 """Configuration: reads suite files into one validated, frozen `RunConfig` per run."""
 
-from benchmarks.config.errors import ConfigError
+from benchmarks.config.errors import ConfigError, unknown
 from benchmarks.config.files import SUITES, suites
 from benchmarks.config.schema import (
     BASELINE,
@@ -35,4 +35,5 @@ __all__ = [
     "load_layers",
     "load_presets",
     "suites",
+    "unknown",
 ]

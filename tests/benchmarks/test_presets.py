@@ -42,6 +42,22 @@ def measured(suite, tmp_path, monkeypatch, capsys):
     return str(path)
 
 
+def test_a_suite_of_ones_own_writes_where_it_is_told(suite, tmp_path, monkeypatch, capsys):
+    before = {path: path.read_bytes() for path in (tmp_path / "results").iterdir()}
+    readme = (tmp_path / "README.md").read_text()
+    assert command_line.main(["run", "--suite", suite, "--task", "speech", "--arch", "gru"]) == 0
+    assert command_line.main(["presets", "--suite", suite]) == 2
+    assert "OUT=models" in " ".join(capsys.readouterr().out.split())
+    out = tmp_path / "my" / "models"
+    assert command_line.main(["presets", "--suite", suite, "--out", str(out)]) == 0
+    assert f'zoo.load("{out / "tones_gru"}")' in capsys.readouterr().out
+    assert zoo.card(str(out / "tones_gru")).licence == "not stated"
+    assert zoo.load(str(out / "tones_gru")).labels == ["low", "middle", "high"]
+    assert "tones_gru" not in zoo.list_presets()
+    assert {path: path.read_bytes() for path in (tmp_path / "results").iterdir()} == before
+    assert (tmp_path / "README.md").read_text() == readme
+
+
 def test_a_half_precision_preset_matches_its_card(measured, capsys):
     assert zoo.list_presets() == ["tones_gru"]
     with h5py.File(pretrained.PRESETS / "tones_gru" / "model.weights.h5") as file:

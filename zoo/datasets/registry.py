@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import importlib
 import io
+import logging
 import os
 import re
 from pathlib import Path
@@ -95,6 +96,23 @@ def _require_libraries():
 
 def _prepared(make, quietly):
     """Returns the builder that `make` returns, with its data prepared in the cache."""
+    with _without_warnings() if quietly else contextlib.nullcontext():
+        return _prepared_once(make, quietly)
+
+
+@contextlib.contextmanager
+def _without_warnings():
+    """Hides what TFDS logs of configurations that its catalogue lacks."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _prepared_once(make, quietly):
     import filelock
 
     found = make()

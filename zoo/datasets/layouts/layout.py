@@ -106,7 +106,8 @@ def read_text(path):
         line = error.object[: error.start].count(b"\n") + 1
         received = error.object[error.start : error.start + 1].hex()
         raise FolderError(
-            f"{path}, line {line}: the text isn't UTF-8 (byte 0x{received}). Save the file as UTF-8."
+            f"{path}, line {line}: the text isn't UTF-8 (byte 0x{received}). Save the file as "
+            "UTF-8."
         ) from error
 
 
