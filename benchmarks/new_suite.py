@@ -38,7 +38,7 @@ def write(path, task, data):
         raise ConfigError(f"A suite is a file that ends with .yaml. Received: {path}")
     if Path(path).exists():
         raise ConfigError(f"{path} exists. Choose another name, or remove it first.")
-    text = _text(path, task, data)
+    text = text_of(path, task, data)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder, Path(path).name)
         replace_text(draft, text)
@@ -48,7 +48,8 @@ def write(path, task, data):
     replace_text(Path(path), text)
 
 
-def _text(path, task, data):
+def text_of(path, task, data):
+    """The text of the suite that `write` writes."""
     template = (config.SUITES / f"{TEMPLATE}.yaml").read_text(encoding="utf-8")
     settings = re.search(r"^architectures:.*?(?=^tasks:)", template, re.MULTILINE | re.DOTALL)[0]
     entries = re.split(r"^  (?=\w+:$)", template.partition("\ntasks:\n")[2], flags=re.MULTILINE)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from benchmarks import config, metrics
+from benchmarks import config, metrics, new_suite
 from benchmarks.report import files, presets, readme
 from zoo import cli
 from zoo.layers import architectures
@@ -27,7 +27,7 @@ GUIDES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "result
 RESULTS = sorted((ROOT / "docs" / "results").glob("*.csv"))
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-CHOICES = {"SUITE", "TASK", "ARCH", "SEEDS", "EPOCHS", "RERUN"}
+CHOICES = {"SUITE", "TASK", "ARCH", "SEEDS", "EPOCHS", "RERUN", "OUT", "DATA"}
 ELSEWHERE = {  # what needs a network, an environment or a server
     "git clone <this repository> recurrent-zoo",
     "cd recurrent-zoo",
@@ -119,6 +119,9 @@ def check_make(target, *assignments):
     chosen = dict(assignment.split("=", 1) for assignment in assignments)
     assert chosen.keys() <= CHOICES
     suite = chosen.get("SUITE", "quick")
+    if target == "new":
+        text = new_suite.text_of(suite, chosen["TASK"], chosen["DATA"])
+        Path(suite).write_text(text, encoding="utf-8")
     kind = config.kind(suite)
     names = lambda key: chosen[key].split(",") if key in chosen else None
     numbers = {key.lower(): int(chosen[key]) for key in ("SEEDS", "EPOCHS") if key in chosen}

@@ -41,7 +41,7 @@ def test_the_new_suite_is_the_entry_of_quick_with_the_data(tmp_path, reviews):
 @pytest.mark.parametrize("entry", list(config.files.read("quick")[1]["tasks"]))
 def test_every_entry_of_quick_can_be_copied(tmp_path, entry):
     path = tmp_path / "my.yaml"
-    path.write_text(new_suite._text(path, entry, "my: folder #1"))
+    path.write_text(new_suite.text_of(path, entry, "my: folder #1"))
     (*_, run) = config.load(str(path))
     (*_, expected) = config.load("quick", tasks=[entry])
     assert run.dataset == "my: folder #1"
