@@ -1,7 +1,6 @@
 """The command line of the benchmarks: run, report, presets, ui, new and migrate."""
 
 import argparse
-import signal
 import sys
 
 from rich.console import Console
@@ -17,21 +16,23 @@ def main(arguments=None):
         The exit status: 0; 1 if a preset differs from its card; 2 if the command can't run; 130 if
         it was interrupted.
     """
+    from benchmarks import interrupts
     from benchmarks.config import ConfigError
+    from benchmarks.tracking.errors import TrackingError, explained
     from zoo import PresetError
     from zoo.datasets.errors import DatasetError
     from zoo.datasets.wheels import WheelError
     from zoo.models.tokenizer import VocabularyError
 
     options = _parser().parse_args(arguments)
-    # So that runs are marked KILLED.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160  # a log file; tables need not wrap
+    known = (ConfigError, DatasetError, PresetError, TrackingError, WheelError, VocabularyError)
     try:
-        return COMMANDS[options.command](options, console)
-    except (ConfigError, DatasetError, PresetError, WheelError, VocabularyError) as error:
+        with interrupts.handled(), explained():
+            return COMMANDS[options.command](options, console)
+    except known as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 2
     except OSError as error:  # such as a full disk, with notes on what to do
@@ -41,8 +42,6 @@ def main(arguments=None):
     except KeyboardInterrupt:
         console.print("Interrupted. Finished runs are kept; make bench resumes the others.")
         return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def run(options, console):

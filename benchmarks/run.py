@@ -4,6 +4,7 @@ import contextlib
 import functools
 import threading
 
+import filelock
 import keras
 from rich.progress import (
     BarColumn,
@@ -14,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from benchmarks import plots
+from benchmarks import interrupts, plots
 from benchmarks.config import is_baseline
 from benchmarks.data import task_of
 from benchmarks.measure import kernels_of, latency_ms
@@ -30,42 +31,78 @@ from zoo.layers.kernels import build
 def run_suite(configs, console, rerun=False):
     """Runs the configurations that have no finished run yet, and registers champions.
 
+    Several processes of a machine may run the same suite: each configuration is trained by one.
+
     Args:
         configs: list of `RunConfig`.
         console: `rich.console.Console` for messages.
         rerun: bool, whether to run finished configurations again, from the start.
     """
     threading.Thread(target=_build_kernels, daemon=True).start()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
     configs = _runnable(configs, console)
-    for number, config in enumerate(configs, 1):
-        name = f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
-        task, digest = task_of(config)
+    names = [
+        f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
+        for number, config in enumerate(configs, 1)
+    ]
+    # What another process is training is looked at again when all else is done.
+    taken = [
+        (config, name)
+        for config, name in zip(configs, names, strict=True)
+        if not _run_unless_taken(config, name, console, rerun)
+    ]
+    for config, name in taken:
+        console.print(f"{name}: another process is training it; waiting", highlight=False)
+        _run_unless_taken(config, name, console, timeout=-1)
+    folds = {config.experiment: config.splits.folds for config in configs}
+    with store.claim("champions"):
+        for experiment in folds:
+            if not folds[experiment]:  # models of different folds aren't comparable
+                models.register_champion(experiment)
+            charts.arrange(experiment)
+
+
+def _run_unless_taken(config, name, console, rerun=False, timeout=0):
+    """Runs a configuration unless it is finished, or another process of this machine trains it.
+
+    Args:
+        config: `RunConfig`.
+        name: str, its name in messages.
+        console, rerun: see `run_suite`.
+        timeout: float, seconds to wait for the other process; negative for as long as it takes.
+
+    Returns:
+        Whether it is finished now, a bool.
+    """
+    interrupts.check()
+    task, digest = task_of(config)
+    try:
+        claim = store.claim(f"{config.digest} {digest}").acquire(timeout=timeout)
+    except filelock.Timeout:
+        return False
+    with claim:
         finished = None if rerun else store.find_finished(config, digest)
         if finished:
             commit = finished.tags["git_commit"][:12]
             console.print(f"{name}: already finished, at commit {commit}", highlight=False)
-            continue
+            return True
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+        )
         with Progress(
             *columns, console=console, transient=True, disable=not console.is_terminal
         ) as progress:
             bar = progress.add_task(name, total=None)
             update = functools.partial(progress.update, bar)
             evaluation = run_one(config, task, digest, update, rerun)
-        console.print(f"{name}: {task.metric.name} {evaluation.value:.4g}", highlight=False)
-        for warning in evaluation.warnings:
-            console.print(f"  {warning}", style="yellow", highlight=False, soft_wrap=True)
-    for experiment, folds in {config.experiment: config.splits.folds for config in configs}.items():
-        if not folds:  # models of different folds aren't comparable
-            models.register_champion(experiment)
-        charts.arrange(experiment)
+    console.print(f"{name}: {task.metric.name} {evaluation.value:.4g}", highlight=False)
+    for warning in evaluation.warnings:
+        console.print(f"  {warning}", style="yellow", highlight=False, soft_wrap=True)
+    return True
 
 
 def _runnable(configs, console):

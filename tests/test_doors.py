@@ -22,12 +22,12 @@ ZOO = [
 BENCHMARKS = [
     {"__main__"},
     {"presets", "migration"},
-    {"report", "run", "time_layers", "time_generation"},
+    {"report", "run", "new_suite", "time_layers", "time_generation"},
     {"tracking"},
     {"data"},
     {"config"},
     {"tasks", "recipes", "layers"},
-    {"plots", "metrics", "measure", "atomic", "pipeline", "__init__"},
+    {"plots", "metrics", "measure", "atomic", "interrupts", "pipeline", "__init__"},
 ]
 
 

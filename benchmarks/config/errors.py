@@ -24,7 +24,7 @@ def validate(cls, content, where):
         ConfigError: if the content is invalid, with one line for each invalid or unknown key.
     """
     if not isinstance(content, dict):
-        raise ConfigError(f"{where}: expected keys and values. Received: {content!r}")
+        raise ConfigError(f"{where}: expected keys and values. Received: {short(content)}")
     try:
         return cls.model_validate(content)
     except pydantic.ValidationError as error:
@@ -42,16 +42,25 @@ def unknown(kind, received, known, compared=None):
         compared: str or None, the part of the name to compare with the known ones; by default all.
     """
     known = list(known)
-    near = difflib.get_close_matches(str(compared or received), known, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(str(compared or received)[:200], known, n=1, cutoff=0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {kind} {received!r}.{hint} Known: {', '.join(known)}."
+    return f"Unknown {kind} {short(received)}.{hint} Known: {', '.join(known)}."
+
+
+def short(value):
+    """The repr of a value from a file, cut to a length that a message can show."""
+    try:
+        text = repr(value)
+    except ValueError:  # of a number with thousands of digits
+        return f"a {type(value).__name__} too long to print"
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _explained(cls, detail):
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
         prefix = f"{place}: " if place else ""  # a check across several keys has no place
-        return f"{prefix}{detail['msg']}. Received: {detail['input']!r}"
+        return f"{prefix}{detail['msg']}. Received: {short(detail['input'])}"
     *parents, key = detail["loc"]
     return unknown("key", place, _model_at(cls, parents).model_fields, str(key))
 

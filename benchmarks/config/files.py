@@ -4,8 +4,10 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.config.errors import ConfigError, unknown
+from benchmarks.config.errors import ConfigError, short, unknown
 
+LARGEST = 20_000  # values in a suite
+DEEPEST = 20
 SUITES = Path(__file__).parent.parent / "suites"
 
 
@@ -35,15 +37,14 @@ def read(suite, _seen=()):
         raise ConfigError(unknown("suite", suite, suites()))
     if path.resolve() in _seen:
         raise ConfigError(f"{path.name}: `based_on` is circular. Remove one of the references.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path.name}: expected keys and values. Received: {content!r}")
+    content = _parsed(path)
     base = content.pop("based_on", None)
     if base is not None:
-        base = str(base)
+        if not isinstance(base, str):
+            raise ConfigError(
+                f"{path.name}: `based_on` must be the name of a suite or the path of a file. "
+                f"Received: {short(base)}"
+            )
         if base.endswith((".yaml", ".yml")):
             base = str(path.parent / base)
         content = _merged(read(base, (*_seen, path.resolve()))[1], content)
@@ -51,6 +52,69 @@ def read(suite, _seen=()):
         tasks = content["tasks"]
         content["tasks"] = {name: _entry(tasks, name, path.name) for name in tasks}
     return path, content
+
+
+def _parsed(path):
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: the file isn't UTF-8 or valid YAML, repeats a key, holds no mapping, or is
+            larger than a suite.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        _check_depth(text)
+        content = yaml.load(text, _Loader)
+        size = _size(content, {})
+    # Beside its own errors, YAML raises ValueError for numbers and dates that don't exist.
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path.name}: expected keys and values. Received: {short(content)}")
+    if size > LARGEST:
+        raise ConfigError(
+            f"{path.name}: {size:,} values, with references followed, are too many for a suite."
+        )
+    return content
+
+
+def _check_depth(text):
+    """Raises ValueError for deep nesting, before YAML would spend seconds on it."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} levels deep")
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses repeated keys, of which YAML would take the last."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} is repeated", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _size(content, known):
+    """The number of values in nested lists and dicts, those of references counted each time."""
+    if not isinstance(content, list | dict):
+        return 1
+    if id(content) in known:
+        if known[id(content)] is None:
+            raise ValueError("a reference contains itself")
+        return known[id(content)]
+    known[id(content)] = None
+    inner = content.values() if isinstance(content, dict) else content
+    known[id(content)] = 1 + sum(_size(value, known) for value in inner)
+    return known[id(content)]
 
 
 def _entry(tasks, name, where, seen=()):

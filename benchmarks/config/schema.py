@@ -22,7 +22,7 @@ OUTSIDE_DIGEST = ("suite", "entry", "quality", "preset", "if_available")
 SPLITS = ("train", "validation", "test", "unlabelled")
 
 
-class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
+class Splits(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """How the splits are selected from the dataset.
 
     Attributes:
@@ -69,7 +69,7 @@ class Splits(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self.model_copy(update=divided)
 
 
-class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Everything that determines what one run computes.
 
     Attributes:
@@ -194,7 +194,7 @@ Seeds = Annotated[
 OneStep = Annotated[dict[str, dict | None], pydantic.Field(min_length=1, max_length=1)]
 
 
-class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """One entry of a suite's `tasks`.
 
     Attributes:
@@ -236,7 +236,7 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self
 
 
-class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """A suite file that trains models.
 
     Attributes:
@@ -252,7 +252,7 @@ class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     equal_parameters: str | None = None
 
 
-class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """A suite file that times layers.
 
     Attributes:
@@ -272,7 +272,7 @@ class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
     least_ms: pydantic.PositiveFloat
 
 
-class PresetsConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+class PresetsConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """A suite file that measures the pretrained models again.
 
     Attributes:

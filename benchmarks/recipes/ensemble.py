@@ -10,7 +10,7 @@ from benchmarks.recipes.step import Step, Trained, train
 from zoo import models
 
 
-class NgramKeys(pydantic.BaseModel, frozen=True, extra="forbid"):
+class NgramKeys(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Keys of the auxiliary n-gram model.
 
     Attributes:

@@ -2,6 +2,8 @@
 
 import statistics
 
+from benchmarks import interrupts
+
 
 class RunLog:
     """Records the metrics of each epoch and its time without validation.
@@ -53,6 +55,7 @@ class RunLog:
 
     def progress(self, part):
         """Reports the completed part of the current epoch, 0 to 1."""
+        interrupts.check()
         self.update(total=self.total_epochs, completed=self.epoch + part)
 
     def spend(self, key, seconds):

@@ -11,7 +11,7 @@ import pydantic
 from benchmarks.recipes.run_log import RunLog
 
 
-class Step(pydantic.BaseModel, frozen=True, extra="forbid"):
+class Step(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """One step of a recipe; its fields are its keys in a suite.
 
     A step runs the earlier steps itself, with `train`: once, or several times as an ensemble does.

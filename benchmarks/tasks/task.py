@@ -10,7 +10,7 @@ import pydantic
 from benchmarks.metrics import Metric
 
 
-class ModelConfig(pydantic.BaseModel, frozen=True, extra="forbid"):
+class ModelConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """The `model` keys of a task in a suite; each task kind derives its own.
 
     Suites with `equal_parameters` need a key `units`.

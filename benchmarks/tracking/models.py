@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import shutil
 import tempfile
 from importlib.metadata import version
@@ -88,6 +89,11 @@ def find_trained(config, dataset_digest):
     return None
 
 
+def registered_name(experiment):
+    """The name of an experiment's registered model; MLflow allows neither slashes nor colons."""
+    return re.sub(r"[^\w.-]", "-", experiment.replace("/", "."))
+
+
 def register_champion(experiment):
     """Registers the best model of an experiment under the alias `champion`, unless it already is.
 
@@ -107,7 +113,7 @@ def register_champion(experiment):
     if not records:
         return
     best = max(records, key=lambda record: record.selection_key)
-    name = experiment.replace("/", ".")
+    name = registered_name(experiment)
     client = mlflow.MlflowClient()
     with contextlib.suppress(mlflow.exceptions.MlflowException):
         if client.get_model_version_by_alias(name, "champion").run_id == best.run_id:

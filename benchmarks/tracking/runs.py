@@ -114,11 +114,10 @@ def open_run(experiment, title, tags, params, killed=None):
         try:
             mlflow.log_params(params)
             yield OpenRun(run_id, store.checkpoints(run_id), logged)
-        except (KeyboardInterrupt, SystemExit):
-            mlflow.end_run("KILLED")
-            raise
-        except BaseException:
-            mlflow.end_run("FAILED")
+        except BaseException as error:
+            was_killed = isinstance(error, KeyboardInterrupt | SystemExit)
+            with contextlib.suppress(mlflow.exceptions.MlflowException, OSError):
+                mlflow.end_run("KILLED" if was_killed else "FAILED")
             raise
         mlflow.end_run("FINISHED")
         shutil.rmtree(store.checkpoints(run_id), ignore_errors=True)
@@ -198,11 +197,19 @@ def _experiment(name):
     experiment = mlflow.get_experiment_by_name(name)
     if experiment is not None:
         return experiment.experiment_id
-    return mlflow.create_experiment(
-        name,
-        artifact_location=(store.LOCAL_STORE / "artifacts").as_uri() if store.is_local() else None,
-        tags={"mlflow.experimentKind": "custom_model_development"},
-    )
+    try:
+        return mlflow.create_experiment(
+            name,
+            artifact_location=(
+                (store.LOCAL_STORE / "artifacts").as_uri() if store.is_local() else None
+            ),
+            tags={"mlflow.experimentKind": "custom_model_development"},
+        )
+    except mlflow.exceptions.MlflowException:
+        experiment = mlflow.get_experiment_by_name(name)  # another process has made it meanwhile
+        if experiment is None:
+            raise
+        return experiment.experiment_id
 
 
 def _color(name):

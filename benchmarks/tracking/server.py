@@ -33,4 +33,4 @@ def ui_url(port):
 
 def is_remote():
     """Whether runs are logged to a tracking server, which has its own UI."""
-    return store.tracking_uri().startswith(("http:", "https:"))
+    return store.is_server(store.tracking_uri())

@@ -1,13 +1,18 @@
 """The store of runs: where it is, and what is read back from it."""
 
-import contextlib
 import dataclasses
+import hashlib
 import logging
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# MLflow's own defaults wait more than seven minutes for a server that is away.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 import filelock
 import mlflow
@@ -15,10 +20,12 @@ from mlflow.entities import ViewType
 
 from benchmarks import metrics
 from benchmarks.config import ConfigError
+from benchmarks.tracking import errors
 
 ROOT = Path(__file__).parent.parent.parent
 LOCAL_STORE = ROOT / "mlruns"
 NOTE = "mlflow.note.content"
+SQLITE = "sqlite:///"
 CURVES = "curves"  # the tag that names the metrics whose steps are no epochs
 
 
@@ -59,18 +66,45 @@ class Record:
 
 def connect():
     """Connects MLflow to `MLFLOW_TRACKING_URI`, by default a SQLite database in this checkout, and
-    marks runs whose process died as KILLED."""
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(tracking_uri())
+    marks runs whose process died as KILLED.
+
+    Raises:
+        TrackingError: the tracking server can't be reached.
+    """
+    for name in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    uri = tracking_uri()
+    if is_server(uri):
+        errors.check_server(uri)
+    elif uri.startswith(SQLITE):
+        _make_database(Path(uri.removeprefix(SQLITE)))
+    mlflow.set_tracking_uri(uri)
     mlflow.enable_system_metrics_logging()
     mlflow.set_system_metrics_sampling_interval(5)
-    if is_local():
-        LOCAL_STORE.mkdir(exist_ok=True)
-        # A new store has an empty default experiment.
-        with contextlib.suppress(mlflow.exceptions.MlflowException):
-            mlflow.delete_experiment("0")
     _end_dead_runs()
+
+
+def _make_database(path):
+    """Makes an empty store unless there is one.
+
+    MLflow's migrations are no transaction: a store whose making was cut off could never be opened
+    again. So it is made under another name, by one process alone.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+        if path.is_file():
+            return
+        prefix = f".{path.name}.new-"
+        for leftover in path.parent.glob(f"{prefix}*"):
+            shutil.rmtree(leftover)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as folder:
+            draft = Path(folder, path.name)
+            made = SqlAlchemyStore(f"{SQLITE}{draft}", str(path.parent / "artifacts"))
+            made.delete_experiment("0")  # MLflow's default one, which stays empty
+            made.engine.dispose()
+            draft.replace(path)
 
 
 def check_version():
@@ -97,6 +131,11 @@ def check_version():
 def tracking_uri():
     """The URI that runs are logged to."""
     return os.environ.get("MLFLOW_TRACKING_URI") or _local_uri()
+
+
+def is_server(uri):
+    """Whether a tracking URI is that of a server."""
+    return uri.startswith(("http:", "https:"))
 
 
 def is_local():
@@ -270,6 +309,13 @@ def lock(run_id):
     return filelock.FileLock(checkpoints(run_id) / ".lock")
 
 
+def claim(name):
+    """The lock of what one process of this machine does at a time, such as one configuration."""
+    folder = LOCAL_STORE / "claims"
+    folder.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")
+
+
 def is_over(run_id):
     """Whether a run of this machine is logged by no process any more."""
     if not checkpoints(run_id).is_dir():
@@ -309,4 +355,4 @@ def _of_config(config, dataset_digest, experiment_ids, finished="="):
 
 
 def _local_uri():
-    return f"sqlite:///{LOCAL_STORE / 'mlflow.db'}"
+    return f"{SQLITE}{LOCAL_STORE / 'mlflow.db'}"

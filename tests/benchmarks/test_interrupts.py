@@ -1,0 +1,47 @@
+"""Signals end a command, also where Python drops their exception."""
+
+import signal
+
+import pytest
+
+from benchmarks import interrupts
+
+
+class Destructor:
+    """Receives a signal where exceptions are dropped."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+@pytest.mark.parametrize("is_asked", [True, False])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_was_dropped_is_raised_later(number, expected, is_asked):
+    reached = []
+    with pytest.raises(expected):
+        drop(number, is_asked, reached)
+    assert reached == ["the signal was dropped"]
+
+
+@interrupts.handled()
+def drop(number, is_asked, reached):
+    Destructor(number)
+    reached.append("the signal was dropped")
+    if is_asked:
+        interrupts.check()
+        reached.append("and lost")
+
+
+def test_handlers_are_restored_and_signals_forgotten():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), interrupts.handled():
+        signal.raise_signal(signal.SIGINT)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    with interrupts.handled():
+        interrupts.check()
