@@ -17,7 +17,7 @@ ZOO = [
     {"export", "pretrained"},
     {"models", "datasets"},  # beside each other
     {"layers", "sound_files", "array_files"},
-    {"_quiet_start"},
+    {"_quiet_start", "_command", "files"},
 ]
 BENCHMARKS = [
     {"__main__"},

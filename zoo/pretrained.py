@@ -11,8 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from zoo.models import protocol
-
 PRESETS = Path(__file__).parent / "presets"
 CARD = "card.json"
 FORMAT = 1
@@ -141,6 +139,9 @@ def load(preset):
     if re.match("(models|runs):/", str(preset)):
         with tempfile.TemporaryDirectory() as temporary:
             return load(_download(preset, temporary))
+    from zoo import _quiet_start  # noqa: F401, I001 - before anything imports TensorFlow
+    from zoo.models import protocol
+
     folder = _folder(preset)
     if (folder / CARD).is_file():
         _verify(folder, card(preset))

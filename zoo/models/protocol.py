@@ -73,7 +73,10 @@ def _floats(value, rank):
         array = np.asarray(array.tolist())
     if array.ndim != rank or not np.issubdtype(array.dtype, np.number):
         raise TypeError
-    return array.astype("float32")
+    if np.issubdtype(array.dtype, np.complexfloating):
+        raise TypeError
+    with np.errstate(over="ignore"):  # becomes infinite, which models refuse
+        return array.astype("float32")
 
 
 def _short(value):
