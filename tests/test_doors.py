@@ -15,6 +15,7 @@ ZOO = [
     {"cli"},
     {"__init__"},
     {"export", "pretrained"},
+    {"preset_files"},
     {"models", "datasets"},  # beside each other
     {"layers", "sound_files", "array_files"},
     {"_quiet_start", "_command", "files"},

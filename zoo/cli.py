@@ -111,7 +111,7 @@ def predict_command(options):
     """Runs a pretrained model on each input, in order."""
     import zoo
 
-    model = zoo.load(options.preset)
+    model = zoo.load(options.preset, verify=options.verify)
     for batch in _batches(_inputs(options.input)):
         _answer(model, batch, options.json)
     return 0
@@ -121,7 +121,7 @@ def generate_command(options):
     """Continues a text with a pretrained language model and prints it as it is made."""
     import zoo
 
-    model = zoo.load(options.preset)
+    model = zoo.load(options.preset, verify=options.verify)
     for prompt in _inputs(options.prompt or [""]):
         pieces = model.stream(model.read_input(prompt), options.length, **_sampling(options))
         print(prompt, end="", flush=True)
@@ -135,7 +135,9 @@ def chat_command(options):
     """Converses with a pretrained dialogue model. /reset begins anew, /quit or Ctrl-D ends."""
     import zoo
 
-    conversation = zoo.load(options.preset).conversation(**_sampling(options))
+    conversation = zoo.load(options.preset, verify=options.verify).conversation(
+        **_sampling(options)
+    )
     is_terminal = _standard_input().isatty()
     if is_terminal:
         with contextlib.suppress(ImportError):
@@ -165,7 +167,8 @@ def export_command(options):
     import zoo
     from zoo.export import export
 
-    export(zoo.load(options.preset), options.output, options.format, options.length)
+    model = zoo.load(options.preset, verify=options.verify)
+    export(model, options.output, options.format, options.length)
     print(f"Written: {options.output}")
     return 0
 
@@ -257,6 +260,14 @@ def _parser():
     parser.add_argument("--version", action="version", version=zoo.__version__)
     parser.set_defaults(run=lambda options: parser.print_help() or 0)
     commands = parser.add_subparsers(metavar="COMMAND")
+    preset = argparse.ArgumentParser(add_help=False)
+    preset.add_argument("preset", help="its name, or the path of its folder")
+    preset.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        help="load a folder without a card, such as one that you saved yourself",
+    )
     command = commands.add_parser("list", help=list_command.__doc__)
     command.add_argument("pattern", nargs="?", default="*", help="wildcards: * ? [...]")
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
@@ -264,8 +275,7 @@ def _parser():
     command = commands.add_parser("info", help=info_command.__doc__)
     command.add_argument("preset")
     command.set_defaults(run=info_command)
-    command = commands.add_parser("predict", help=predict_command.__doc__)
-    command.add_argument("preset")
+    command = commands.add_parser("predict", help=predict_command.__doc__, parents=[preset])
     command.add_argument(
         "input",
         nargs="+",
@@ -278,17 +288,16 @@ def _parser():
     sampling.add_argument("--sampler", help="greedy, random, top_k or top_p (the default)")
     sampling.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
     sampling.add_argument("--seed", type=int, help="makes the result repeatable")
-    command = commands.add_parser("generate", help=generate_command.__doc__, parents=[sampling])
-    command.add_argument("preset")
+    command = commands.add_parser(
+        "generate", help=generate_command.__doc__, parents=[preset, sampling]
+    )
     command.add_argument(
         "prompt", nargs="*", help="the beginning of a text; - reads lines of standard input"
     )
     command.set_defaults(run=generate_command)
-    command = commands.add_parser("chat", help=chat_command.__doc__, parents=[sampling])
-    command.add_argument("preset")
+    command = commands.add_parser("chat", help=chat_command.__doc__, parents=[preset, sampling])
     command.set_defaults(run=chat_command)
-    command = commands.add_parser("export", help=export_command.__doc__)
-    command.add_argument("preset")
+    command = commands.add_parser("export", help=export_command.__doc__, parents=[preset])
     command.add_argument("output", help="the file or folder to write; must not exist")
     command.add_argument("--format", required=True, help="savedmodel, onnx or tflite")
     command.add_argument("--length", type=int, help="time steps or samples of tflite's input")

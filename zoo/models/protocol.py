@@ -202,7 +202,14 @@ class TaskModel:
         """Arguments of `ensemble_class` besides its backbone and preprocessor."""
         return {}
 
-    # Weights of a preset
+    # Presets
+
+    @classmethod
+    def preset_classes(cls):
+        """The classes that the JSON files of a preset of this model may name, a list."""
+        named = [cls, cls.backbone_cls, cls.preprocessor_cls]
+        named.append(getattr(cls.preprocessor_cls, "tokenizer_cls", None))
+        return [one for one in named if one is not None]
 
     def save_task_weights(self, filepath):
         """Saves the weights outside the backbone, without the optimizer's."""
