@@ -135,9 +135,8 @@ def chat_command(options):
     """Converses with a pretrained dialogue model. /reset begins anew, /quit or Ctrl-D ends."""
     import zoo
 
-    conversation = zoo.load(options.preset, verify=options.verify).conversation(
-        **_sampling(options)
-    )
+    model = zoo.load(options.preset, verify=options.verify)
+    conversation = model.conversation(**_sampling(options))
     is_terminal = _standard_input().isatty()
     if is_terminal:
         with contextlib.suppress(ImportError):

@@ -105,11 +105,10 @@ def card(preset):
         if format == FORMAT:
             return _parsed(content)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise PresetError(
-            f"The card of preset {_short(preset)} can't be read: {error!r}"
-        ) from error
+        reason = str(error) or type(error).__name__
+        raise PresetError(f"The card of preset {_short(preset)} can't be read: {reason}") from error
     raise PresetError(
-        f"Preset {_short(preset)} has format {_short(format)}, this version of the zoo reads "
+        f"Preset {_short(preset)} has format {str(format)[:50]}, this version of the zoo reads "
         f"format {FORMAT}. Install the version of the zoo that the preset came with."
     )
 
