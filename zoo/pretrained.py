@@ -131,6 +131,8 @@ def _parsed(content):
         kind = kinds.get(field.type, object)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ValueError(f"{field.name!r} must be {field.type.__name__}, received {value!r}")
+    if not isinstance(parsed.sha256, dict):
+        raise ValueError("'sha256' must map files to digests")
     strings = [*parsed.sha256, *parsed.sha256.values()]
     numbers = [*parsed.seeds, *(parsed.interval or (0, 0))]
     if not all(isinstance(one, str) for one in strings) or len(numbers) != len(parsed.seeds) + 2:
