@@ -12,7 +12,7 @@ from pathlib import Path
 CARD = "card.json"
 TASK, BACKBONE = "task.json", "config.json"
 POLICIES = ("DTypePolicy", "DTypePolicyMap", "QuantizedDTypePolicy")
-KEYS = {"module", "class_name", "config", "registered_name", "shared_object_id"}
+KEYS = {"module", "class_name", "config", "registered_name", "build_config", "shared_object_id"}
 OWN_FILES = ("tokenizer.json", "preprocessor.json")
 
 
@@ -118,10 +118,6 @@ def _check(value, allowed, where):
         _check(item, allowed, where)
     if "class_name" in value:
         _check_object(value, allowed, where)
-    # Keras compiles and builds what these describe. KerasHub doesn't save them.
-    for key in ("compile_config", "build_config"):
-        if key in value:
-            raise PresetError(f"{where} has the key {key!r}, which a preset doesn't have.")
     if value.get("proto") is not None or value.get("config_file", OWN_FILES[0]) not in OWN_FILES:
         raise PresetError(f"{where} names a file outside the preset.")
 
