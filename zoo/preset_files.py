@@ -12,7 +12,7 @@ from pathlib import Path
 CARD = "card.json"
 TASK, BACKBONE = "task.json", "config.json"
 POLICIES = ("DTypePolicy", "DTypePolicyMap", "QuantizedDTypePolicy")
-KEYS = {"module", "class_name", "config", "registered_name", "build_config", "shared_object_id"}
+KEYS = {"module", "class_name", "config", "registered_name", "build_config", "compile_config"}
 OWN_FILES = ("tokenizer.json", "preprocessor.json")
 
 
@@ -137,7 +137,9 @@ def _check_object(value, allowed, where):
             and keras.saving.get_registered_object(registered) is allowed[registered]
             and name == allowed[registered].__name__
         )
-    if not is_ours or not value.keys() <= KEYS or not isinstance(value.get("config"), dict):
+    # Keras compiles the object as an entry of `compile_config` says; KerasHub leaves it empty.
+    is_ours = is_ours and value.keys() <= KEYS and not value.get("compile_config")
+    if not is_ours or not isinstance(value.get("config"), dict):
         raise PresetError(
             f"{where} names {str(registered or name)[:100]!r} of {str(value.get('module'))[:100]!r}"
             ", which is no part of a model that the zoo knows. Register your own model with "
