@@ -78,7 +78,9 @@ class InputSchema:
             values = np.asarray(values)
             values = values[None] if values.ndim == self.rank else values
         if not isinstance(values, (list, tuple)) and not np.ndim(values):
-            raise InputError(f"A list of raw inputs is needed. Received: {_short(values)}")
+            raise InputError(
+                f"Raw inputs must be in a list, an array or a tensor. Received: {_short(values)}"
+            )
         if self.dtype == "string":
             return [self.parse(_decoded(one)) for one in values]
         return [_array(one) for one in values if self.parse(one) is not None]
@@ -101,7 +103,8 @@ def _strings(value, rank):
 
 
 def _floats(value, rank):
-    if rank > 1:
+    is_array = isinstance(value, np.ndarray) and value.dtype != object
+    if rank > 1 and not is_array:
         return np.stack([_floats(item, rank - 1) for item in value])
     array = np.asarray(value)
     if array.dtype == object:  # as data frames hold lists
