@@ -138,7 +138,7 @@ def mutated(content, generator):
     return bytes(content[:200_000])
 
 
-def files(folder, generator):
+def files(place, generator):
     """Yields paths, of damaged and valid files, and of what is no file."""
     wave = np.sin(np.arange(800)).astype("float32") / 2
     whole = []
@@ -153,12 +153,12 @@ def files(folder, generator):
         with io.BytesIO() as file:
             np.save(file, value)
             whole.append(("npy", file.getvalue()))
-    os.mkfifo(folder / "pipe.wav")
-    os.mkfifo(folder / "pipe.npy")
-    (folder / "folder.npy").mkdir()
-    (folder / "loop.wav").symlink_to(folder / "loop.wav")
+    os.mkfifo(place / "pipe.wav")
+    os.mkfifo(place / "pipe.npy")
+    (place / "folder.npy").mkdir()
+    (place / "loop.wav").symlink_to(place / "loop.wav")
     strange = ["pipe.wav", "pipe.npy", "folder.npy", "loop.wav", "missing.wav", "missing.npy"]
-    yield from [*(str(folder / name) for name in strange), "/dev/zero", "/dev/null", "/", "~"]
+    yield from [*(str(place / name) for name in strange), "/dev/zero", "/dev/null", "/", "~"]
     number = 0
     while True:
         number += 1
@@ -169,14 +169,14 @@ def files(folder, generator):
             content = generator.randbytes(generator.choice([0, 1, 44, 5_000]))
         elif generator.random() < 0.9:
             content = mutated(content, generator)
-        path = folder / f"{number}.{ending}"
+        path = place / f"{number}.{ending}"
         path.write_bytes(content)
         yield str(path)
 
 
-def commands(kinds, folder, generator):
+def commands(kinds, place, generator):
     """Yields arguments of the command line, with lines of standard input."""
-    paths = files(folder, generator)
+    paths = files(place, generator)
     own = "--no-verify"
     while True:
         kind = generator.choice(list(kinds))
@@ -201,7 +201,7 @@ def commands(kinds, folder, generator):
             yield [name, own, kinds["turns"], "--length", "3"], lines
         elif name == "export":
             form = generator.choice(["savedmodel", "torch", "tflite", ""])
-            place = generator.choice([str(folder), "/nowhere/model", "/dev/null/model"])
+            place = generator.choice([str(place), "/nowhere/model", "/dev/null/model"])
             yield [name, own, kinds[kind], place, "--format", form], lines
         else:
             yield [name, generator.choice([text, kinds[kind], *zoo.list_presets()])], lines
@@ -264,9 +264,9 @@ def watched():
     is_on = False
 
 
-def damaged(folder, generator):  # noqa: F811
+def damaged(preset, generator):
     """Damages a preset; returns whether its card agrees with it again."""
-    path = generator.choice([path for path in sorted(folder.rglob("*")) if path.is_file()])
+    path = generator.choice([path for path in sorted(preset.rglob("*")) if path.is_file()])
     kind = generator.choice(["bytes", "bytes", "delete", "add", "empty", "json"])
     if kind == "bytes":
         path.write_bytes(mutated(path.read_bytes(), generator))
@@ -276,17 +276,17 @@ def damaged(folder, generator):  # noqa: F811
         path.write_bytes(b"")
     elif kind == "add":
         name = generator.choice(["task.weights.h5", "x.py", "assets/a", "audio_converter.json"])
-        shutil.copy(path, folder / name)
+        shutil.copy(path, preset / name)
     else:
-        path = folder / generator.choice(["task.json", "config.json", "preprocessor.json"])
+        path = preset / generator.choice(["task.json", "config.json", "preprocessor.json"])
         words = path.read_text().split('"')
         at = generator.randrange(len(words))
         words[at] = generator.choice(["", "null", "0", "-1", "1e999", "zoo>Translator", "config"])
         path.write_text('"'.join(words))
-    is_signed = (folder / "card.json").exists() and path.name != "card.json"
+    is_signed = (preset / "card.json").exists() and path.name != "card.json"
     is_signed = is_signed and generator.random() < 0.7
     if is_signed:
-        sign(folder)
+        sign(preset)
     return is_signed
 
 
