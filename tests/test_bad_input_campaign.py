@@ -201,8 +201,8 @@ def commands(kinds, place, generator):
             yield [name, own, kinds["turns"], "--length", "3"], lines
         elif name == "export":
             form = generator.choice(["savedmodel", "torch", "tflite", ""])
-            place = generator.choice([str(place), "/nowhere/model", "/dev/null/model"])
-            yield [name, own, kinds[kind], place, "--format", form], lines
+            target = generator.choice([str(place), "/nowhere/model", "/dev/null/model"])
+            yield [name, own, kinds[kind], target, "--format", form], lines
         else:
             yield [name, generator.choice([text, kinds[kind], *zoo.list_presets()])], lines
 
