@@ -215,7 +215,8 @@ class TaskModel:
 
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
         """As `keras_hub.models.Task.evaluate`; raw inputs may be of different lengths."""
-        if self.preprocessor is not None:
+        is_prepared = kwargs.get("_use_cached_eval_dataset", False)  # by `fit`
+        if self.preprocessor is not None and not is_prepared:
             x = self.training_inputs(x)
         return super().evaluate(x, y, batch_size, sample_weight, **kwargs)
 
