@@ -15,9 +15,10 @@ ZOO = [
     {"cli"},
     {"__init__"},
     {"export", "pretrained"},
+    {"preset_files"},
     {"models", "datasets"},  # beside each other
     {"layers", "sound_files", "array_files"},
-    {"_quiet_start"},
+    {"_quiet_start", "_command", "files"},
 ]
 BENCHMARKS = [
     {"__main__"},

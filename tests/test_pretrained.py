@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import shutil
 import time
 
@@ -14,6 +15,7 @@ import zoo
 from zoo import cli, models, pretrained
 from zoo.sound_files import read_sound
 
+OWN = "--no-verify"  # for a folder without a card
 TEXTS = ["a fine film", "a dull film, really", "what a waste of time", "great fun for all"]
 
 
@@ -113,7 +115,200 @@ def test_a_preset_of_an_unknown_class_is_refused(presets):
     (presets / "films_gru" / "card.json").unlink()
     message = r"no model 'TextClassifer'\. Did you mean 'TextClassifier'"
     with pytest.raises(zoo.PresetError, match=message):
-        zoo.load(str(presets / "films_gru"))
+        zoo.load(presets / "films_gru", verify=False)
+
+
+def sign(folder):
+    """Makes the card of a folder agree with its files."""
+    card = json.loads((folder / "card.json").read_text())
+    card["sha256"] = pretrained.digests(folder)
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_a_folder_without_a_card_is_loaded_on_demand_alone(presets):
+    (presets / "films_gru" / "card.json").unlink()
+    with pytest.raises(zoo.PresetError, match=r"no card\.json .* verify=False\), .* --no-verify"):
+        zoo.load(presets / "films_gru")
+    assert zoo.load(presets / "films_gru", verify=False).labels == ["negative", "positive"]
+
+
+def test_a_file_that_the_card_does_not_list_is_refused(presets):
+    folder = presets / "films_gru"
+    (folder / "assets" / "more.txt").write_text("more")
+    with pytest.raises(zoo.PresetError, match=r"doesn't list the file assets/more\.txt"):
+        zoo.load("films_gru")
+    (folder / "assets" / "more.txt").unlink()
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, "sha256": {}}))
+    with pytest.raises(zoo.PresetError, match="doesn't list the file"):
+        zoo.load("films_gru")
+
+
+def test_links_to_folders_and_pipes_are_refused(presets, tmp_path):
+    folder = presets / "films_gru"
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(zoo.PresetError, match=r"pipe .* is no regular file"):
+        zoo.load("films_gru")
+    (folder / "pipe").unlink()
+    (folder / "assets").rename(tmp_path / "elsewhere")
+    (folder / "assets").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(zoo.PresetError, match=r"assets .* is no regular file"):
+        zoo.load("films_gru")
+
+
+LAMBDA = {"class_name": "__lambda__", "config": {"value": ["4wAAAA==", None, None]}}
+PLOT = {
+    "module": "keras.utils",
+    "class_name": "function",
+    "config": "plot_model",
+    "registered_name": "plot_model",
+}
+MALICIOUS = {
+    "lambda": LAMBDA,
+    "layer of a lambda": {
+        "module": "keras.layers",
+        "class_name": "Lambda",
+        "config": {"function": LAMBDA},
+        "registered_name": None,
+    },
+    "layer of a function": {
+        "module": "keras.layers",
+        "class_name": "Lambda",
+        "config": {"function": PLOT},
+        "registered_name": None,
+    },
+    "function": PLOT,
+    "module": {"module": "os", "class_name": "system", "config": {}, "registered_name": None},
+    "class of Keras": {
+        "module": "keras.layers",
+        "class_name": "Dense",
+        "config": {"units": 1},
+        "registered_name": None,
+    },
+    "class of KerasHub": {
+        "module": "zoo.models.tokenizer",
+        "class_name": "SubwordTokenizer",
+        "config": {},
+        "registered_name": "keras_hub>BytePairTokenizer",
+    },
+    "unknown name": {
+        "module": "zoo.models.tokenizer",
+        "class_name": "SubwordTokenizer",
+        "config": {},
+        "registered_name": "zoo>Unknown",
+    },
+    "type": {
+        "class_name": "__typespec__",
+        "spec_name": "TensorSpec",
+        "module": "tensorflow",
+        "registered_name": "TensorSpec",
+        "config": [],
+    },
+    "path": {
+        "module": "zoo.models.tokenizer",
+        "class_name": "SubwordTokenizer",
+        "config": {"proto": "/etc/passwd"},
+        "registered_name": "zoo>SubwordTokenizer",
+    },
+    "no config": {"class_name": "Lambda", "module": "keras.layers"},
+    "name": {"class_name": ["Lambda"], "config": {}},
+    "registered name": {"class_name": "Lambda", "config": {}, "registered_name": {"a": 1}},
+    "compiled": {
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": "float32"},
+        "registered_name": None,
+        "compile_config": {"optimizer": "adam"},
+    },
+}
+PLACES = {
+    "tokenizer": lambda task, config, bad: task["config"]["preprocessor"]["config"].update(
+        tokenizer=bad
+    ),
+    "preprocessor": lambda task, config, bad: task["config"].update(preprocessor=bad),
+    "backbone": lambda task, config, bad: task["config"].update(backbone=bad),
+    "dtype": lambda task, config, bad: config["config"].update(dtype=bad),
+    "list": lambda task, config, bad: task["config"].update(labels=["a", [bad]]),
+    "task": lambda task, config, bad: task.update(bad),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("payload", MALICIOUS)
+def test_nothing_is_built_of_other_classes(presets, monkeypatch, payload, place):
+    folder = presets / "films_gru"
+    built = []
+    monkeypatch.setattr(models.TextClassifier, "from_preset", built.append)
+    task, config = (
+        json.loads((folder / name).read_text()) for name in ("task.json", "config.json")
+    )
+    PLACES[place](task, config, MALICIOUS[payload])
+    (folder / "task.json").write_text(json.dumps(task))
+    (folder / "config.json").write_text(json.dumps(config))
+    sign(folder)
+    for verify in (True, False):
+        with pytest.raises(zoo.PresetError):
+            zoo.load("films_gru", verify=verify)
+    assert built == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("task.json", '"labels"', '"label"'),
+        ("task.json", '"gru"', '"gruu"'),
+        ("task.json", '"units": 4', '"units": -4'),
+        ("task.json", '"units": 4', '"units": 5'),
+        ("config.json", "zoo>TextBackbone", "zoo>AudioBackbone"),
+        ("preprocessor.json", "{", "{{"),
+        ("preprocessor.json", "{", "[" * 100_000),
+    ],
+)
+def test_an_error_of_keras_is_a_preset_error(presets, name, old, new):
+    path = presets / "films_gru" / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    sign(path.parent)
+    with pytest.raises(zoo.PresetError, match=r"\w"):
+        zoo.load("films_gru")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"bytes": None}, {"value": "0.5"}, {"value": float("nan")}, {"interval": [1]}, {"sha256": []}],
+)
+def test_a_card_with_a_wrong_value_is_refused(presets, change):
+    path = presets / "films_gru" / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(zoo.PresetError, match=r"card .* can't be read"):
+        zoo.card("films_gru")
+
+
+def test_a_folder_named_like_a_preset_of_kerashub_asks_no_hub(presets, tmp_path, monkeypatch):
+    from keras_hub.src.utils import preset_utils
+
+    assert "bert_base_en" in preset_utils.BUILTIN_PRESETS
+    monkeypatch.setattr(preset_utils.kagglehub, "model_download", None)
+    shutil.copytree(presets / "films_gru", tmp_path / "bert_base_en")
+    monkeypatch.chdir(tmp_path)
+    assert zoo.load("bert_base_en").labels == ["negative", "positive"]
+
+
+@pytest.mark.parametrize("preset", ["", ".", "..", "a" * 5000, "a\0b", None, 3, "films_gru/."])
+def test_what_is_no_preset_is_refused(presets, preset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(zoo.PresetError, match="There is no preset") as error:
+        zoo.load(preset)
+    assert len(str(error.value)) < 500
+
+
+def test_an_mlflow_uri_without_a_store_makes_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(zoo.PresetError, match="MLFLOW_TRACKING_URI names none"):
+        zoo.load("models:/sentiment@champion")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_answers_in_order_as_json(presets, capsys):
@@ -128,7 +323,7 @@ def test_the_command_answers_in_order_as_json(presets, capsys):
 def test_the_command_runs_an_ensemble(presets, capsys):
     member = zoo.load("films_gru")
     models.ensemble([member, member]).save_to_preset(str(presets / "films_twice"))
-    assert cli.main(["predict", str(presets / "films_twice"), *TEXTS]) == 0
+    assert cli.main(["predict", OWN, str(presets / "films_twice"), *TEXTS]) == 0
     twice = capsys.readouterr().out
     assert cli.main(["predict", "films_gru", *TEXTS]) == 0
     assert capsys.readouterr().out == twice
@@ -181,14 +376,14 @@ def digits(presets):
 
 
 def test_an_empty_path_is_refused(digits, capsys):
-    assert cli.main(["predict", digits, ""]) == 2
+    assert cli.main(["predict", OWN, digits, ""]) == 2
     assert "Received an empty line" in capsys.readouterr().err
 
 
 def test_inputs_before_a_bad_one_are_answered(digits, tmp_path, capsys):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.ones(800) / 2, 8000)
-    assert cli.main(["predict", digits, str(path), str(tmp_path / "no.wav"), str(path)]) == 2
+    assert cli.main(["predict", OWN, digits, str(path), str(tmp_path / "no.wav"), str(path)]) == 2
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 1
     assert "No such file" in printed.err
@@ -208,7 +403,7 @@ def test_sound_of_any_rate_width_and_channels_is_read(tmp_path, rate, width):
 
 def test_the_command_classifies_sound(digits, tmp_path, capsys):
     soundfile.write(tmp_path / "a.wav", np.zeros(4000), 16000)
-    assert cli.main(["predict", digits, str(tmp_path / "a.wav"), "--json"]) == 0
+    assert cli.main(["predict", OWN, digits, str(tmp_path / "a.wav"), "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)["probabilities"]) == {"zero", "one"}
 
 
@@ -222,7 +417,7 @@ def test_broken_sound_is_one_line_of_error(digits, tmp_path, capsys, content, me
         soundfile.write(path, np.zeros(0), 8000)
     elif content is not None:
         path.write_bytes(content)
-    assert cli.main(["predict", digits, str(path)]) == 2
+    assert cli.main(["predict", OWN, digits, str(path)]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

@@ -14,6 +14,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 @contextlib.contextmanager
 def held_back():
     """Holds back what C libraries write to standard error, and shows it if the block fails."""
+    if sys.stderr is None:  # it was closed before Python started
+        yield
+        return
     with _lock, tempfile.TemporaryFile() as held:
         sys.stderr.flush()
         try:

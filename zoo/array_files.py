@@ -1,5 +1,7 @@
 """NumPy files as models take them."""
 
+from zoo.files import require_file
+
 
 def read_array(path, schema, shape):
     """Reads an array of a NumPy file.
@@ -14,7 +16,8 @@ def read_array(path, schema, shape):
 
     Raises:
         OSError: The file can't be opened.
-        ValueError: The path doesn't end with `.npy`, or the file holds no array of that rank.
+        ValueError: The path doesn't end with `.npy` or isn't a file's, or the file holds no array
+            of that rank.
     """
     import numpy as np
 
@@ -24,7 +27,17 @@ def read_array(path, schema, shape):
             f"This model takes {schema.name}: give the path of a NumPy file (.npy) with an array "
             f"{shape}. Received{received}"
         )
+    require_file(path)
     try:
-        return schema.parse(np.load(path, allow_pickle=False))
-    except (EOFError, ValueError) as error:
-        raise ValueError(f"{path} can't be read as {schema.name}: {error}") from error
+        # A map takes no memory, so a header with a huge shape is found out by the file's size.
+        mapped = np.lib.format.open_memmap(path, mode="r")
+        return schema.parse(np.array(mapped))
+    except OSError:
+        raise
+    except MemoryError:
+        raise ValueError(f"{path} holds more {schema.name} than memory. Split it.") from None
+    except Exception as error:  # NumPy parses a damaged header as Python, with errors of any kind
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if "mmap length" in reason:
+            reason = "it is shorter than its header says"
+        raise ValueError(f"{path} can't be read as {schema.name}: {reason}") from error

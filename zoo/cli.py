@@ -10,30 +10,65 @@ import sys
 import threading
 
 BATCH = 32
+LISTED = ("preset", "task", "dataset", "metric", "value", "parameters", "bytes")
 
 
 def main(arguments=None):
     """Runs one command. Returns the exit status: 0, or 2 after printing one line of error."""
-    options = _parser().parse_args(arguments)
-    from zoo import PresetError
-
+    _open_closed_streams()
     try:
-        return options.run(options)
+        options = _parser().parse_args(arguments)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:  # the reader, such as `head`, has stopped reading
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_standard_output()
         return 0
     except KeyboardInterrupt:
         return 130
-    except (PresetError, OSError, ValueError) as error:
-        lines = (line for line in str(error).splitlines() if line.strip())
-        print(f"zoo: {next(lines, type(error).__name__)}", file=sys.stderr)
+    except (OSError, ValueError, MemoryError) as error:
+        print(f"zoo: {_reason(error)}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # such as a full disk: Python would fail to write it again as it ends
+            _leave_standard_output()
         return 2
+
+
+def _open_closed_streams():
+    """Opens the standard streams that were closed before Python started.
+
+    Otherwise the next file to be opened would take the place of one, and be written to.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest descriptor that is free
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def _leave_standard_output():
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _reason(error):
+    """What an error says, on one line."""
+    if isinstance(error, MemoryError):
+        return "There isn't enough memory. Give shorter inputs, or one at a time."
+    if isinstance(error, OSError) and error.strerror:  # its text would begin with its number
+        return ": ".join(filter(None, [error.strerror, error.filename and str(error.filename)]))
+    lines = (line for line in str(error).splitlines() if line.strip())
+    return next(lines, type(error).__name__)
 
 
 def list_command(options):
     """Prints a table of pretrained models."""
-    from rich import box, console, table
-
     import zoo
 
     cards = [zoo.card(name) for name in zoo.list_presets(options.pattern)]
@@ -42,6 +77,12 @@ def list_command(options):
             f"No preset matches {options.pattern!r}. `zoo list` shows all; `make presets` "
             "in a checkout trains and adds those of the benchmark."
         )
+    if options.json:
+        for card in cards:
+            print(json.dumps({name: getattr(card, name) for name in LISTED}, ensure_ascii=False))
+        return 0
+    from rich import box, console, table
+
     rows = table.Table(box=box.SIMPLE_HEAD)
     for column in ("preset", "task", "dataset"):
         rows.add_column(column)
@@ -70,7 +111,7 @@ def predict_command(options):
     """Runs a pretrained model on each input, in order."""
     import zoo
 
-    model = zoo.load(options.preset)
+    model = zoo.load(options.preset, verify=options.verify)
     for batch in _batches(_inputs(options.input)):
         _answer(model, batch, options.json)
     return 0
@@ -80,7 +121,7 @@ def generate_command(options):
     """Continues a text with a pretrained language model and prints it as it is made."""
     import zoo
 
-    model = zoo.load(options.preset)
+    model = zoo.load(options.preset, verify=options.verify)
     for prompt in _inputs(options.prompt or [""]):
         pieces = model.stream(model.read_input(prompt), options.length, **_sampling(options))
         print(prompt, end="", flush=True)
@@ -94,8 +135,9 @@ def chat_command(options):
     """Converses with a pretrained dialogue model. /reset begins anew, /quit or Ctrl-D ends."""
     import zoo
 
-    conversation = zoo.load(options.preset).conversation(**_sampling(options))
-    is_terminal = sys.stdin.isatty()
+    model = zoo.load(options.preset, verify=options.verify)
+    conversation = model.conversation(**_sampling(options))
+    is_terminal = _standard_input().isatty()
     if is_terminal:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - arrow keys and history in `input`
@@ -124,7 +166,8 @@ def export_command(options):
     import zoo
     from zoo.export import export
 
-    export(zoo.load(options.preset), options.output, options.format, options.length)
+    model = zoo.load(options.preset, verify=options.verify)
+    export(model, options.output, options.format, options.length)
     print(f"Written: {options.output}")
     return 0
 
@@ -132,10 +175,16 @@ def export_command(options):
 def _inputs(arguments):
     for argument in arguments:
         if argument == "-":
-            for line in sys.stdin:
+            for line in _standard_input():
                 yield line.rstrip("\r\n")
         else:
             yield argument
+
+
+def _standard_input():
+    if sys.stdin is None:
+        raise ValueError("Standard input is closed. Give it lines, such as: echo text | zoo ...")
+    return sys.stdin
 
 
 def _batches(inputs):
@@ -147,7 +196,7 @@ def _batches(inputs):
             for one in inputs:
                 waiting.put(one)
             waiting.put(None)
-        except (OSError, ValueError) as error:  # such as bytes that aren't UTF-8
+        except BaseException as error:  # such as bytes that aren't UTF-8; or it would wait forever
             waiting.put(error)
 
     threading.Thread(target=read, daemon=True).start()
@@ -172,27 +221,60 @@ def _answer(model, inputs, as_json):
         except (OSError, ValueError) as error:  # the inputs before it are answered first
             failure = error
             break
-    answers = model.answers(read) if read else []
-    for one, answer in zip(inputs, answers, strict=False):
-        if as_json:
-            print(json.dumps({"input": one, **answer}, ensure_ascii=False), flush=True)
-        else:
-            print(model.answer_text(answer), flush=True)
+    for one, answer in zip(inputs, _answers(model, read, inputs), strict=False):
+        try:
+            line = json.dumps({"input": one, **answer}, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            raise ValueError(
+                f"The model's answer to {_short(one)} holds NaN or infinity. Give another input; "
+                "if all answers do, the model's weights are broken."
+            ) from None
+        # A file's name may have bytes that aren't UTF-8.
+        line = line.encode("utf-8", "backslashreplace").decode()
+        print(line if as_json else model.answer_text(answer), flush=True)
     if failure:
         raise failure
 
 
+def _answers(model, read, inputs):
+    """Yields the answer to each raw input; those before one that the model refuses come first."""
+    with contextlib.suppress(ValueError):
+        yield from model.answers(read) if read else []
+        return
+    for raw, one in zip(read, inputs, strict=False):
+        try:
+            yield from model.answers([raw])
+        except ValueError as error:
+            raise ValueError(f"{_short(one)}: {_reason(error)}") from error
+
+
+def _short(text):
+    return repr(text if len(text) <= 100 else f"{text[:100]}...")
+
+
 def _parser():
+    import zoo
+
     parser = argparse.ArgumentParser(prog="zoo", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=zoo.__version__)
+    parser.set_defaults(run=lambda options: parser.print_help() or 0)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    preset = argparse.ArgumentParser(add_help=False)
+    preset.add_argument("preset", help="its name, or the path of its folder")
+    preset.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        help="load a folder without a card, such as one that you saved yourself",
+    )
     command = commands.add_parser("list", help=list_command.__doc__)
     command.add_argument("pattern", nargs="?", default="*", help="wildcards: * ? [...]")
+    command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=list_command)
     command = commands.add_parser("info", help=info_command.__doc__)
     command.add_argument("preset")
     command.set_defaults(run=info_command)
-    command = commands.add_parser("predict", help=predict_command.__doc__)
-    command.add_argument("preset")
+    command = commands.add_parser("predict", help=predict_command.__doc__, parents=[preset])
     command.add_argument(
         "input",
         nargs="+",
@@ -205,17 +287,16 @@ def _parser():
     sampling.add_argument("--sampler", help="greedy, random, top_k or top_p (the default)")
     sampling.add_argument("--temperature", type=float, default=1.0, help="divides the logits")
     sampling.add_argument("--seed", type=int, help="makes the result repeatable")
-    command = commands.add_parser("generate", help=generate_command.__doc__, parents=[sampling])
-    command.add_argument("preset")
+    command = commands.add_parser(
+        "generate", help=generate_command.__doc__, parents=[preset, sampling]
+    )
     command.add_argument(
         "prompt", nargs="*", help="the beginning of a text; - reads lines of standard input"
     )
     command.set_defaults(run=generate_command)
-    command = commands.add_parser("chat", help=chat_command.__doc__, parents=[sampling])
-    command.add_argument("preset")
+    command = commands.add_parser("chat", help=chat_command.__doc__, parents=[preset, sampling])
     command.set_defaults(run=chat_command)
-    command = commands.add_parser("export", help=export_command.__doc__)
-    command.add_argument("preset")
+    command = commands.add_parser("export", help=export_command.__doc__, parents=[preset])
     command.add_argument("output", help="the file or folder to write; must not exist")
     command.add_argument("--format", required=True, help="savedmodel, onnx or tflite")
     command.add_argument("--length", type=int, help="time steps or samples of tflite's input")

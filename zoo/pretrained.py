@@ -3,23 +3,23 @@
 import dataclasses
 import difflib
 import fnmatch
-import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from zoo.models import protocol
+from zoo import preset_files
+from zoo.preset_files import CARD, TASK, PresetError, digests
+
+__all__ = ["CARD", "FORMAT", "PRESETS", "Card", "PresetError", "card", "digests", "list_presets"]
+__all__ += ["load"]
 
 PRESETS = Path(__file__).parent / "presets"
-CARD = "card.json"
 FORMAT = 1
-
-
-class PresetError(ValueError):
-    """A preset is unknown, damaged or of another format; no model was built."""
+LOCAL_STORES = ("mlflow.db", "mlruns")  # MLflow's own, which it would make in the current folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,7 @@ def list_presets(pattern="*"):
         A list of str, naturally sorted.
     """
     names = [path.parent.name for path in PRESETS.glob(f"*/{CARD}")]
-    natural = lambda name: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", name)]
+    natural = lambda name: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", name)]
     return sorted(fnmatch.filter(names, pattern), key=natural)
 
 
@@ -100,37 +100,65 @@ def card(preset):
     """
     path = _folder(preset) / CARD
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         format = content["format"]
         if format == FORMAT:
-            return Card(
-                **{
-                    **content,
-                    "interval": content["interval"] and tuple(content["interval"]),
-                    "seeds": tuple(content["seeds"]),
-                }
-            )
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise PresetError(f"The card of preset {preset!r} can't be read: {error!r}") from error
+            return _parsed(content)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = str(error) or type(error).__name__
+        raise PresetError(f"The card of preset {_short(preset)} can't be read: {reason}") from error
     raise PresetError(
-        f"Preset {preset!r} has format {format}, this version of the zoo reads format {FORMAT}. "
-        "Install the version of the zoo that the preset came with."
+        f"Preset {_short(preset)} has format {str(format)[:50]}, this version of the zoo reads "
+        f"format {FORMAT}. Install the version of the zoo that the preset came with."
     )
 
 
-def load(preset):
+def _refuse_constant(name):
+    raise ValueError(f"a number must be finite, received {name}")
+
+
+def _parsed(content):
+    """The `Card` of a JSON object, whose values are checked."""
+    content = {
+        **content,
+        "interval": content["interval"] and tuple(content["interval"]),
+        "seeds": tuple(content["seeds"]),
+    }
+    parsed = Card(**content)
+    kinds = {int: int, float: (int, float), str: str}
+    for field in dataclasses.fields(Card):
+        value = content[field.name]
+        kind = kinds.get(field.type, object)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"{field.name!r} must be {field.type.__name__}, received {value!r}")
+    if not isinstance(parsed.sha256, dict):
+        raise ValueError("'sha256' must map files to digests")
+    strings = [*parsed.sha256, *parsed.sha256.values()]
+    numbers = [*parsed.seeds, *(parsed.interval or (0, 0))]
+    if not all(isinstance(one, str) for one in strings) or len(numbers) != len(parsed.seeds) + 2:
+        raise ValueError("'sha256' must map files to digests, and 'interval' have two numbers")
+    if not all(isinstance(one, (int, float)) for one in numbers):
+        raise ValueError("'seeds' and 'interval' must hold numbers")
+    return parsed
+
+
+def load(preset, verify=True):
     """Loads a pretrained model, ready for raw input. Needs no network.
 
     Args:
         preset: str, a name of `list_presets()`, the path of a preset's folder, or the MLflow URI
             of a benchmark's model, such as `models:/sentiment.rotten_tomatoes@champion`, in the
             store that `MLFLOW_TRACKING_URI` names.
+        verify: bool, whether to compare every file with the preset's card. A folder without a card,
+            such as one that `save_to_preset` wrote, loads with `verify=False` alone. Either way,
+            only classes of registered models are built.
 
     Returns:
         A `zoo.models.TaskModel` with weights, such as a `TextClassifier` or a `Translator`.
 
     Raises:
-        PresetError: there is no such preset, or a file is missing or differs from its card.
+        PresetError: there is no such preset; a file is missing, or differs from its card; or the
+            files describe no registered model.
 
     Example:
     ```python
@@ -140,28 +168,27 @@ def load(preset):
     """
     if re.match("(models|runs):/", str(preset)):
         with tempfile.TemporaryDirectory() as temporary:
-            return load(_download(preset, temporary))
+            return load(_download(preset, temporary), verify=False)
+    from zoo import _quiet_start  # noqa: F401 - before anything imports TensorFlow
+
     folder = _folder(preset)
-    if (folder / CARD).is_file():
-        _verify(folder, card(preset))
     try:
-        name = json.loads((folder / "task.json").read_text(encoding="utf-8"))["class_name"]
-    except (OSError, ValueError, KeyError) as error:
-        raise PresetError(f"Preset {preset!r} has no readable task.json: {error}") from error
-    try:
-        model_class = protocol.get(name)
-    except ValueError as error:
-        raise PresetError(f"Preset {preset!r} can't be loaded. {error}") from error
-    return model_class.from_preset(str(folder))
-
-
-def digests(folder):
-    """SHA-256 of each file of a preset except its card, by its path in the folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CARD)
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
+        if verify and not (folder / CARD).is_file():
+            raise PresetError(
+                f"The folder {preset} has no {CARD} to compare its files with. If you trust its "
+                "source, as one that you saved yourself, load it with zoo.load(folder, "
+                "verify=False), or on the command line with --no-verify."
+            )
+        if verify:
+            preset_files.verify(folder, card(preset))
+        model_class = preset_files.model_class(folder)
+        # The whole path: KerasHub would look for some names on a hub.
+        return model_class.from_preset(str(folder.resolve()))
+    except PresetError:
+        raise
+    except Exception as error:  # of any kind, as damaged files provoke in Keras
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise PresetError(f"Preset {_short(preset)} can't be loaded: {reason}") from error
 
 
 def _download(uri, folder):
@@ -169,6 +196,11 @@ def _download(uri, folder):
 
     MLflow runs in a separate process, since the zoo doesn't import it.
     """
+    if "MLFLOW_TRACKING_URI" not in os.environ and not any(map(os.path.exists, LOCAL_STORES)):
+        raise PresetError(
+            f"{uri} is in an MLflow store, and MLFLOW_TRACKING_URI names none. Set it, such as to "
+            "sqlite:///mlruns/mlflow.db."
+        )
     command = [sys.executable, "-m", "mlflow", "artifacts", "download", "--artifact-uri"]
     done = subprocess.run(
         [*command, f"{uri}/artifacts/preset", "--dst-path", folder], capture_output=True, text=True
@@ -179,28 +211,28 @@ def _download(uri, folder):
             f"MLflow can't load {uri}: {reason[0]} Check the URI and MLFLOW_TRACKING_URI. "
             "MLflow comes with pip install 'recurrent-zoo[benchmarks]'."
         )
-    return str(next(Path(folder).rglob("task.json")).parent)
-
-
-def _verify(folder, card):
-    found = digests(folder)
-    for name, expected in card.sha256.items():
-        if name not in found:
-            raise PresetError(f"Preset {card.preset!r} lacks its file {name}. Reinstall the zoo.")
-        if found[name] != expected:
-            raise PresetError(
-                f"The file {name} of preset {card.preset!r} is damaged: its SHA-256 is "
-                f"{found[name]}, the card says {expected}. Reinstall the zoo."
-            )
+    for path in Path(folder).rglob(TASK):
+        return str(path.parent)
+    raise PresetError(f"{uri} is no model of the benchmarks: it has no {TASK}.")
 
 
 def _folder(preset):
-    if (PRESETS / preset / CARD).is_file():
-        return PRESETS / preset
-    if Path(preset).is_dir() and Path(preset, "task.json").is_file():
-        return Path(preset)
-    near = difflib.get_close_matches(str(preset), list_presets(), n=1, cutoff=0.0)
+    if isinstance(preset, (str, os.PathLike)):
+        path = Path(preset)
+        try:
+            if path.name == str(preset) and (PRESETS / path / CARD).is_file():
+                return PRESETS / path
+            if str(preset) and path.is_dir() and (path / TASK).is_file():
+                return path
+        except (OSError, ValueError):  # such as a name that is too long
+            pass
+    near = difflib.get_close_matches(str(preset)[:100], list_presets(), n=1, cutoff=0.0)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise PresetError(
-        f"There is no preset and no preset folder {preset!r}.{hint} `zoo list` shows all."
+        f"There is no preset and no preset folder {_short(preset)}.{hint} `zoo list` shows all."
     )
+
+
+def _short(value):
+    text = str(value)
+    return repr(text if len(text) <= 200 else f"{text[:200]}...")

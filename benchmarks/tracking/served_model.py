@@ -18,7 +18,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):
     def load_context(self, context):
         import zoo
 
-        self.model = zoo.load(context.artifacts["preset"])
+        self.model = zoo.load(context.artifacts["preset"], verify=False)
 
     def predict(self, context, model_input: pd.DataFrame, params=None):
         schema = self.model.input_schema

@@ -51,7 +51,7 @@ class Classifier(Predictor):
                 "label": self.labels[row.argmax()],
                 "probabilities": dict(zip(self.labels, row.tolist(), strict=True)),
             }
-            for row in self.predict(inputs)
+            for row in self.predict(self.input_schema.parse_all(inputs))
         ]
 
     def answer_text(self, answer):

@@ -4,13 +4,13 @@ import tempfile
 from pathlib import Path
 
 import keras
-import keras_hub
 
+from zoo.models.backbone import Backbone
 from zoo.models.protocol import TaskModel
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class EnsembleBackbone(keras_hub.models.Backbone):
+class EnsembleBackbone(Backbone):
     """The mean of the probabilities of several models of one input (L. K. Hansen and P. Salamon,
     "Neural Network Ensembles", 1990).
 

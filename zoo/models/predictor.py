@@ -1,5 +1,6 @@
 """Base class of models that predict arrays from raw inputs of any length."""
 
+import keras
 import numpy as np
 
 from zoo.models.protocol import TaskModel
@@ -15,17 +16,22 @@ class Predictor(TaskModel):
         """Predictions of raw inputs of any length.
 
         Args:
-            x: list of raw inputs as the preprocessor takes them; or whatever
-                `keras.Model.predict` takes.
-            batch_size: int; inputs of similar length are batched together.
-            **kwargs: arguments of `keras.Model.predict`, ignored for a list of raw inputs.
+            x: a list, an array or a tensor of raw inputs; or whatever
+                `keras_hub.models.Task.predict` takes, such as a `tf.data.Dataset` of batches.
+            batch_size: int; inputs of similar length are batched together. A dataset has its own.
+            **kwargs: arguments of `keras.Model.predict`, ignored for raw inputs.
 
         Returns:
             float32 array `[len(x), ...]`, the model's output in the order of `x`: of a classifier
             `[len(x), classes]`, in the order of `labels`.
         """
-        if self.preprocessor is None or not isinstance(x, (list, tuple)):
+        import tensorflow as tf
+
+        if isinstance(x, tf.data.Dataset):
+            return super().predict(x, **kwargs)
+        if self.preprocessor is None or isinstance(x, (dict, keras.utils.PyDataset)):
             return super().predict(x, batch_size=batch_size, **kwargs)
+        x = self.input_schema.parse_all(x)
         order = np.argsort([len(one) for one in x], kind="stable")
         outputs = np.zeros((len(x), *self.output_shape[1:]), "float32")
         for start in range(0, len(x), batch_size):

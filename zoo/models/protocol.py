@@ -11,8 +11,16 @@ import difflib
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 _models: dict[str, type] = {}
+
+
+class InputError(ValueError):
+    """A model doesn't take a raw input; the message says why."""
+
+    # So Keras passes it on. It would hide the message among the arguments of the failing call.
+    _keras_call_info_injected = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +49,41 @@ class InputSchema:
             Strings as a str or nested lists of str, numbers as a float32 array.
 
         Raises:
-            ValueError: the value has another rank or type.
+            InputError: the value has another rank or type.
         """
         try:
             return (_strings if self.dtype == "string" else _floats)(value, self.rank)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"`{self.name}` must be {self}. Received: {_short(value)}") from error
+            raise InputError(f"`{self.name}` must be {self}. Received: {_short(value)}") from error
+
+    def parse_all(self, values):
+        """Raw inputs as a list.
+
+        Args:
+            values: a list, a tuple, an array or a tensor of raw inputs, which may be ragged; or a
+                `tf.data.Dataset` of raw inputs or of batches of them.
+
+        Returns:
+            A list of strings as `parse` returns them, or of arrays of the dtype that they came in.
+
+        Raises:
+            InputError: a raw input has another rank or type.
+        """
+        if isinstance(values, tf.data.Dataset):
+            return [one for batch in values for one in self.parse_all(batch)]
+        if isinstance(values, tf.RaggedTensor):
+            values = values.to_list() if values.dtype == tf.string else list(values)
+        is_array = isinstance(values, np.ndarray) and values.dtype != object
+        if keras.ops.is_tensor(values) or isinstance(values, tf.Tensor) or is_array:
+            values = np.asarray(values)
+            values = values[None] if values.ndim == self.rank else values
+        if not isinstance(values, (list, tuple)) and not np.ndim(values):
+            raise InputError(
+                f"Raw inputs must be in a list, an array or a tensor. Received: {_short(values)}"
+            )
+        if self.dtype == "string":
+            return [self.parse(_decoded(one)) for one in values]
+        return [_array(one) for one in values if self.parse(one) is not None]
 
     def __str__(self):
         item = "str" if self.dtype == "string" else "float"
@@ -66,14 +103,32 @@ def _strings(value, rank):
 
 
 def _floats(value, rank):
-    if rank > 1:
+    is_array = isinstance(value, np.ndarray) and value.dtype != object
+    if rank > 1 and not is_array:
         return np.stack([_floats(item, rank - 1) for item in value])
     array = np.asarray(value)
     if array.dtype == object:  # as data frames hold lists
         array = np.asarray(array.tolist())
     if array.ndim != rank or not np.issubdtype(array.dtype, np.number):
         raise TypeError
-    return array.astype("float32")
+    if np.issubdtype(array.dtype, np.complexfloating):
+        raise TypeError
+    with np.errstate(over="ignore"):  # becomes infinite, which models refuse
+        return array.astype("float32")
+
+
+def _array(value):
+    array = np.asarray(value)
+    return np.asarray(array.tolist()) if array.dtype == object else array
+
+
+def _decoded(value):
+    """A value of a tensor of strings, which holds bytes, with str in their place."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return [_decoded(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _short(value):
@@ -112,6 +167,58 @@ class TaskModel:
             ValueError: the argument is no input of this model.
         """
         raise NotImplementedError
+
+    # Training
+
+    def training_inputs(self, x):
+        """Raw inputs as `fit` and `evaluate` of KerasHub take them; anything else as it is.
+
+        Args:
+            x: a list, a tuple, an array or a tensor of raw inputs; or a dataset.
+
+        Returns:
+            A list of str, or a ragged tensor of numbers.
+
+        Raises:
+            InputError: a raw input has another type than the model takes.
+        """
+        is_tensor = keras.ops.is_tensor(x) or isinstance(x, (tf.Tensor, tf.RaggedTensor))
+        if not is_tensor and not isinstance(x, (list, tuple, np.ndarray)):
+            return x
+        inputs = self.input_schema.parse_all(x)
+        if self.input_schema.dtype == "string" or not inputs:
+            return inputs
+        lengths = [len(one) for one in inputs]
+        return tf.RaggedTensor.from_row_lengths(np.concatenate(inputs), lengths)
+
+    # Otherwise errors would be told as those of "user code" that TensorFlow has converted.
+    @tf.autograph.experimental.do_not_convert
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """As `keras_hub.models.Task.preprocess_samples`."""
+        return super().preprocess_samples(x, y, sample_weight)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        sample_weight=None,
+        validation_data=None,
+        **kwargs,
+    ):
+        """As `keras_hub.models.Task.fit`; raw inputs may be of different lengths."""
+        if self.preprocessor is not None:
+            x = self.training_inputs(x)
+            if isinstance(validation_data, tuple):
+                validation_data = (self.training_inputs(validation_data[0]), *validation_data[1:])
+        return super().fit(x, y, batch_size, sample_weight, validation_data, **kwargs)
+
+    def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
+        """As `keras_hub.models.Task.evaluate`; raw inputs may be of different lengths."""
+        is_prepared = kwargs.get("_use_cached_eval_dataset", False)  # by `fit`
+        if self.preprocessor is not None and not is_prepared:
+            x = self.training_inputs(x)
+        return super().evaluate(x, y, batch_size, sample_weight, **kwargs)
 
     # Answers
 
@@ -199,7 +306,14 @@ class TaskModel:
         """Arguments of `ensemble_class` besides its backbone and preprocessor."""
         return {}
 
-    # Weights of a preset
+    # Presets
+
+    @classmethod
+    def preset_classes(cls):
+        """The classes that the JSON files of a preset of this model may name, a list."""
+        named = [cls, cls.backbone_cls, cls.preprocessor_cls]
+        named.append(getattr(cls.preprocessor_cls, "tokenizer_cls", None))
+        return [one for one in named if one is not None]
 
     def save_task_weights(self, filepath):
         """Saves the weights outside the backbone, without the optimizer's."""

@@ -2,7 +2,8 @@
 
 import hashlib
 
-from zoo.models.protocol import InputSchema, TaskModel
+from zoo.models.protocol import InputError, TaskModel
+from zoo.models.tokenizer import TEXT
 
 
 class TextInput(TaskModel):
@@ -13,13 +14,13 @@ class TextInput(TaskModel):
 
     @property
     def input_schema(self):
-        return InputSchema("text", "string")
+        return TEXT
 
     def read_input(self, argument):
         try:
             argument.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"Text must be UTF-8. Received: {argument!r}") from error
+            raise InputError(f"Text must be UTF-8. Received: {argument!r}") from error
         return argument
 
     def step_labels(self, inputs, mask_name, count):

@@ -9,10 +9,12 @@ import numpy as np
 import sentencepiece
 
 from zoo._quiet_start import held_back
+from zoo.models.protocol import InputError, InputSchema
 
 # Otherwise it logs a line to standard error for each vocabulary without normalisation.
 sentencepiece.set_min_log_level(2)
 
+TEXT = InputSchema("text", "string")
 UNITS = {"subword": "unigram", "character": "char", "word": "word"}  # SentencePiece's names
 
 
@@ -139,16 +141,36 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             `tf.data` pipeline, NumPy arrays elsewhere.
         """
         if is_symbolic(texts):
+            require_strings(texts)
             pack = lambda texts: self.pack(list(texts), start=start, end=end, max_length=max_length)
             return in_python(pack, texts, ["int32", "bool"])
-        if not isinstance(texts, list):
-            texts = np.asarray(texts).tolist()
+        texts = texts_of(texts)
         room = None if max_length is None else max_length - start - end
         rows = [
             [self.start_token_id] * start + list(row)[:room] + [self.end_token_id] * end
             for row in self(texts)
         ]
         return pad_rows(rows, self.pad_token_id)
+
+
+def texts_of(inputs):
+    """Texts as a list of str, of a str, a list of str or bytes, or an array or tensor of strings.
+
+    Raises:
+        InputError: one isn't a text.
+    """
+    return TEXT.parse_all([inputs] if isinstance(inputs, (str, bytes)) else inputs)
+
+
+def require_strings(texts):
+    """Raises InputError unless a tensor inside a `tf.data` pipeline is a batch of strings."""
+    if texts.dtype != "string":
+        raise InputError(f"`text` must be a str. Received a tensor of {texts.dtype.name}.")
+    if texts.shape.rank != 1:
+        raise InputError(
+            "A batch of texts must have the shape [batch]; `dataset.batch` makes batches. "
+            f"Received: shape={texts.shape}"
+        )
 
 
 def pad_rows(rows, pad_value=0):
@@ -161,11 +183,13 @@ def pad_rows(rows, pad_value=0):
 
 
 def is_symbolic(texts):
-    """Whether texts are a tensor inside a `tf.data` pipeline."""
+    """Whether texts are a tensor, which may be ragged, inside a `tf.data` pipeline."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 
+    if isinstance(texts, tf.RaggedTensor):
+        texts = texts.flat_values
     return tf.is_symbolic_tensor(texts)
 
 

@@ -204,7 +204,7 @@ def test_a_migrated_preset_loads_and_predicts_the_same(old_preset):
     assert card["bytes"] == 1002  # one character more in two files
     (folder / "card.json").unlink()
     wave = [np.sin(np.arange(900) / 9).astype("float32")]
-    np.testing.assert_array_equal(zoo.load(str(folder)).predict(wave), model.predict(wave))
+    np.testing.assert_array_equal(zoo.load(folder, verify=False).predict(wave), model.predict(wave))
     assert presets.migrate_preset(folder) == []
 
 

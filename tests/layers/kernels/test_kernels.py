@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -326,8 +327,9 @@ def test_without_a_compiler_keras_runs_after_one_warning(monkeypatch, caplog):
         run("lstm", layer, x, state, None)
 
 
-@pytest.mark.usefixtures("nothing_loaded")
-def test_the_compiled_library_is_cached(monkeypatch, tmp_path):
+@pytest.fixture
+def compiler(nothing_loaded, tmp_path, monkeypatch):
+    """A compiler that writes a newline; each of its runs adds a line to `compiler.runs`."""
     compiler = tmp_path / "compiler"
     compiler.write_text(
         "#!/bin/sh\n"
@@ -336,9 +338,63 @@ def test_the_compiled_library_is_cached(monkeypatch, tmp_path):
     )
     compiler.chmod(0o755)
     monkeypatch.setenv("CXX", str(compiler))
+    return lambda: (tmp_path / "compiler.runs").read_text().count("\n")
+
+
+def test_the_compiled_library_is_cached(compiler, tmp_path):
     assert build.build() == build.build()
-    assert (tmp_path / "compiler.runs").read_text().count("\n") == 1
+    assert compiler() == 1
     assert [path.suffix for path in tmp_path.iterdir()].count(".so") == 1
+
+
+def test_the_compilation_is_announced_once(compiler, caplog):
+    with caplog.at_level(logging.WARNING, "zoo"):
+        build.build()
+        build.build()
+    (record,) = caplog.records
+    assert "Compiling the recurrent kernels" in record.getMessage()
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged", None])
+def test_a_damaged_library_is_compiled_again(compiler, content, tmp_path):
+    library = build.build()
+    whole = library.read_bytes()
+    if content is None:
+        library.unlink()
+    else:
+        library.write_bytes(content)
+    assert build.build().read_bytes() == whole
+    assert compiler() == 2
+    assert [path.suffix for path in tmp_path.iterdir()].count(".so") == 1
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_library_that_cannot_be_loaded_leaves_the_work_to_keras(monkeypatch, caplog):
+    monkeypatch.setenv("ZOO_KERNEL", "auto")
+    with caplog.at_level(logging.WARNING, "zoo"):
+        assert not kernels.available()
+    assert "the compiled kernels cannot be loaded" in caplog.records[-1].getMessage()
+    monkeypatch.setenv("ZOO_KERNEL", "native")
+    with pytest.raises(RuntimeError, match="cannot be loaded"):
+        kernels.available()
+
+
+@pytest.mark.usefixtures("compiler")
+def test_what_killed_processes_left_behind_is_removed(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    host = socket.gethostname()
+    folders = {
+        "dead": tmp_path / f"tmp-{host}-{dead.pid}-a",
+        "alive": tmp_path / f"tmp-{host}-{os.getpid()}-a",
+        "elsewhere": tmp_path / "tmp-elsewhere-1-a",
+        "old": tmp_path / "tmpabcdefgh",
+    }
+    for folder in folders.values():
+        folder.mkdir()
+    os.utime(folders["old"], (0, 0))
+    build.build()
+    assert {name for name, folder in folders.items() if folder.exists()} == {"alive", "elsewhere"}
 
 
 @pytest.mark.usefixtures("nothing_loaded")

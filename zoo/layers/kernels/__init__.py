@@ -176,8 +176,8 @@ def _load():
 
     try:
         ops = tf.load_op_library(str(build()))
-    except tf.errors.OpError as error:
-        raise RuntimeError(f"the compiled kernels cannot be loaded: {error.message}") from error
+    except (tf.errors.OpError, ImportError) as error:
+        raise RuntimeError(f"the compiled kernels cannot be loaded: {error}") from error
     tf.RegisterGradient("ZooRecurrence")(_gradient)
     tf.RegisterGradient("ZooRecurrenceGrad")(_second_gradient)
     return ops

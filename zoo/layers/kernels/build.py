@@ -1,12 +1,15 @@
 """Compiles the C++ kernels with the local compiler and caches the library."""
 
 import hashlib
+import logging
 import os
 import platform
 import shlex
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import tensorflow as tf
@@ -16,13 +19,18 @@ SOURCES = [Path(__file__).with_name(n) for n in ("ops.cc", "recurrence.h", "simd
 # No -ffast-math: it would reorder sums and break comparisons with NaN.
 FLAGS = ["-O2", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-fvisibility=hidden"]
 
+DAY = 24 * 60 * 60  # seconds
+
 
 class BuildError(RuntimeError):
     """The kernels cannot be compiled on this machine."""
 
 
 def build():
-    """Returns the path of the compiled library, after compiling it if it is not cached.
+    """Returns the path of the compiled library, after compiling it if it is not cached whole.
+
+    A library's name ends with the start of its SHA-256: to load a truncated one would end the
+    process with SIGBUS, which Python can't catch.
 
     The compiler is `$CXX`, by default `c++`, `g++` or `clang++`. The cache folder is
     `$ZOO_CACHE_DIR`, by default `~/.cache/recurrent-zoo/kernels`.
@@ -32,21 +40,62 @@ def build():
     """
     compiler = find_compiler()
     command = [*compiler, *FLAGS, *native_flags(compiler), *tf.sysconfig.get_compile_flags()]
-    library = cache_folder() / f"zoo_kernels_{_key(compiler, command)}.so"
-    if library.exists():
-        return library
+    cache, name = cache_folder(), f"zoo_kernels_{_key(compiler, command)}"
     try:
-        library.parent.mkdir(parents=True, exist_ok=True)
-        # Another process may compile at the same time: each writes its own file, and the last to
-        # rename it wins.
-        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            compiled = Path(folder) / library.name
+        if library := _find_whole(cache, name):
+            return library
+        logging.getLogger("zoo").warning(
+            "Compiling the recurrent kernels for this machine, once (half a minute) ..."
+        )
+        cache.mkdir(parents=True, exist_ok=True)
+        _sweep(cache)
+        # Another process may compile at the same time: each writes and renames its own file.
+        prefix = f"tmp-{socket.gethostname()}-{os.getpid()}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=cache) as folder:
+            compiled = Path(folder) / name
             link = ["-o", str(compiled), *tf.sysconfig.get_link_flags()]
             _run([*command, str(SOURCES[0]), *link])
+            library = cache / f"{name}_{_digest(compiled)}.so"
             os.replace(compiled, library)
     except OSError as error:
-        raise BuildError(f"cannot write {library}: {error}") from error
+        raise BuildError(f"cannot write {cache}: {error}") from error
     return library
+
+
+def _find_whole(cache, name):
+    """A cached library of that name whose content is what it was; removes damaged ones."""
+    for library in sorted(cache.glob(f"{name}_*.so")):
+        if library.stem == f"{name}_{_digest(library)}":
+            return library
+        library.unlink(missing_ok=True)
+    return None
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _sweep(cache):
+    """Removes what killed processes left behind, and on other hosts left behind a day ago."""
+    ours = f"tmp-{socket.gethostname()}-"
+    for folder in cache.glob("tmp*"):
+        process = folder.name.removeprefix(ours).partition("-")[0]
+        if folder.name.startswith(ours) and process.isdecimal():
+            is_left = not _is_running(int(process))
+        else:
+            is_left = time.time() - folder.stat().st_mtime > DAY
+        if is_left:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
 
 
 def find_compiler():

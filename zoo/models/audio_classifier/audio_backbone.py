@@ -1,17 +1,17 @@
 """Audio backbone: an optional front end, normalisation and recurrent layers."""
 
 import keras
-import keras_hub
 import numpy as np
 from keras import ops
 
 from zoo.models.audio_classifier.augmentation import FrameAugmentation
 from zoo.models.audio_classifier.front_end import FRONT_ENDS, LogMel
+from zoo.models.backbone import Backbone
 from zoo.models.recurrent_stack import recurrent_stack
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class AudioBackbone(keras_hub.models.Backbone):
+class AudioBackbone(Backbone):
     """Encodes frames of features, or a waveform, with recurrent layers.
 
     Features are normalised by the mean and variance of the training data, which `adapt` computes

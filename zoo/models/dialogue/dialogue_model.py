@@ -1,11 +1,12 @@
 """Task: a conversation in, the reply out."""
 
+import contextlib
 import json
 
 from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
 from zoo.models.dialogue.dialogue_preprocessor import DialoguePreprocessor
 from zoo.models.language_model.causal_task import CausalTask, Continuation, check_count
-from zoo.models.protocol import InputSchema, register
+from zoo.models.protocol import InputError, InputSchema, register
 
 REPLY_TOKENS = 64
 
@@ -37,8 +38,9 @@ class DialogueModel(CausalTask):
         """The reply to each conversation.
 
         Args:
-            inputs: a conversation, a list of str, or a list of conversations. To an empty one, as
-                in `[[]]`, the reply is an opening.
+            inputs: a conversation, a list of str, or a list of conversations; or an array or a
+                tensor of them, or a `tf.data.Dataset` of such batches. To an empty one, as in
+                `[[]]`, the reply is an opening.
             max_length: int, the most tokens of a reply; by default 64.
             sampler, temperature, seed, batch_size: see `CausalTask.generate`.
 
@@ -57,14 +59,37 @@ class DialogueModel(CausalTask):
         ]
         return replies[0] if is_single else replies
 
-    def fit(self, x=None, y=None, sample_weight=None, **kwargs):
+    def fit(self, x=None, y=None, sample_weight=None, validation_data=None, **kwargs):
         """As `keras.Model.fit`; `x` may be a list of conversations, lists of str."""
-        if not isinstance(x, list) or self.preprocessor is None:
-            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        if self.preprocessor is None or not isinstance(x, (list, tuple)):
+            return super().fit(
+                x, y, sample_weight=sample_weight, validation_data=validation_data, **kwargs
+            )
+        if isinstance(validation_data, (list, tuple)):
+            validation_data = self._batch(validation_data[0])
+        x, y, sample_weight = self._batch(x)
+        with self._without_preprocessor():
+            return super().fit(
+                x, y, sample_weight=sample_weight, validation_data=validation_data, **kwargs
+            )
+
+    def evaluate(self, x=None, y=None, sample_weight=None, **kwargs):
+        """As `keras.Model.evaluate`; `x` may be a list of conversations, lists of str."""
+        if self.preprocessor is None or not isinstance(x, (list, tuple)):
+            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+        x, y, sample_weight = self._batch(x)
+        with self._without_preprocessor():
+            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+
+    def _batch(self, conversations):
+        return self.preprocessor(self.input_schema.parse_all(conversations))
+
+    @contextlib.contextmanager
+    def _without_preprocessor(self):
+        """Conversations have no rectangular shape, as KerasHub's pipeline needs."""
         preprocessor, self.preprocessor = self.preprocessor, None
-        try:  # conversations have no rectangular shape, as KerasHub's pipeline needs
-            x, y, sample_weight = preprocessor(x)
-            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        try:
+            yield
         finally:
             self.preprocessor = preprocessor
 
@@ -85,9 +110,10 @@ class DialogueModel(CausalTask):
             return [text]
         try:
             return self.input_schema.parse(json.loads(text))
-        except ValueError as error:
-            raise ValueError(
-                f'A conversation must be a JSON list of turns, such as ["Hi!"]. Received: {text}'
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                'A conversation must be a JSON list of turns, such as ["Hi!"]. Received: '
+                f"{text[:200]}"
             ) from error
 
     def answers(self, inputs):
@@ -99,6 +125,7 @@ class DialogueModel(CausalTask):
         Returns:
             A list of dicts `{"output": str}`, in the order of `inputs`.
         """
+        inputs = self.input_schema.parse_all(inputs)
         return [{"output": self.generate([turns], seed=0)[0]} for turns in inputs]
 
 

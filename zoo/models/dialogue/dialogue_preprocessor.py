@@ -6,6 +6,7 @@ import keras
 
 from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
 from zoo.models.language_model.causal_preprocessor import CausalPreprocessor
+from zoo.models.protocol import InputError
 
 CUT = "<cut>"
 
@@ -51,7 +52,7 @@ class DialoguePreprocessor(CausalPreprocessor):
             is_cut: bool, whether turns before the first are left out.
         """
         if not isinstance(turns, (list, tuple)):
-            raise ValueError(
+            raise InputError(
                 "A conversation must be a list of str, one for each turn, such as ['Hi!']. "
                 f"Received: {turns!r}"
             )
@@ -64,7 +65,7 @@ class DialoguePreprocessor(CausalPreprocessor):
         """The token ids of each turn, with `</s>`: a list of lists of int."""
         for turn in turns:
             if not isinstance(turn, str):
-                raise ValueError(
+                raise InputError(
                     "A conversation must be a list of str, one for each turn. "
                     f"Received the turn: {turn!r}"
                 )

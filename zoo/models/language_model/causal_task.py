@@ -93,7 +93,8 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         """Continues prompts.
 
         Args:
-            inputs: one raw input or a list of them, as the preprocessor takes them.
+            inputs: one raw input or a list of them, as the preprocessor takes them; or an array
+                or a tensor of them, or a `tf.data.Dataset` of such batches.
             max_length: int, the length of a result in tokens, prompt included; by default the
                 prompt and 128 more.
             stop_token_ids: tokens that end a text, None for none; by default those of the
@@ -139,13 +140,13 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         """Raw inputs as a list, and whether there is only one, which isn't in a list.
 
         Raises:
-            ValueError: an input has another type than the model takes.
+            InputError: an input has another type than the model takes.
         """
-        is_single = isinstance(inputs, str) or self.preprocessor.is_single(inputs or [])
-        every = [inputs] if is_single else inputs
-        if not isinstance(every, (list, tuple)):
-            raise ValueError(f"`inputs` must be one raw input or a list. Received: {inputs!r}")
-        return [self.input_schema.parse(one) for one in every], is_single
+        if isinstance(inputs, (str, list, tuple)):
+            is_single = isinstance(inputs, str) or self.preprocessor.is_single(inputs)
+            every = [inputs] if is_single else inputs
+            return [self.input_schema.parse(one) for one in every], is_single
+        return self.input_schema.parse_all(inputs), False
 
     def _continue(self, prompts, limits, stop_token_ids, batch_size):
         """The token ids of each prompt, a list of int, with its continuation.
@@ -440,7 +441,10 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         Returns:
             A list of dicts `{"output": str}`, in the order of `inputs`.
         """
-        return [{"output": self.generate([one], seed=0)[0]} for one in inputs]
+        return [
+            {"output": self.generate([one], seed=0)[0]}
+            for one in self.input_schema.parse_all(inputs)
+        ]
 
     def answer_text(self, answer):
         return " ".join(answer["output"].splitlines())

@@ -5,6 +5,7 @@ import keras_hub
 from keras import ops
 
 from zoo.layers import architectures
+from zoo.models.backbone import Backbone
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -19,7 +20,7 @@ class OutputBias(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class LanguageBackbone(keras_hub.models.Backbone):
+class LanguageBackbone(Backbone):
     """Embeds tokens and reads them forwards with recurrent layers.
 
     Dropout follows S. Merity, N. Keskar and R. Socher ("Regularizing and Optimizing LSTM Language

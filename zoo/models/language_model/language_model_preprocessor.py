@@ -7,19 +7,10 @@ import numpy as np
 
 from zoo.models.language_model.causal_preprocessor import CausalPreprocessor
 from zoo.models.language_model.language_backbone import LanguageBackbone
-from zoo.models.tokenizer import in_python, is_symbolic
+from zoo.models.tokenizer import in_python, is_symbolic, require_strings, texts_of
 
 UNKNOWN_ID = 1
 CORPUS_UNKNOWN = "▁<unk>"  # a word of a corpus whose vocabulary is closed
-
-
-def texts_of(inputs):
-    """Texts as a list of str, of a str, a list of str or bytes, or a string tensor."""
-    if isinstance(inputs, (str, bytes)):
-        inputs = [inputs]
-    if not isinstance(inputs, (list, tuple)):
-        inputs = np.asarray(inputs).tolist()
-    return [text.decode() if isinstance(text, bytes) else text for text in inputs]
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -46,6 +37,7 @@ class LanguageModelPreprocessor(CausalPreprocessor):
     def call(self, x, y=None, sample_weight=None):
         convert = lambda texts: self.pairs(self.token_ids(texts))
         if is_symbolic(x):
+            require_strings(x)
             inputs, targets, mask = in_python(convert, x, ["int32", "int32", "bool"])
         else:
             inputs, targets, mask = convert(x)

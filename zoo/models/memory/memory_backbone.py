@@ -1,13 +1,13 @@
 """Backbone: a recurrent encoder of sequences of symbols or values."""
 
 import keras
-import keras_hub
 
+from zoo.models.backbone import Backbone
 from zoo.models.recurrent_stack import recurrent_stack
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class MemoryBackbone(keras_hub.models.Backbone):
+class MemoryBackbone(Backbone):
     """Encodes a sequence with recurrent layers of one direction, and nothing around them.
 
     Args:

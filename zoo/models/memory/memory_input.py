@@ -3,9 +3,9 @@
 from keras import ops
 
 from zoo.array_files import read_array
+from zoo.models.memory.memory_preprocessor import SYMBOLS
 from zoo.models.protocol import InputSchema, TaskModel
 
-SYMBOLS = InputSchema("symbols", "string")
 VALUES = InputSchema("values", "float32", rank=2)
 
 

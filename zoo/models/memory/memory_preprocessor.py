@@ -5,6 +5,11 @@ import keras_hub
 import numpy as np
 
 from zoo.models.memory.memory_backbone import MemoryBackbone
+from zoo.models.protocol import InputError, InputSchema
+from zoo.models.ragged import pad_tensor
+from zoo.models.tokenizer import is_symbolic, require_strings
+
+SYMBOLS = InputSchema("symbols", "string")
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -19,7 +24,8 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
             sequences of that length; by default as they are.
 
     Call arguments:
-        x: list of str, or of float arrays `[time, feature_dim]`, of any length.
+        x: list of str, or of float arrays `[time, feature_dim]`, of any length; or inside a
+            `tf.data` pipeline a tensor of them, which may be ragged.
         y: targets, passed through.
         sample_weight: passed through.
 
@@ -28,8 +34,9 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
         bool `[batch, time]`; with `y` and `sample_weight` if given.
 
     Raises:
-        ValueError: a sequence is empty, has a symbol outside the alphabet, another shape or length,
-            or values that aren't finite; or the arguments aren't as described.
+        InputError: a sequence is empty, has a symbol outside the alphabet, another shape or length,
+            or values that aren't finite.
+        ValueError: the arguments aren't as described.
     """
 
     backbone_cls = MemoryBackbone
@@ -63,6 +70,9 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
         self.built = True
 
     def call(self, x, y=None, sample_weight=None):
+        if is_symbolic(x):
+            x = dict(zip(("sequence", "padding_mask"), self._from_tensor(x), strict=True))
+            return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         sequences = [self._vectorized(one) for one in x]
         lengths = np.array([len(one) for one in sequences])
         padding_mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
@@ -73,36 +83,58 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
         x = {"sequence": sequence, "padding_mask": padding_mask}
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
+    def _from_tensor(self, x):
+        """The sequence and the mask of a batch inside a `tf.data` pipeline."""
+        import tensorflow as tf
+
+        if self.feature_dim is None:
+            require_strings(x)
+            encode = lambda texts: tuple(self([text.decode() for text in texts]).values())
+            sequence, mask = tf.numpy_function(encode, [x], ["float32", "bool"], stateful=False)
+            mask = tf.ensure_shape(mask, [x.shape[0], None])
+            return tf.ensure_shape(sequence, [x.shape[0], None, len(self.alphabet)]), mask
+        values, mask = pad_tensor(x, self.feature_dim)
+        if self.permutation is not None:
+            message = f"A sequence must have {len(self.permutation)} steps."
+            lengths = tf.math.count_nonzero(mask, axis=1)
+            tf.debugging.assert_equal(lengths, tf.cast(len(self.permutation), "int64"), message)
+            values = tf.gather(values, self.permutation, axis=1)
+        return values, mask
+
     def _vectorized(self, one):
         one = self._symbols(one) if self.feature_dim is None else self._values(one)
         if not len(one):
-            raise ValueError("A sequence needs at least one step. Received an empty one.")
+            raise InputError("A sequence needs at least one step. Received an empty one.")
         if self.permutation is None:
             return one
         if len(one) != len(self.permutation):
-            raise ValueError(
+            raise InputError(
                 f"A sequence must have {len(self.permutation)} steps, which are read in a fixed "
                 f"order. Received: {len(one)} steps"
             )
         return one[self.permutation]
 
     def _symbols(self, text):
+        text = SYMBOLS.parse(text)
         if text.isascii():
             vectors = self._vectors[np.frombuffer(text.encode("ascii"), "uint8")]
             if vectors.any(axis=1).all():
                 return vectors
         unknown = next(symbol for symbol in text if symbol not in self.alphabet)
-        raise ValueError(f"Symbols must be among {self.alphabet!r}. Received: {unknown!r}")
+        raise InputError(f"Symbols must be among {self.alphabet!r}. Received: {unknown!r}")
 
     def _values(self, values):
-        values = np.asarray(values, "float32")
+        values = np.asarray(values)
+        if not np.issubdtype(values.dtype, np.number):
+            raise InputError(f"A sequence must be of floats. Received: dtype={values.dtype}")
+        values = values.astype("float32")
         if values.ndim != 2 or values.shape[1] != self.feature_dim:
-            raise ValueError(
+            raise InputError(
                 f"A sequence must have the shape [time, {self.feature_dim}]. Received: "
                 f"shape={values.shape}"
             )
         if not np.isfinite(values).all():
-            raise ValueError("A sequence's values must be finite. Received NaN or infinity.")
+            raise InputError("A sequence's values must be finite. Received NaN or infinity.")
         return values
 
     def get_config(self):

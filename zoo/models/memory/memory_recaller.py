@@ -9,7 +9,7 @@ from zoo.models.memory.memory_backbone import MemoryBackbone
 from zoo.models.memory.memory_input import MemoryInput
 from zoo.models.memory.memory_preprocessor import MemoryPreprocessor
 from zoo.models.predictor import Predictor
-from zoo.models.protocol import register
+from zoo.models.protocol import InputError, register
 
 
 @register
@@ -59,9 +59,10 @@ class MemoryRecaller(MemoryInput, Predictor, keras_hub.models.Task):
         Raises:
             ValueError: a sequence has fewer than `count` steps.
         """
-        for one in x if self.preprocessor is not None and isinstance(x, (list, tuple)) else ():
+        is_raw = self.preprocessor is not None and isinstance(x, (list, tuple))
+        for one in self.input_schema.parse_all(x) if is_raw else ():
             if len(one) < self.count:
-                raise ValueError(
+                raise InputError(
                     f"A sequence must have at least {self.count} symbols. Received: {one!r}"
                 )
         return super().predict(x, batch_size=batch_size, **kwargs)
@@ -79,7 +80,7 @@ class MemoryRecaller(MemoryInput, Predictor, keras_hub.models.Task):
         Raises:
             ValueError: a sequence has fewer than `count` steps.
         """
-        chosen = self.predict(list(inputs), batch_size).argmax(axis=-1)
+        chosen = self.predict(self.input_schema.parse_all(inputs), batch_size).argmax(axis=-1)
         return ["".join(self.symbols[index] for index in row) for row in chosen]
 
     def answers(self, inputs):

@@ -67,6 +67,7 @@ class MemoryRegressor(MemoryInput, Predictor, keras_hub.models.Task):
         Returns:
             A list of dicts `{"output": float}`, in the order of `inputs`.
         """
+        inputs = self.input_schema.parse_all(inputs)
         return [{"output": float(number)} for number in self.predict(inputs)]
 
     def answer_text(self, answer):

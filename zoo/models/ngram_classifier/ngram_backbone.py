@@ -1,14 +1,15 @@
 """N-gram backbone: a linear model of the n-grams that a text contains."""
 
 import keras
-import keras_hub
 from keras import ops
+
+from zoo.models.backbone import Backbone
 
 BASE = -1640531535  # 2**32 divided by the golden ratio, as int32
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class NgramBackbone(keras_hub.models.Backbone):
+class NgramBackbone(Backbone):
     """Sums the scores of a text's distinct n-grams of subwords for each class.
 
     Args:

@@ -1,13 +1,13 @@
 """Text backbone: an embedding of subwords and recurrent layers."""
 
 import keras
-import keras_hub
 
+from zoo.models.backbone import Backbone
 from zoo.models.recurrent_stack import recurrent_stack
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class TextBackbone(keras_hub.models.Backbone):
+class TextBackbone(Backbone):
     """Embeds subwords and encodes them with recurrent layers.
 
     Args:

@@ -91,7 +91,8 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
         """Translates a str or a list of str.
 
         Args:
-            inputs: str or list of str, of any length; empty texts are allowed.
+            inputs: str or list of str, of any length; or an array or a tensor of strings, or a
+                `tf.data.Dataset` of such batches. Empty texts are allowed.
             max_length: int or None, the maximum number of subwords of a translation, `</s>`
                 included. By default it depends on the source's length.
             batch_size: int, texts decoded at once; texts of similar length are batched together.
@@ -101,6 +102,7 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
         """
         if isinstance(inputs, str):
             return self.generate([inputs], max_length)[0]
+        inputs = self.input_schema.parse_all(inputs)
         order = np.argsort([len(text) for text in inputs], kind="stable")
         outputs = [""] * len(inputs)
         for start in range(0, len(inputs), batch_size):
@@ -109,6 +111,12 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
             for index, translation in zip(chosen, translations, strict=True):
                 outputs[index] = translation
         return outputs
+
+    def training_inputs(self, x):
+        """Checks a dict of `"encoder_text"` and `"decoder_text"`; anything else stays as it is."""
+        if not isinstance(x, dict):
+            return x
+        return {name: super(TranslationTask, self).training_inputs(x[name]) for name in x}
 
     def make_generate_function(self):
         if self.generate_function is None and keras.backend.backend() == "tensorflow":

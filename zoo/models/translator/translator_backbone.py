@@ -5,6 +5,7 @@ import keras_hub
 from keras import ops
 
 from zoo.layers import architectures
+from zoo.models.backbone import Backbone
 from zoo.models.pooling import SequencePooling
 from zoo.models.recurrent_stack import recurrent_stack
 
@@ -12,7 +13,7 @@ ATTENTION = ("luong", "bahdanau")
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class TranslatorBackbone(keras_hub.models.Backbone):
+class TranslatorBackbone(Backbone):
     """Encoder, decoder and attention over one vocabulary shared by both languages.
 
     Each state of the decoder starts from its own `tanh(W mean(encoder))`. Attention from the top

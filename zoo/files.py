@@ -1,0 +1,22 @@
+"""Files that users name."""
+
+import errno
+import os
+import stat
+
+
+def require_file(path):
+    """Checks that a path leads to a regular file: a pipe or a device might never end.
+
+    Args:
+        path: str or Path.
+
+    Raises:
+        OSError: There is no file, or it is a folder.
+        ValueError: It is a pipe or a device.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is a pipe or a device. Write what it gives into a file first.")
