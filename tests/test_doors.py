@@ -16,7 +16,7 @@ ZOO = [
     {"__init__"},
     {"export", "pretrained"},
     {"models", "datasets"},  # beside each other
-    {"layers", "sound_files", "array_files"},
+    {"layers", "sound_files", "array_files", "series_files"},
     {"_quiet_start"},
 ]
 BENCHMARKS = [
