@@ -21,10 +21,9 @@ class ForecastBackbone(keras_hub.models.Backbone):
         architecture: str, a name of `zoo.layers.architectures`, such as `"gru"`.
         lookback: int, values of a window, a multiple of `segment`.
         segment: int, values of a segment.
-        units: int, units of each recurrent layer and direction.
+        units: int, units of the embedding, and of each recurrent layer and direction.
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate on the embedded segments, between layers and of the state.
-        bidirectional: bool, whether to read both directions even if the architecture doesn't.
         normalization, log: see `WindowNormalization`, its `method` and `log`.
         dtype: dtype or dtype policy of the layers between input and output.
 
@@ -33,8 +32,8 @@ class ForecastBackbone(keras_hub.models.Backbone):
             `[batch, lookback]`, False at padding, which comes before the values.
 
     Returns:
-        A dict of `"state"`, float `[batch, units]` (twice as wide if both directions are read), the
-        output at the last segment; `"window"`, float32 `[batch, lookback]`, the normalised window;
+        A dict of `"state"`, float `[batch, units]` (twice as wide if the architecture reads both
+        directions), the output at the last segment; `"window"`, float32 `[batch, lookback]`, the normalised window;
         and `"statistics"`, float32 `[batch, 3]`, which `normalization` restores values with.
     """
 
@@ -46,7 +45,6 @@ class ForecastBackbone(keras_hub.models.Backbone):
         units=64,
         num_layers=1,
         dropout=0.0,
-        bidirectional=False,
         normalization="standard",
         log=False,
         dtype=None,
@@ -72,7 +70,7 @@ class ForecastBackbone(keras_hub.models.Backbone):
             x,
             mask,
             architecture=architecture,
-            bidirectional=bidirectional,
+            bidirectional=False,
             units=units,
             num_layers=num_layers,
             dropout=dropout,
@@ -94,7 +92,6 @@ class ForecastBackbone(keras_hub.models.Backbone):
         self.units = units
         self.num_layers = num_layers
         self.dropout = dropout
-        self.bidirectional = bidirectional
         self.normalization = normalization
         self.log = log
 
@@ -111,7 +108,6 @@ class ForecastBackbone(keras_hub.models.Backbone):
             "units": self.units,
             "num_layers": self.num_layers,
             "dropout": self.dropout,
-            "bidirectional": self.bidirectional,
             "normalization": self.normalization,
             "log": self.log,
         }

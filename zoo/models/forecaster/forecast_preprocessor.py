@@ -67,14 +67,22 @@ class ForecastPreprocessor(keras_hub.models.Preprocessor):
                 "A series' values must be finite; NaN stands for a missing one. Received: "
                 f"{values[where]} at index {where}"
             )
-        missing = np.isnan(values)
-        if missing.all():
+        if np.isnan(values).all():
             raise ValueError("A series needs at least one value that isn't NaN. Received none.")
+        return self.fill(values)[-self.lookback :]
+
+    def fill(self, values):
+        """Replaces missing values, and drops those before the first value.
+
+        Args:
+            values: float array `[time]` with a value that isn't NaN.
+        """
+        missing = np.isnan(values)
         first = int(np.argmin(missing))
-        values = values[first:]
+        values = np.array(values[first:])
         for index in np.flatnonzero(missing[first:]):
             values[index] = values[index - (self.period if index >= self.period else 1)]
-        return values[-self.lookback :]
+        return values
 
     def get_config(self):
         return {**super().get_config(), "lookback": self.lookback, "period": self.period}
