@@ -35,8 +35,8 @@ def read_series(path):
 
     The file has one column of values, with or without a name above it; or a header with the columns
     `ds` and `y`, and `unique_id` for several series, whose rows are together or not. `ds` is a date
-    or time in ISO 8601, or a whole number, and increases within a series. An empty value, or NaN, is
-    a missing value.
+    or time in ISO 8601, or a whole number, and increases within a series. An empty value, or NaN,
+    is a missing value.
 
     Args:
         path: str.
@@ -199,7 +199,7 @@ def next_times(series, count, frequency, path):
         step = {"h": "hours", "D": "days", "W": "weeks", "min": "minutes"}.get(frequency)
         if step is None:
             raise ValueError(
-                f"{path}: one time alone doesn't tell the time between values. Add an earlier value."
+                f"{path}: one time alone doesn't tell the time between values. Add an earlier one."
             )
         steps = [datetime.timedelta(**{step: 1})]
     step = max(steps, key=steps.count) if len(steps) < 1000 else sorted(steps)[len(steps) // 2]

@@ -8,7 +8,9 @@ import tensorflow_datasets.public_api as tfds
 
 from zoo.datasets import series_builder
 
-SITE = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07"
+SITE = (
+    "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07"
+)
 HORIZONS = (24, 96, 336, 720)
 MONTH = 30 * 24
 TRAIN, VALIDATION, TEST = 12 * MONTH, 4 * MONTH, 4 * MONTH

@@ -26,9 +26,7 @@ class MonthlyBuilder(series_builder.SeriesBuilder, skip_registration=True):
     def splits(self, dl_manager):
         with self.wheel().open() as archive:
             entries = json.loads(archive.read(self.MEMBER))
-        monthly = {
-            name: entry for name, entry in entries.items() if entry["period"] == ["MONTHLY"]
-        }
+        monthly = {name: entry for name, entry in entries.items() if entry["period"] == ["MONTHLY"]}
         (horizon,) = {entry["h"][0] for entry in monthly.values()}
         return series_builder.divided(
             {name: entry["x"] + entry["xx"] for name, entry in monthly.items()},

@@ -74,8 +74,7 @@ class SeriesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         }
 
     def _generate_examples(self, examples):
-        for number, example in enumerate(examples):
-            yield number, example
+        yield from enumerate(examples)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Ensembles: several models of one task kind that answer with the mean or median of their outputs."""
+"""Ensembles: several models of one task kind that answer with the mean or median of theirs."""
 
 import tempfile
 from pathlib import Path

@@ -149,7 +149,7 @@ class TaskModel:
         raise ValueError(f"A model of the kind {self.task_kind} doesn't converse.")
 
     def forecast_file(self, path, horizon=None, quantiles=None):
-        """The forecasts of the series in a CSV file; see `ForecastingTask`.
+        """The `Forecasts` of the series in a CSV file; see `ForecastingTask`.
 
         Raises:
             ValueError: models of this kind don't forecast.

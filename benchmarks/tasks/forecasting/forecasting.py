@@ -357,8 +357,8 @@ _SIGNATURES = {
     "over series",
     "mase": "MASE of {windows} forecasts of {series} series at horizon {horizon}, 95 % bootstrap "
     "over series",
-    "owa": "OWA of {windows} forecasts of {series} series at horizon {horizon}, relative to Naive2, "
-    "95 % bootstrap over series",
+    "owa": "OWA of {windows} forecasts of {series} series at horizon {horizon}, relative to "
+    "Naive2, 95 % bootstrap over series",
 }
 
 

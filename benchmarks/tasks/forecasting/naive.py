@@ -1,4 +1,4 @@
-"""Forecasts that learn nothing: the last value, the last season, and the M4 competition's Naive2."""
+"""Forecasts that learn nothing: the last value, the last season, and Naive2 of M4."""
 
 import numpy as np
 

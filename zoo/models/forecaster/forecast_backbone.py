@@ -33,8 +33,8 @@ class ForecastBackbone(keras_hub.models.Backbone):
 
     Returns:
         A dict of `"state"`, float `[batch, units]` (twice as wide if the architecture reads both
-        directions), the output at the last segment; `"window"`, float32 `[batch, lookback]`, the normalised window;
-        and `"statistics"`, float32 `[batch, 3]`, which `normalization` restores values with.
+        directions), the output at the last segment; `"window"`, float32 `[batch, lookback]`, the
+        normalised window; and `"statistics"`, float32 `[batch, 3]`, which `restore` takes.
     """
 
     def __init__(

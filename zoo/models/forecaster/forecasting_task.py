@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from zoo.models.forecaster.forecast import Forecast
+from zoo.models.forecaster.forecasts import Forecasts
 from zoo.models.forecaster.pinball_loss import PinballLoss
 from zoo.models.protocol import InputSchema, TaskModel
 from zoo.series_files import next_times, read_series
@@ -202,7 +203,7 @@ class ForecastingTask(TaskModel):
             quantiles: list of float; by default the model's.
 
         Returns:
-            A list of `Forecast`, in the order of the file.
+            `Forecasts`.
 
         Raises:
             OSError: the file can't be read.
@@ -222,10 +223,12 @@ class ForecastingTask(TaskModel):
         bands = np.zeros((len(found), horizon, 0), "float32")
         if wanted:
             bands = self.predict(inputs, quantiles=wanted)[:, :horizon]
-        return [
-            Forecast(one, times[row], points[row], dict(zip(wanted, bands[row].T, strict=True)))
-            for row, one in enumerate(found)
-        ]
+        return Forecasts(
+            [
+                Forecast(one, times[row], points[row], dict(zip(wanted, bands[row].T, strict=True)))
+                for row, one in enumerate(found)
+            ]
+        )
 
     # Export and ensembles
 
@@ -300,7 +303,8 @@ def check_quantiles(quantiles):
 
 def _series(x):
     """The series as a list of arrays, and their number of features, or None for `[time]`."""
-    if isinstance(x, np.ndarray) and x.ndim < 2 or not isinstance(x, (list, tuple, np.ndarray)):
+    is_batch = isinstance(x, (list, tuple)) or getattr(x, "ndim", 0) >= 2
+    if not is_batch:
         raise ValueError(
             "`predict` takes a list of series, float arrays [time] or [time, features]. Received: "
             f"{type(x).__name__}{getattr(x, 'shape', '')}; put one series into a list"

@@ -43,11 +43,12 @@ class SeasonalMixture(keras.layers.Layer):
                 f"`seasons` must be lengths from 1 to the lookback, {time}. Received: "
                 f"{self.seasons}"
             )
+        self._time = time  # which batches of a `tf.data.Dataset` may not know
         self.gate.build(state_shape)
         self.built = True
 
     def call(self, state, window, padding_mask):
-        time = window.shape[1]
+        time = self._time
         steps = np.arange(self.horizon)
         # Continued seasons: step k of the horizon has the value of the same place in the season.
         places = [time - season + steps % season for season in self.seasons]
