@@ -21,7 +21,7 @@ def build(architecture="gru"):
         preprocessor=models.ForecastPreprocessor(lookback=12, period=4),
     )
     # The output layers begin with zeros, through which no gradient flows.
-    for name in ("residual", "reference"):
+    for name in ("residual", "reference", "quantiles"):
         layer = model.get_layer(name)
         layer.set_weights([_draws.normal(0, 0.3, w.shape) for w in layer.get_weights()])
     return model

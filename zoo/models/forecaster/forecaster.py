@@ -2,12 +2,12 @@
 
 import keras
 import keras_hub
-from keras import ops
 
 from zoo.models.forecaster.forecast_backbone import ForecastBackbone
 from zoo.models.forecaster.forecast_preprocessor import ForecastPreprocessor
 from zoo.models.forecaster.forecaster_ensemble import ForecasterEnsemble
 from zoo.models.forecaster.forecasting_task import LOSSES, ForecastingTask, check_quantiles
+from zoo.models.forecaster.quantile_spread import QuantileSpread
 from zoo.models.forecaster.seasonal_mixture import SeasonalMixture
 from zoo.models.protocol import register
 
@@ -18,7 +18,8 @@ class Forecaster(ForecastingTask, keras_hub.models.Task):
 
     A forecast is a reference plus what the recurrent state adds to it, which is nothing before
     training. The reference is the level of the window; with `seasons`, a mixture of the level and
-    of the last seasons, whose weights depend on the state.
+    of the last seasons, whose weights depend on the state. Quantiles are read from the same state and
+    don't change what it learns, so the point is as good as without them.
 
     Args:
         backbone: `ForecastBackbone`.
@@ -59,18 +60,17 @@ class Forecaster(ForecastingTask, keras_hub.models.Task):
             raise ValueError(f"`loss` must be one of {LOSSES}. Received: {loss!r}")
         encoded = backbone(backbone.input)
         state = encoded["state"]
-        count = max(1, len(quantiles))
-        x = keras.layers.Dense(
-            horizon * count, kernel_initializer="zeros", dtype="float32", name="residual"
+        point = keras.layers.Dense(
+            horizon, kernel_initializer="zeros", dtype="float32", name="residual"
         )(state)
-        x = keras.layers.Reshape((horizon, count), dtype="float32", name="residuals")(x)
         if seasons:
-            reference = SeasonalMixture(horizon, seasons, dtype="float32", name="reference")(
+            point += SeasonalMixture(horizon, seasons, dtype="float32", name="reference")(
                 state, encoded["window"], backbone.input["padding_mask"]
             )
-            x = x + reference[..., None]
-        x = backbone.restore(x, encoded["statistics"])
-        outputs = x if quantiles else ops.squeeze(x, axis=2)
+        outputs = point
+        if quantiles:
+            outputs = QuantileSpread(quantiles, dtype="float32", name="quantiles")(point, state)
+        outputs = backbone.restore(outputs, encoded["statistics"])
         self.seasons = list(seasons)
         super().__init__(
             backbone,

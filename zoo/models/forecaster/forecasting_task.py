@@ -7,11 +7,11 @@ from keras import ops
 from zoo.models.forecaster.forecast import Forecast
 from zoo.models.forecaster.forecasts import Forecasts
 from zoo.models.forecaster.pinball_loss import PinballLoss
+from zoo.models.forecaster.quantile_spread import MEDIAN
 from zoo.models.protocol import InputSchema, TaskModel
 from zoo.series_files import next_times, read_series
 
 LOSSES = ("mae", "mse")
-MEDIAN = 0.5
 
 
 class ForecastingTask(TaskModel):
