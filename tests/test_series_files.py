@@ -1,4 +1,4 @@
-"""CSV files of series: what is read, what is refused and at which line, and the times that follow."""
+"""CSV files of series: what is read, what is refused at which line, and the times that follow."""
 
 import datetime
 
@@ -14,7 +14,9 @@ def read(tmp_path, text, encoding="utf-8"):
     return series_files.read_series(str(path))
 
 
-@pytest.mark.parametrize("text", ["1\n2.5\n\n4\n", "y\n1\n2.5\n4", "\ufeffvalue\r\n1\r\n2.5\r\n4\r\n"])
+@pytest.mark.parametrize(
+    "text", ["1\n2.5\n\n4\n", "y\n1\n2.5\n4", "\ufeffvalue\r\n1\r\n2.5\r\n4\r\n"]
+)
 def test_a_column_of_values_may_have_a_name(tmp_path, text):
     (one,) = read(tmp_path, text)
     np.testing.assert_array_equal(one.values, [1, 2.5, 4])

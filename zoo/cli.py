@@ -120,8 +120,8 @@ def forecast_command(options):
     """Forecasts the series of a CSV file and prints a CSV table, or writes it to a file."""
     import zoo
 
-    ending = os.path.splitext(options.plot or ".png")[1].removeprefix(".").lower()
-    if ending not in PICTURES:
+    ending = os.path.splitext(options.plot or "")[1].removeprefix(".").lower()
+    if options.plot and ending not in PICTURES:
         raise ValueError(f"A picture ends with .{', .'.join(PICTURES)}. Received: {options.plot}")
     model = zoo.load(options.preset)
     forecasts = model.forecast_file(options.series, options.horizon, options.quantiles)

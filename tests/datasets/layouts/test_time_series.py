@@ -54,7 +54,11 @@ def test_files_of_their_own_continue_the_series(tmp_path):
     (tmp_path / "validation.csv").write_text(table([4, 5], start=3))
     (tmp_path / "test.csv").write_text(table([6, 7, 8], start=5))
     one = examples(tmp_path)["test"]["a"]
-    assert (one["origin"], one["horizon"], one["series"].tolist()) == (5, 3, [1, 2, 3, 4, 5, 6, 7, 8])
+    assert (one["origin"], one["horizon"], one["series"].tolist()) == (
+        5,
+        3,
+        [1, 2, 3, 4, 5, 6, 7, 8],
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ class Forecaster(ForecastingTask, keras_hub.models.Task):
 
     A forecast is a reference plus what the recurrent state adds to it, which is nothing before
     training. The reference is the level of the window; with `seasons`, a mixture of the level and
-    of the last seasons, whose weights depend on the state. Quantiles are read from the same state and
-    don't change what it learns, so the point is as good as without them.
+    of the last seasons, whose weights depend on the state. Quantiles are read from the same state
+    and don't change what it learns, so the point is as good as without them.
 
     Args:
         backbone: `ForecastBackbone`.

@@ -122,6 +122,20 @@ class ForecastingTask(TaskModel):
         outputs = outputs.reshape((len(arrays), features, *outputs.shape[1:]))
         return np.moveaxis(outputs, 1, 2)
 
+    def fit(self, x=None, y=None, sample_weight=None, **kwargs):
+        """As `keras.Model.fit`; `x` may be a list of float arrays `[time]`, with `y` the next
+        values, float `[len(x), horizon]`."""
+        if not isinstance(x, list) or self.preprocessor is None:
+            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        preprocessor, self.preprocessor = self.preprocessor, None
+        try:  # series have no rectangular shape, as KerasHub's pipeline needs
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(
+                preprocessor(x, y, sample_weight)
+            )
+            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        finally:
+            self.preprocessor = preprocessor
+
     def _check(self, quantiles):
         if not self.quantiles:
             raise ValueError(

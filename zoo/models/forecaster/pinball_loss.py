@@ -24,6 +24,7 @@ class PinballLoss(keras.losses.Loss):
         self.quantiles = list(quantiles)
 
     def call(self, y_true, y_pred):
+        y_pred = ops.convert_to_tensor(y_pred)
         error = ops.cast(y_true, y_pred.dtype)[..., None] - y_pred
         quantiles = np.array(self.quantiles, "float32")
         return ops.mean(2 * ops.maximum(quantiles * error, (quantiles - 1) * error), axis=-1)
