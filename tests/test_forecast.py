@@ -68,7 +68,8 @@ def test_files_are_written_whole(preset, series, tmp_path, capsys):
     assert cli.main(arguments) == 0
     assert capsys.readouterr().out == ""
     assert len(table.read_text().splitlines()) == 13
-    assert Image.open(picture).size[0] > 500
+    with Image.open(picture) as image:
+        assert image.size[0] > 500
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "picture.png",
         "series.csv",
