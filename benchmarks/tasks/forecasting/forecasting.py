@@ -326,7 +326,8 @@ class Forecasting(Task):
             sizes = self.sizes(series, mask)[:, None]
             for strength in STRENGTHS:
                 linear = Linear(windows, self.sizes, strength)
-                error = np.nanmean(np.abs(linear(series, mask) - validation.targets) / sizes)
+                off = np.abs(linear(series, mask) - validation.targets) / sizes
+                error = np.nanmean(off**2 if self.facts["metric"] == "mse" else off)
                 if best is None or error < best[0]:
                     best = error, linear, preprocessor
         seconds = time.perf_counter() - start
