@@ -155,7 +155,7 @@ def forecasts(examples):
             axes.fill_between(
                 steps, bands[low], bands[high], color="C1", alpha=0.2, linewidth=0, label=label
             )
-        axes.set_title(title, fontsize="small")
+        axes.set_title(title.replace("$", r"\$"), fontsize="small")
         axes.grid(alpha=0.3)
     for axes in grid[len(examples) :]:
         axes.set_axis_off()

@@ -1,5 +1,7 @@
 """CSV files of time series: a column of values, or the columns `unique_id`, `ds` and `y`."""
 
+import calendar
+import collections
 import csv
 import dataclasses
 import datetime
@@ -182,7 +184,7 @@ def next_times(series, count, frequency, path):
         A list of `count` datetimes or ints; 1, 2, ... if the series has no times.
 
     Raises:
-        ValueError: One time alone tells no step.
+        ValueError: One time alone tells no step, or the times exceed the calendar.
     """
     if series.times is None:
         return list(range(1, count + 1))
@@ -202,19 +204,21 @@ def next_times(series, count, frequency, path):
                 f"{path}: one time alone doesn't tell the time between values. Add an earlier one."
             )
         steps = [datetime.timedelta(**{step: 1})]
-    step = max(steps, key=steps.count) if len(steps) < 1000 else sorted(steps)[len(steps) // 2]
-    return [last + step * k for k in range(1, count + 1)]
+    ((step, _),) = collections.Counter(steps).most_common(1)
+    try:
+        return [last + step * k for k in range(1, count + 1)]
+    except OverflowError as error:
+        raise ValueError(f"{path}: the times after {last} are beyond the calendar.") from error
 
 
 def _is_month_end(time):
-    return (time + datetime.timedelta(days=1)).month != time.month
+    return time.day == calendar.monthrange(time.year, time.month)[1]
 
 
 def _months_later(time, months, is_end):
     month = time.month - 1 + months
     year, month = time.year + month // 12, month % 12 + 1
-    following = datetime.date(year + month // 12, month % 12 + 1, 1)
-    last = (following - datetime.timedelta(days=1)).day
+    last = calendar.monthrange(year, month)[1]
     return time.replace(year=year, month=month, day=last if is_end else min(time.day, last))
 
 

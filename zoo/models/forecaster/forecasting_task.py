@@ -58,8 +58,8 @@ class ForecastingTask(TaskModel):
 
     @property
     def period(self):
-        """Values of a season, an int, such as 12 for months."""
-        return self.preprocessor.period
+        """Values of a season, an int, such as 12 for months; None without a preprocessor."""
+        return self.preprocessor and self.preprocessor.period
 
     @property
     def lookback(self):
@@ -124,9 +124,11 @@ class ForecastingTask(TaskModel):
 
     def fit(self, x=None, y=None, sample_weight=None, **kwargs):
         """As `keras.Model.fit`; `x` may be a list of float arrays `[time]`, with `y` the next
-        values, float `[len(x), horizon]`."""
-        if not isinstance(x, list) or self.preprocessor is None:
+        values, float `[len(x), horizon]`. `validation_data` is a tuple of the same."""
+        if not isinstance(x, (list, np.ndarray)) or self.preprocessor is None:
             return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self.preprocessor(*kwargs["validation_data"])
         preprocessor, self.preprocessor = self.preprocessor, None
         try:  # series have no rectangular shape, as KerasHub's pipeline needs
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(
@@ -150,17 +152,22 @@ class ForecastingTask(TaskModel):
                 )
 
     def _at(self, outputs, quantiles):
-        """Interpolates quantiles `[..., len(quantiles)]` of the trained ones, sorted so that they
-        don't cross (V. Chernozhukov et al., "Quantile and Probability Curves Without Crossing",
-        2010)."""
+        """Interpolates quantiles `[..., len(quantiles)]` of the trained ones.
+
+        From the median outwards, none crosses the one before it; so the point stays as it is.
+        """
         known = np.sort(self.quantiles)
-        outputs = np.sort(outputs, axis=-1)
-        # The sorted position of each quantile, whole for a trained one.
+        outputs = outputs[..., np.argsort(self.quantiles)]
+        middle = int(np.searchsorted(known, MEDIAN))
+        above = np.maximum.accumulate(outputs[..., middle:], axis=-1)
+        below = np.minimum.accumulate(outputs[..., middle::-1], axis=-1)[..., ::-1]
+        outputs = np.concatenate([below[..., :-1], above], axis=-1)
+        # The position of each quantile, whole for a trained one.
         places = np.interp(quantiles, known, np.arange(len(known)))
-        below = np.floor(places).astype(int)
-        above = np.minimum(below + 1, len(known) - 1)
-        fraction = (places - below).astype("float32")
-        return outputs[..., below] * (1 - fraction) + outputs[..., above] * fraction
+        left = np.floor(places).astype(int)
+        right = np.minimum(left + 1, len(known) - 1)
+        fraction = (places - left).astype("float32")
+        return outputs[..., left] * (1 - fraction) + outputs[..., right] * fraction
 
     # Raw input and answers
 
@@ -190,7 +197,6 @@ class ForecastingTask(TaskModel):
         """
         if not len(inputs):
             return []
-        # Crossed quantiles are sorted, so the point is taken among them.
         wanted = self.quantiles or None
         outputs = self.predict(inputs, quantiles=wanted)
         if wanted is None:

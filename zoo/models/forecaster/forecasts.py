@@ -60,7 +60,8 @@ class Forecasts:
                 label = f"quantiles {low:g} to {high:g}"
                 bands = one.quantiles[low], one.quantiles[high]
                 axes.fill_between(steps, *bands, color="C1", alpha=0.2, label=label)
-            axes.set(title=one.history.unique_id, xlabel="steps from the last value")
+            title = one.history.unique_id.replace("$", r"\$")  # which would begin a formula
+            axes.set(title=title, xlabel="steps from the last value")
             axes.grid(alpha=0.3)
         for axes in list(figure.axes)[len(chosen) :]:
             axes.set_axis_off()
