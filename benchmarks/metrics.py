@@ -132,3 +132,8 @@ PERPLEXITY = register(Metric("perplexity", False, ".1f", tolerance=0.1, interval
 BITS_PER_CHARACTER = register(
     Metric("bits_per_character", False, ".3f", tolerance=0.002, interval=bootstrap)
 )
+MAE = register(Metric("mae", False, ".3f", tolerance=0.001, interval=bootstrap))
+MASE = register(Metric("mase", False, ".3f", tolerance=0.002, interval=bootstrap))
+MSE = register(Metric("mse", False, ".3f", tolerance=0.001, interval=bootstrap))
+OWA = register(Metric("owa", False, ".3f", tolerance=0.001, interval=bootstrap))
+SMAPE = register(Metric("smape", False, ".2f", tolerance=0.02, interval=bootstrap))

@@ -129,6 +129,40 @@ def context_curve(perplexities):
     return figure
 
 
+def forecasts(examples):
+    """Plots forecasts against what happened.
+
+    Args:
+        examples: dict from a title to a dict: `"history"`, float array `[time]`; `"truth"` and
+            `"forecast"`, float arrays `[horizon]`; and `"bands"`, a dict from a quantile to such
+            an array.
+
+    Returns:
+        A Matplotlib `Figure`.
+    """
+    rows = -(-len(examples) // 2)
+    figure = Figure(figsize=(12, 2.8 * rows), layout="constrained")
+    grid = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for axes, (title, example) in zip(grid, examples.items(), strict=False):
+        history, bands = example["history"], example["bands"]
+        steps = np.arange(1, len(example["truth"]) + 1)
+        axes.plot(np.arange(1 - len(history), 1), history, color="0.4", label="history")
+        axes.plot(steps, example["truth"], color="black", label="truth")
+        axes.plot(steps, example["forecast"], color="C1", label="forecast")
+        if len(bands) > 1:
+            low, high = min(bands), max(bands)
+            label = f"quantiles {low:g} to {high:g}"
+            axes.fill_between(
+                steps, bands[low], bands[high], color="C1", alpha=0.2, linewidth=0, label=label
+            )
+        axes.set_title(title.replace("$", r"\$"), fontsize="small")
+        axes.grid(alpha=0.3)
+    for axes in grid[len(examples) :]:
+        axes.set_axis_off()
+    grid[0].legend(fontsize="small")
+    return figure
+
+
 def gap_curve(accuracies, solved):
     """Plots the accuracy at each gap.
 

@@ -17,7 +17,7 @@ ZOO = [
     {"export", "pretrained"},
     {"preset_files"},
     {"models", "datasets"},  # beside each other
-    {"layers", "sound_files", "array_files"},
+    {"layers", "sound_files", "array_files", "series_files"},
     {"_quiet_start", "_command", "files"},
 ]
 BENCHMARKS = [

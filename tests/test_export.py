@@ -37,7 +37,23 @@ def with_ngrams():
     return models.ensemble([recurrent, fitted]), texts
 
 
-@pytest.fixture(scope="module", params=[text_classifier, audio_classifier, with_ngrams])
+def forecasters():
+    generator = np.random.default_rng(0)
+    members = []
+    for _ in range(3):
+        backbone = models.ForecastBackbone("gru", lookback=40, segment=8, units=4, log=True)
+        member = models.Forecaster(
+            backbone, 5, seasons=[8], preprocessor=models.ForecastPreprocessor(40, period=8)
+        )
+        residual = member.get_layer("residual")
+        residual.set_weights([generator.normal(0, 0.3, w.shape) for w in residual.get_weights()])
+        members.append(member)
+    return models.ensemble(members), [np.exp(generator.normal(size=n)) for n in (50, 11)]
+
+
+@pytest.fixture(
+    scope="module", params=[text_classifier, audio_classifier, with_ngrams, forecasters]
+)
 def exported(request):
     """A model, preprocessed inputs, and the probabilities that it predicts for them."""
     model, raw = request.param()

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import queue
@@ -11,6 +12,7 @@ import threading
 
 BATCH = 32
 LISTED = ("preset", "task", "dataset", "metric", "value", "parameters", "bytes")
+PICTURES = ("png", "svg", "pdf")
 
 
 def main(arguments=None):
@@ -156,6 +158,34 @@ def chat_command(options):
             print(flush=True)
 
 
+def forecast_command(options):
+    """Forecasts the series of a CSV file and prints a CSV table, or writes it to a file."""
+    import zoo
+
+    ending = os.path.splitext(options.plot or "")[1].removeprefix(".").lower()
+    if options.plot and ending not in PICTURES:
+        raise ValueError(f"A picture ends with .{', .'.join(PICTURES)}. Received: {options.plot}")
+    model = zoo.load(options.preset, verify=options.verify)
+    forecasts = model.forecast_file(options.series, options.horizon, options.quantiles)
+    if options.plot:
+        picture = io.BytesIO()
+        forecasts.plot().savefig(picture, format=ending)
+        _replace(options.plot, picture.getvalue())
+    if options.output:
+        _replace(options.output, forecasts.csv().encode())
+    else:
+        print(forecasts.csv(), end="")
+    return 0
+
+
+def _replace(path, content):
+    """Writes a file of bytes, replacing an earlier one once it is complete."""
+    temporary = f"{path}.new"
+    with open(temporary, "wb") as file:
+        file.write(content)
+    os.replace(temporary, path)
+
+
 def _sampling(options):
     """The arguments of a sampler that were chosen on the command line."""
     return {name: getattr(options, name) for name in ("sampler", "temperature", "seed")}
@@ -278,7 +308,8 @@ def _parser():
     command.add_argument(
         "input",
         nargs="+",
-        help="a text, or the path of a file for models of audio; - reads lines of standard input",
+        help="a text, or the path of a file for models of audio or series; - reads lines of "
+        "standard input",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=predict_command)
@@ -296,6 +327,17 @@ def _parser():
     command.set_defaults(run=generate_command)
     command = commands.add_parser("chat", help=chat_command.__doc__, parents=[preset, sampling])
     command.set_defaults(run=chat_command)
+    command = commands.add_parser("forecast", help=forecast_command.__doc__, parents=[preset])
+    command.add_argument(
+        "series", help="a CSV file: a column of values, or the columns unique_id, ds and y"
+    )
+    command.add_argument("--horizon", type=int, help="values to forecast, up to the model's")
+    command.add_argument(
+        "--quantiles", type=float, nargs="*", help="such as 0.1 0.9; by default the model's"
+    )
+    command.add_argument("--output", help="the CSV file to write instead of printing")
+    command.add_argument("--plot", help="the picture to write: .png, .svg or .pdf")
+    command.set_defaults(run=forecast_command)
     command = commands.add_parser("export", help=export_command.__doc__, parents=[preset])
     command.add_argument("output", help="the file or folder to write; must not exist")
     command.add_argument("--format", required=True, help="savedmodel, onnx or tflite")

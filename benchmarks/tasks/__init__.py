@@ -1,6 +1,7 @@
 """The task kinds: data, model, evaluation and baseline, one module per kind."""
 
 from benchmarks.tasks.dialogue import Dialogue
+from benchmarks.tasks.forecasting import Forecasting
 from benchmarks.tasks.language_modelling import LanguageModelling
 from benchmarks.tasks.memory import Memory
 from benchmarks.tasks.sentiment import Sentiment
@@ -14,6 +15,7 @@ TASKS = {
     "translation": Translation,
     "language_modelling": LanguageModelling,
     "dialogue": Dialogue,
+    "forecasting": Forecasting,
     "memory": Memory,
     "sequential_images": SequentialImages,
 }

@@ -35,13 +35,18 @@ def test_every_suite_is_valid(suite):
     assert load(suite)
 
 
-def test_quick_has_tasks_with_a_baseline_and_three_architectures():
-    runs = config.load("quick")
-    assert [(run.task, run.architecture) for run in runs] == [
-        (task, architecture)
-        for task in ("sentiment", "speech", "translation", "language_modelling")
-        for architecture in ("baseline", "rnn", "lstm", "gru")
-    ]
+def test_quick_has_tasks_with_baselines_and_three_architectures():
+    of_task = {}
+    for run in config.load("quick"):
+        of_task.setdefault(run.task, []).append(run.architecture)
+    assert {"sentiment", "speech", "translation", "language_modelling", "forecasting"} <= set(
+        of_task
+    )
+    for architectures in of_task.values():
+        *baselines, first, second, third = architectures
+        assert (first, second, third) == ("rnn", "lstm", "gru")
+        assert baselines[0] == "baseline"
+        assert all(config.is_baseline(name) for name in baselines)
 
 
 def test_variants_runs_the_tasks_of_quick_at_equal_parameters():

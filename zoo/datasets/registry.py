@@ -20,12 +20,17 @@ _NAMES = [
     "chitchat",
     "copy",
     "daily_dialog",
+    "etth1",
+    "etth2",
     "home_assistant",
     "japanese_vowels",
+    "m3_monthly",
+    "m4_hourly",
     "multi30k",
     "rotten_tomatoes",
     "shakespeare_plays",
     "temporal_order",
+    "tourism_monthly",
     "wikitext2",
 ]
 

@@ -8,6 +8,11 @@ from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
 from zoo.models.dialogue.dialogue_model import DialogueModel
 from zoo.models.dialogue.dialogue_preprocessor import DialoguePreprocessor
 from zoo.models.ensemble import EnsembleBackbone, ensemble
+from zoo.models.forecaster.forecast_backbone import ForecastBackbone
+from zoo.models.forecaster.forecast_preprocessor import ForecastPreprocessor
+from zoo.models.forecaster.forecaster import Forecaster
+from zoo.models.forecaster.forecaster_ensemble import ForecasterEnsemble
+from zoo.models.forecaster.pinball_loss import PinballLoss
 from zoo.models.language_model.language_backbone import LanguageBackbone
 from zoo.models.language_model.language_model import LanguageModel
 from zoo.models.language_model.language_model_preprocessor import LanguageModelPreprocessor
@@ -41,6 +46,10 @@ __all__ = [
     "DialogueModel",
     "DialoguePreprocessor",
     "EnsembleBackbone",
+    "ForecastBackbone",
+    "ForecastPreprocessor",
+    "Forecaster",
+    "ForecasterEnsemble",
     "InputSchema",
     "LanguageBackbone",
     "LanguageModel",
@@ -52,6 +61,7 @@ __all__ = [
     "MemoryRegressor",
     "NgramBackbone",
     "NgramClassifier",
+    "PinballLoss",
     "SequenceCrossEntropy",
     "SubwordTokenizer",
     "TaskModel",

@@ -1,4 +1,4 @@
-"""Ensembles: several models of one task kind that answer with the mean of their probabilities."""
+"""Ensembles: several models of one task kind that answer with the mean or median of theirs."""
 
 import tempfile
 from pathlib import Path
@@ -6,23 +6,28 @@ from pathlib import Path
 import keras
 
 from zoo.models.backbone import Backbone
+from zoo.models.member_median import MemberMedian
 from zoo.models.protocol import TaskModel
+
+# How the outputs of members become one.
+COMBINATIONS = {"mean": keras.layers.Average, "median": MemberMedian}
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class EnsembleBackbone(Backbone):
-    """The mean of the probabilities of several models of one input (L. K. Hansen and P. Salamon,
-    "Neural Network Ensembles", 1990).
+    """The mean, or the median, of the outputs of several models of one input (L. K. Hansen and
+    P. Salamon, "Neural Network Ensembles", 1990).
 
     Args:
         members: list of two or more task models of the same input and output, without
             preprocessors.
+        combination: `"mean"` or `"median"`.
 
     Returns:
-        A float32 tensor, the mean of the `member_output` of all members.
+        A float32 tensor, the mean or median of the `member_output` of all members.
     """
 
-    def __init__(self, members, dtype=None, **kwargs):
+    def __init__(self, members, combination="mean", dtype=None, **kwargs):
         if len(members) < 2:
             raise ValueError(f"An ensemble needs two or more members. Received: members={members}")
         inputs = members[0].input
@@ -30,17 +35,18 @@ class EnsembleBackbone(Backbone):
             keras.Model(member.input, member.member_output(), name=f"member_{index}")
             for index, member in enumerate(members)
         ]
-        outputs = keras.layers.Average(dtype="float32", name="mean")(
+        outputs = COMBINATIONS[combination](dtype="float32", name=combination)(
             [network(inputs) for network in networks]
         )
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
         self.members = list(members)
+        self.combination = combination
 
     def get_config(self):
         members = [keras.saving.serialize_keras_object(member) for member in self.members]
         for member in members:
             member.pop("compile_config", None)
-        return {**super().get_config(), "members": members}
+        return {**super().get_config(), "members": members, "combination": self.combination}
 
     @classmethod
     def from_config(cls, config):
@@ -63,7 +69,8 @@ class Ensemble(TaskModel):
 
 
 def ensemble(members):
-    """Combines several trained models into one that answers with the mean of their probabilities.
+    """Combines several trained models into one that answers with the mean of their outputs, or with
+    their median if their task kind says so.
 
     The ensemble holds copies of their weights, so training a member further leaves it unchanged.
 
@@ -94,7 +101,8 @@ def ensemble(members):
                     f"Members of an ensemble must have the same {name}. Received: "
                     f"{ours.get(name)} and {theirs.get(name)}"
                 )
-    backbone = EnsembleBackbone([_without_preprocessor(member) for member in members])
+    copies = [_without_preprocessor(member) for member in members]
+    backbone = EnsembleBackbone(copies, first.combination)
     return classes.pop()(backbone, preprocessor=first.preprocessor, **first.ensemble_options())
 
 

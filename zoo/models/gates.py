@@ -56,14 +56,14 @@ def gates(model, input):
                 "initial_state": called_with.kwargs.get("initial_state") or [],
             }
             values = keras.Model(backbone.input, tensors)(inputs)
-            count = int(ops.convert_to_numpy(values["mask"])[0].sum())
-            steps = model.step_labels(inputs, tensors["mask"].name, count)
+            mask = ops.convert_to_numpy(values["mask"])[0].astype(bool)
+            steps = model.step_labels(inputs, tensors["mask"].name, int(mask.sum()))
             for name, direction in _directions(layer):
                 series = direction.gates(
                     values["sequences"], values["initial_state"] or None, values["mask"]
                 )
                 arrays = {
-                    key: ops.convert_to_numpy(ops.cast(value[0], "float32"))[:count]
+                    key: ops.convert_to_numpy(ops.cast(value[0], "float32"))[mask]
                     for key, value in series.items()
                 }
                 title = f"{layer.name}{name}{of_member}"

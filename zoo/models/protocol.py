@@ -145,11 +145,13 @@ class TaskModel:
     Attributes:
         task_kind: str, the task kind, such as `"sentiment"`.
         ensemble_class: the class of an ensemble of these models, or None if there is none.
+        combination: str, how an ensemble combines its members' outputs: `"mean"` or `"median"`.
         output_name: str, the name of the exported network's output.
     """
 
     task_kind = None
     ensemble_class = None
+    combination = "mean"
     output_name = "outputs"
 
     # Raw input
@@ -253,6 +255,14 @@ class TaskModel:
         """
         raise ValueError(f"A model of the kind {self.task_kind} doesn't converse.")
 
+    def forecast_file(self, path, horizon=None, quantiles=None):
+        """The `Forecasts` of the series in a CSV file; see `ForecastingTask`.
+
+        Raises:
+            ValueError: models of this kind don't forecast.
+        """
+        raise ValueError(f"A model of the kind {self.task_kind} doesn't forecast.")
+
     # Export
 
     @property
@@ -295,7 +305,7 @@ class TaskModel:
     # Ensembles
 
     def member_output(self):
-        """The symbolic output that an ensemble averages over its members."""
+        """The symbolic output that an ensemble combines over its members."""
         return self.output
 
     def shared_by_members(self):

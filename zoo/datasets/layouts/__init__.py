@@ -4,10 +4,12 @@ from zoo.datasets.layouts.conversations import Conversations
 from zoo.datasets.layouts.documents import Documents
 from zoo.datasets.layouts.sounds import Sounds
 from zoo.datasets.layouts.texts import Texts
+from zoo.datasets.layouts.time_series import TimeSeries
 from zoo.datasets.layouts.translations import Translations
 
 # The first that recognises a folder reads it.
 LAYOUTS = [
+    TimeSeries(),
     Texts(),
     Translations(),
     Documents(),

@@ -1,0 +1,1 @@
+"""The dataset `m3_monthly`."""

@@ -1,0 +1,1 @@
+"""Models of time series: past values in, the next values out."""

@@ -1,0 +1,345 @@
+"""Base class of models that forecast: series in, the next values and their quantiles out."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo.models.forecaster.forecast import Forecast
+from zoo.models.forecaster.forecasts import Forecasts
+from zoo.models.forecaster.pinball_loss import PinballLoss
+from zoo.models.forecaster.quantile_spread import MEDIAN
+from zoo.models.protocol import InputError, InputSchema, TaskModel
+from zoo.series_files import next_times, read_series
+
+LOSSES = ("mae", "mse")
+
+
+class ForecastingTask(TaskModel):
+    """Past values of series in, the next `horizon` values out.
+
+    A mixin ahead of a `keras_hub.models.Task` with a `ForecastPreprocessor`. Its output is float32
+    `[batch, horizon]`, or `[batch, horizon, quantiles]` if it has quantiles.
+
+    Args:
+        backbone: the task's backbone.
+        outputs: float32 tensor, the output.
+        horizon: int, the number of values to forecast.
+        frequency: str or None, the time between values, such as `"h"`, `"D"` or `"MS"` (the names
+            of pandas).
+        quantiles: list of float, the quantiles that it forecasts, with the median, 0.5, among them;
+            empty if it forecasts points alone.
+        loss: `"mae"` or `"mse"`, the loss of a model without quantiles; with quantiles it is the
+            `PinballLoss`.
+        preprocessor: `ForecastPreprocessor`, or None to pass windows yourself.
+    """
+
+    task_kind = "forecasting"
+    output_name = "forecast"
+    combination = "median"
+
+    def __init__(
+        self,
+        backbone,
+        outputs,
+        horizon,
+        frequency=None,
+        quantiles=(),
+        loss="mae",
+        preprocessor=None,
+        **kwargs,
+    ):
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.horizon = horizon
+        self.frequency = frequency
+        self.quantiles = [float(quantile) for quantile in quantiles]
+        self.point_loss = loss
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
+
+    @property
+    def period(self):
+        """Values of a season, an int, such as 12 for months; None without a preprocessor."""
+        return self.preprocessor and self.preprocessor.period
+
+    @property
+    def lookback(self):
+        """Past values that a forecast depends on, an int."""
+        return self.members[0].backbone.lookback
+
+    def compile(self, optimizer="adam", loss="auto", *, metrics="auto", **kwargs):
+        """As `keras.Model.compile`; "auto" is the loss of the arguments, and the mean absolute
+        error of the point forecast, named `mae`."""
+        if loss == "auto":
+            losses = {"mae": "mean_absolute_error", "mse": "mean_squared_error"}
+            loss = PinballLoss(self.quantiles) if self.quantiles else losses[self.point_loss]
+        if metrics == "auto":
+            metrics = [PointError(self._median)]
+        keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    @property
+    def _median(self):
+        """The index of the median in the output's last axis, or None without quantiles."""
+        return self.quantiles.index(MEDIAN) if self.quantiles else None
+
+    def predict(self, x, quantiles=None, batch_size=256, **kwargs):
+        """The next values of each series.
+
+        Args:
+            x: list of float arrays `[time]`, or `[time, features]` of one number of features, of
+                any length from 1; each feature is a series of its own. NaN is a missing value.
+                Without a preprocessor, whatever `keras.Model.predict` takes.
+            quantiles: list of float, quantiles of each value to forecast instead of the point, for
+                a model that was trained with quantiles. Those between trained ones are
+                interpolated.
+            batch_size: int.
+            **kwargs: arguments of `keras.Model.predict`, ignored with a preprocessor.
+
+        Returns:
+            float32 array `[len(x), horizon]` or `[len(x), horizon, features]`, in the order of `x`;
+            with `quantiles`, those are one more axis at the end, and never cross. The point is the
+            median, or the mean of a model trained with the squared error.
+
+        Raises:
+            ValueError: a series is empty or of another shape, or holds infinity; or the model can't
+                forecast a quantile.
+        """
+        if quantiles is not None:
+            self._check(quantiles)
+        if self.preprocessor is None:
+            return super().predict(x, batch_size=batch_size, **kwargs)
+        arrays, features = _series(x)
+        columns = [column for array in arrays for column in (array.T if features else [array])]
+        outputs = np.zeros((len(columns), *self.output_shape[1:]), "float32")
+        for start in range(0, len(columns), batch_size):
+            chosen = slice(start, start + batch_size)
+            outputs[chosen] = self.predict_on_batch(columns[chosen])
+        if quantiles is not None:
+            outputs = self._at(outputs, quantiles)
+        elif self.quantiles:
+            outputs = outputs[..., self._median]
+        if features is None:
+            return outputs
+        outputs = outputs.reshape((len(arrays), features, *outputs.shape[1:]))
+        return np.moveaxis(outputs, 1, 2)
+
+    def fit(self, x=None, y=None, sample_weight=None, **kwargs):
+        """As `keras.Model.fit`; `x` may be a list of float arrays `[time]`, with `y` the next
+        values, float `[len(x), horizon]`. `validation_data` is a tuple of the same."""
+        if not isinstance(x, (list, np.ndarray)) or self.preprocessor is None:
+            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self.preprocessor(*kwargs["validation_data"])
+        preprocessor, self.preprocessor = self.preprocessor, None
+        try:  # series have no rectangular shape, as KerasHub's pipeline needs
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(
+                preprocessor(x, y, sample_weight)
+            )
+            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        finally:
+            self.preprocessor = preprocessor
+
+    def _check(self, quantiles):
+        if not self.quantiles:
+            raise ValueError(
+                "This model forecasts points alone: it was trained without quantiles. Leave out "
+                f"`quantiles`. Received: {list(quantiles)}"
+            )
+        low, high = min(self.quantiles), max(self.quantiles)
+        for quantile in quantiles:
+            if not low <= quantile <= high:
+                raise ValueError(
+                    f"This model forecasts the quantiles from {low} to {high}. Received: {quantile}"
+                )
+
+    def _at(self, outputs, quantiles):
+        """Interpolates quantiles `[..., len(quantiles)]` of the trained ones.
+
+        From the median outwards, none crosses the one before it; so the point stays as it is.
+        """
+        known = np.sort(self.quantiles)
+        outputs = outputs[..., np.argsort(self.quantiles)]
+        middle = int(np.searchsorted(known, MEDIAN))
+        above = np.maximum.accumulate(outputs[..., middle:], axis=-1)
+        below = np.minimum.accumulate(outputs[..., middle::-1], axis=-1)[..., ::-1]
+        outputs = np.concatenate([below[..., :-1], above], axis=-1)
+        # The position of each quantile, whole for a trained one.
+        places = np.interp(quantiles, known, np.arange(len(known)))
+        left = np.floor(places).astype(int)
+        right = np.minimum(left + 1, len(known) - 1)
+        fraction = (places - left).astype("float32")
+        return outputs[..., left] * (1 - fraction) + outputs[..., right] * fraction
+
+    # Raw input and answers
+
+    @property
+    def input_schema(self):
+        return InputSchema("series", "float32", rank=1)
+
+    def read_input(self, argument):
+        """Reads the one series of a CSV file; see `zoo.series_files.read_series`."""
+        found = read_series(argument)
+        if len(found) > 1:
+            raise ValueError(
+                f"{argument} holds {len(found)} series, and one input is one series. `zoo "
+                "forecast` takes them all."
+            )
+        return found[0].values.astype("float32")
+
+    def answers(self, inputs):
+        """The forecast of each series.
+
+        Args:
+            inputs: list of float arrays `[time]`.
+
+        Returns:
+            A list of dicts `{"forecast": [float], "quantiles": {"0.1": [float]}}`, in the order of
+            `inputs`; `"quantiles"` is empty if the model has none.
+        """
+        if not len(inputs):
+            return []
+        wanted = self.quantiles or None
+        outputs = self.predict(inputs, quantiles=wanted)
+        if wanted is None:
+            return [{"forecast": row.tolist(), "quantiles": {}} for row in outputs]
+        return [
+            {
+                "forecast": row[:, self._median].tolist(),
+                "quantiles": {
+                    f"{quantile:g}": row[:, index].tolist() for index, quantile in enumerate(wanted)
+                },
+            }
+            for row in outputs
+        ]
+
+    def answer_text(self, answer):
+        return ", ".join(f"{value:.6g}" for value in answer["forecast"])
+
+    def forecast_file(self, path, horizon=None, quantiles=None):
+        """Forecasts each series of a CSV file; see `zoo.series_files.read_series`.
+
+        Args:
+            path: str.
+            horizon: int, the number of values, up to the model's `horizon`, which is the default.
+            quantiles: list of float; by default the model's.
+
+        Returns:
+            `Forecasts`.
+
+        Raises:
+            OSError: the file can't be read.
+            ValueError: the file holds no series, or one that can't be forecast; or the model can't
+                forecast that horizon or a quantile.
+        """
+        horizon = self.horizon if horizon is None else horizon
+        if not 1 <= horizon <= self.horizon:
+            raise ValueError(
+                f"This model forecasts 1 to {self.horizon} values. Received: horizon={horizon}"
+            )
+        found = read_series(path)
+        times = [next_times(one, horizon, self.frequency, path) for one in found]
+        wanted = list(self.quantiles if quantiles is None else quantiles)
+        inputs = [one.values for one in found]
+        points = self.predict(inputs)[:, :horizon]
+        bands = np.zeros((len(found), horizon, 0), "float32")
+        if wanted:
+            bands = self.predict(inputs, quantiles=wanted)[:, :horizon]
+        return Forecasts(
+            [
+                Forecast(one, times[row], points[row], dict(zip(wanted, bands[row].T, strict=True)))
+                for row, one in enumerate(found)
+            ]
+        )
+
+    # Export and ensembles
+
+    @property
+    def default_length(self):
+        """The lookback, which the network's input always has."""
+        return self.lookback
+
+    def shared_by_members(self):
+        return {
+            **super().shared_by_members(),
+            "horizon": self.horizon,
+            "lookback": self.lookback,
+            "quantiles": self.quantiles,
+            "frequency": self.frequency,
+            "period": self.period,
+        }
+
+    def ensemble_options(self):
+        return {
+            **super().ensemble_options(),
+            "horizon": self.horizon,
+            "frequency": self.frequency,
+            "quantiles": self.quantiles,
+            "loss": self.point_loss,
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "horizon": self.horizon,
+            "frequency": self.frequency,
+            "quantiles": self.quantiles,
+            "loss": self.point_loss,
+        }
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class PointError(keras.metrics.Mean):
+    """The mean absolute error of the point forecast.
+
+    Args:
+        median: int or None, the index of the point in the forecast's last axis.
+        name: str.
+    """
+
+    def __init__(self, median=None, name="mae", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.median = median
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        point = y_pred if self.median is None else y_pred[..., self.median]
+        error = ops.abs(ops.cast(y_true, point.dtype) - point)
+        super().update_state(ops.mean(error, axis=-1), sample_weight)
+
+    def get_config(self):
+        return {**super().get_config(), "median": self.median}
+
+
+def check_quantiles(quantiles):
+    """Raises ValueError unless quantiles are distinct numbers between 0 and 1 with the median."""
+    if quantiles and (
+        MEDIAN not in quantiles
+        or len(set(quantiles)) < len(quantiles)
+        or not all(0 < quantile < 1 for quantile in quantiles)
+    ):
+        raise ValueError(
+            "`quantiles` must be distinct numbers between 0 and 1, 0.5 among them. Received: "
+            f"{list(quantiles)}"
+        )
+
+
+def _series(x):
+    """The series as a list of arrays, and their number of features, or None for `[time]`."""
+    is_batch = isinstance(x, (list, tuple)) or getattr(x, "ndim", 0) >= 2
+    if not is_batch:
+        raise InputError(
+            "`predict` takes a list of series, float arrays [time] or [time, features]. Received: "
+            f"{type(x).__name__}{getattr(x, 'shape', '')}; put one series into a list"
+        )
+    try:
+        arrays = [np.asarray(one, "float64") for one in x]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"A series must be an array of numbers: {error}") from error
+    shapes = {array.shape[1:] for array in arrays}
+    if len(shapes) > 1 or any(len(shape) > 1 for shape in shapes):
+        raise InputError(
+            "Series must have the shape [time], or all [time, features] with the same features. "
+            f"Received: shapes {sorted({array.shape for array in arrays})[:3]}"
+        )
+    if any(array.ndim == 0 for array in arrays):
+        raise InputError("A series is an array. Received a number; put one series into a list.")
+    shape = next(iter(shapes), ())
+    return arrays, (shape[0] if shape else None)

@@ -1,0 +1,59 @@
+"""Layer: quantiles around a point forecast, which they leave as it is."""
+
+import keras
+from keras import ops
+
+MEDIAN = 0.5
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class QuantileSpread(keras.layers.Layer):
+    """Adds to the point forecast, the median, what the other quantiles differ from it.
+
+    No gradient of the other quantiles flows into the point or the state.
+
+    Args:
+        quantiles: list of float, 0.5 among them.
+
+    Call arguments:
+        point: float `[batch, horizon]`.
+        state: float `[batch, units]`.
+
+    Returns:
+        float `[batch, horizon, quantiles]`.
+    """
+
+    def __init__(self, quantiles, **kwargs):
+        super().__init__(**kwargs)
+        self.quantiles = list(quantiles)
+
+    def build(self, point_shape, state_shape):
+        self.spreads = [
+            keras.layers.Dense(
+                point_shape[1],
+                kernel_initializer="zeros",
+                dtype=self.dtype_policy,
+                name=f"spread_{index}",
+            )
+            for index in range(len(self.quantiles) - 1)
+        ]
+        for spread in self.spreads:
+            spread.build(state_shape)
+        self.built = True
+
+    def call(self, point, state):
+        point_as_it_is, state = ops.stop_gradient(point), ops.stop_gradient(state)
+        spreads = iter(self.spreads)
+        return ops.stack(
+            [
+                point if quantile == MEDIAN else point_as_it_is + next(spreads)(state)
+                for quantile in self.quantiles
+            ],
+            axis=-1,
+        )
+
+    def compute_output_shape(self, point_shape, state_shape):
+        return (*point_shape, len(self.quantiles))
+
+    def get_config(self):
+        return {**super().get_config(), "quantiles": self.quantiles}
