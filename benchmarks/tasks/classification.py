@@ -5,6 +5,7 @@ from typing import Literal
 
 import keras
 import numpy as np
+import pydantic
 from keras import ops
 
 from benchmarks import plots
@@ -21,7 +22,10 @@ class ClassifierConfig(ModelConfig, frozen=True):
             class in the training split, `"none"` doesn't.
     """
 
-    class_weights: Literal["none", "balanced"] = "none"
+    # Left out of a configuration without it, so that runs older than it are found.
+    class_weights: Literal["none", "balanced"] = pydantic.Field(
+        "none", exclude_if=lambda weights: weights == "none"
+    )
 
 
 class BalancedCrossEntropy(keras.losses.Loss):
