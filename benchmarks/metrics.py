@@ -132,3 +132,5 @@ PERPLEXITY = register(Metric("perplexity", False, ".1f", tolerance=0.1, interval
 BITS_PER_CHARACTER = register(
     Metric("bits_per_character", False, ".3f", tolerance=0.002, interval=bootstrap)
 )
+WER = register(Metric("wer", False, ".1f", tolerance=0.1, interval=bootstrap))
+CER = register(Metric("cer", False, ".1f", tolerance=0.1, interval=bootstrap))

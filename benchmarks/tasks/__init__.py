@@ -3,6 +3,7 @@
 from benchmarks.tasks.dialogue import Dialogue
 from benchmarks.tasks.language_modelling import LanguageModelling
 from benchmarks.tasks.memory import Memory
+from benchmarks.tasks.recognition import Recognition
 from benchmarks.tasks.sentiment import Sentiment
 from benchmarks.tasks.sequential_images import SequentialImages
 from benchmarks.tasks.speech import Speech
@@ -15,5 +16,6 @@ TASKS = {
     "language_modelling": LanguageModelling,
     "dialogue": Dialogue,
     "memory": Memory,
+    "recognition": Recognition,
     "sequential_images": SequentialImages,
 }

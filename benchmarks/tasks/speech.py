@@ -10,7 +10,7 @@ from benchmarks.tasks.batches import Batches
 from benchmarks.tasks.classification import Classification, accuracy
 from benchmarks.tasks.task import ModelConfig
 from zoo import models
-from zoo.models.audio_classifier.front_end import FRONT_ENDS
+from zoo.models.audio.log_mel import FRONT_ENDS
 from zoo.models.pooling import METHODS
 
 _WAVEFORM_KEYS = ("speed", "min_frequency", "mean_normalization", "root_compression", "deltas")

@@ -14,9 +14,11 @@ from zoo.datasets.errors import DatasetError
 # Each has a folder with its builder.
 _NAMES = [
     "adding",
+    "an4",
     "chitchat",
     "copy",
     "daily_dialog",
+    "digit_strings",
     "home_assistant",
     "japanese_vowels",
     "multi30k",
