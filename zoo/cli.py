@@ -114,6 +114,36 @@ def chat_command(options):
             print(flush=True)
 
 
+def transcribe_command(options):
+    """Writes what is said in sound files, or in raw sound as it comes from standard input."""
+    import zoo
+
+    model = zoo.load(options.preset)
+    for argument in options.input:
+        if argument == "-":
+            _transcribe_stream(model.transcription(), sys.stdin.buffer)
+        else:
+            (text,) = model.transcribe([model.read_input(argument)])
+            print(text, flush=True)
+    return 0
+
+
+def _transcribe_stream(transcription, stream):
+    """Prints the text of raw sound while it is read: 16-bit little-endian samples, one channel."""
+    import numpy as np
+
+    size = 2 * transcription.sampling_rate // 10  # bytes of a tenth of a second
+    while content := stream.read(size):
+        if len(content) % 2:
+            raise ValueError(
+                "Raw sound must be 16-bit samples, and ended in the middle of one. Received an odd "
+                "number of bytes."
+            )
+        samples = np.frombuffer(content, "<i2").astype("float32") / 32768
+        print(transcription.read(samples), end="", flush=True)
+    print(transcription.read(np.zeros(0, "float32"), is_last=True), flush=True)
+
+
 def _sampling(options):
     """The arguments of a sampler that were chosen on the command line."""
     return {name: getattr(options, name) for name in ("sampler", "temperature", "seed")}
@@ -214,6 +244,15 @@ def _parser():
     command = commands.add_parser("chat", help=chat_command.__doc__, parents=[sampling])
     command.add_argument("preset")
     command.set_defaults(run=chat_command)
+    command = commands.add_parser("transcribe", help=transcribe_command.__doc__)
+    command.add_argument("preset")
+    command.add_argument(
+        "input",
+        nargs="+",
+        help="a sound file; - reads raw 16-bit samples of one channel, at the model's sampling "
+        "rate, from standard input",
+    )
+    command.set_defaults(run=transcribe_command)
     command = commands.add_parser("export", help=export_command.__doc__)
     command.add_argument("preset")
     command.add_argument("output", help="the file or folder to write; must not exist")

@@ -26,7 +26,7 @@ def build(architecture="gru"):
 
 
 def batch(model):
-    return model.preprocessor(INPUTS, TEXTS, None) + (None,)
+    return (*model.preprocessor(INPUTS, TEXTS, None), None)
 
 
 def argument(input, folder):

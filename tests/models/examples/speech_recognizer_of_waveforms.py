@@ -33,7 +33,7 @@ def build(architecture="gru"):
 
 
 def batch(model):
-    return model.preprocessor(INPUTS, ["", "a", "a bee"], None) + (None,)
+    return (*model.preprocessor(INPUTS, ["", "a", "a bee"], None), None)
 
 
 def export_inputs(model):

@@ -86,7 +86,7 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
         if self.front_end_layer is None or np.ndim(sound) == 2:
             return check_clip(sound, self.feature_dim)
         sound = check_clip(sound)
-        return np.concatenate([frames for frames in self._pieces(sound)])
+        return np.concatenate(list(self._pieces(sound)))
 
     def labels(self, texts):
         """The labels of texts, int32 `[batch, characters]`, padded with 0."""

@@ -92,7 +92,7 @@ class Transcription:
         if is_last:
             self._rows = np.pad(self._rows, [(0, -len(self._rows) % size), (0, 0)])
         count = len(self._rows) // size
-        steps = self._rows[: count * size].reshape(count, 1, -1)
+        steps = self._rows[: count * size].reshape(count, 1, size * self._rows.shape[1])
         self._rows = self._rows[count * size :]
         labels = []
         for step in steps:
