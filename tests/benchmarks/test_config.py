@@ -37,10 +37,11 @@ def test_every_suite_is_valid(suite):
 
 def test_quick_has_tasks_with_a_baseline_and_three_architectures():
     runs = config.load("quick")
+    hmm = {"recognition": ("baseline_hmm",)}
     assert [(run.task, run.architecture) for run in runs] == [
         (task, architecture)
-        for task in ("sentiment", "speech", "translation", "language_modelling")
-        for architecture in ("baseline", "rnn", "lstm", "gru")
+        for task in ("sentiment", "speech", "translation", "language_modelling", "recognition")
+        for architecture in ("baseline", *hmm.get(task, ()), "rnn", "lstm", "gru")
     ]
 
 

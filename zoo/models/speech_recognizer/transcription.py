@@ -2,10 +2,10 @@
 
 import collections
 
-import keras
 import numpy as np
 from keras import ops
 
+from zoo.layers import architectures
 from zoo.models.speech_recognizer.speech_recognizer_preprocessor import BLANK, FrameStream
 
 
@@ -25,7 +25,7 @@ class Transcription:
 
     def __init__(self, model):
         backbone = model.backbone
-        if not all(hasattr(layer, "cell") for layer in backbone.recurrent_layers):
+        if architectures.get(backbone.architecture).bidirectional:
             raise ValueError(
                 f"{backbone.architecture} reads sound in both directions, so it needs all of it. "
                 "Give a file, or use a model of one direction."
@@ -96,9 +96,7 @@ class Transcription:
         self._rows = self._rows[count * size :]
         labels = []
         for step in steps:
-            outputs, self._states = model.backbone.step(
-                keras.ops.convert_to_tensor(step), self._states
-            )
+            outputs, self._states = model.backbone.step(ops.convert_to_tensor(step), self._states)
             label = int(ops.convert_to_numpy(model.logits(outputs)).argmax())
             if label not in (BLANK, self._last):
                 labels.append(label)
