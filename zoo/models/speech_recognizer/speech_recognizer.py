@@ -198,8 +198,8 @@ class SpeechRecognizer(TaskModel, keras_hub.models.Task):
             beam_width: see `generate`.
 
         Returns:
-            A list of `Timestamp`: the likeliest places of the characters, given the text. CTC's
-            characters are short: it writes most of them at one step, and blanks between them.
+            A list of `Timestamp`: the likeliest places of the characters, given the text. CTC may
+            write a character at a single step, and blanks up to the next one.
         """
         (row,) = self.log_probabilities([input])
         labels = self._decode(row, beam_width)
