@@ -83,7 +83,7 @@ class SpeechRecognizer(TaskModel, keras_hub.models.Task):
     The model gives the probabilities of characters, and of none, at each step; a text's is the sum
     over all ways to spread it over the steps (A. Graves et al., "Connectionist Temporal
     Classification: Labelling Unsegmented Sequence Data with Recurrent Neural Networks", ICML 2006).
-    `fit` takes sounds and transcripts, lists of arrays and of str.
+    `fit` takes what the preprocessor returns, while the attribute `preprocessor` is None.
 
     Args:
         backbone: a `SpeechBackbone`.
