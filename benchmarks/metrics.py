@@ -137,3 +137,5 @@ MASE = register(Metric("mase", False, ".3f", tolerance=0.002, interval=bootstrap
 MSE = register(Metric("mse", False, ".3f", tolerance=0.001, interval=bootstrap))
 OWA = register(Metric("owa", False, ".3f", tolerance=0.001, interval=bootstrap))
 SMAPE = register(Metric("smape", False, ".2f", tolerance=0.02, interval=bootstrap))
+WER = register(Metric("wer", False, ".1f", tolerance=0.1, interval=bootstrap))
+CER = register(Metric("cer", False, ".1f", tolerance=0.1, interval=bootstrap))

@@ -109,6 +109,35 @@ def attention_map(weights, source_tokens, target_tokens):
     return figure
 
 
+def alignment(frames, characters):
+    """Plots frames of sound with the characters of its text over them.
+
+    Args:
+        frames: float array `[frames, features]`.
+        characters: list of tuples of a character, its first frame and the one after its last.
+
+    Returns:
+        A Matplotlib `Figure`.
+    """
+    figure = Figure(figsize=(2 + 0.035 * len(frames), 3.4), layout="constrained")
+    axes = figure.subplots()
+    normalised = (frames - frames.mean(axis=0)) / (frames.std(axis=0) + 1e-6)
+    axes.imshow(normalised.T, aspect="auto", origin="lower", cmap="viridis", vmin=-3, vmax=3)
+    top = frames.shape[1] - 0.5
+    for character, first, end in characters:
+        axes.axvline(first - 0.5, color="white", linewidth=0.5)
+        axes.text(
+            (first + end - 1) / 2,
+            top,
+            "\N{OPEN BOX}" if character.isspace() else character,
+            ha="center",
+            va="bottom",
+            family="monospace",
+        )
+    axes.set(xlabel="frame", ylabel="feature")
+    return figure
+
+
 def context_curve(perplexities):
     """Plots the perplexity of replies by how many turns before them a model reads.
 

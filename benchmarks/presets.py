@@ -207,7 +207,7 @@ def measure(config, console):
                     "params": card.parameters,
                     "load_seconds": loaded - start,
                     "evaluate_seconds": evaluated - loaded,
-                    "predict_ms": latency_ms(model, task.example()),
+                    "predict_ms": latency_ms(model, task.example_for(model)),
                 }
             )
         drift = abs(evaluation.value - card.value)

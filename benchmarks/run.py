@@ -245,10 +245,10 @@ def _log_training(log, trained):
 def _log_model(model, task):
     runs.log_figures({"gates": plot_gates(model, task.plotted_input())})
     runs.log_metrics(
-        {"params": model.count_params(), "predict_ms": latency_ms(model, task.example())}
+        {"params": model.count_params(), "predict_ms": latency_ms(model, task.example_for(model))}
     )
     runs.log_tag("kernel", kernels_of(model))
-    models.log_model(model, task.example())
+    models.log_model(model, task.example_for(model))
 
 
 def _log_baseline(task, baseline):

@@ -186,6 +186,36 @@ def _replace(path, content):
     os.replace(temporary, path)
 
 
+def transcribe_command(options):
+    """Writes what is said in sound files, or in raw sound as it comes from standard input."""
+    import zoo
+
+    model = zoo.load(options.preset, verify=options.verify)
+    for argument in options.input:
+        if argument == "-":
+            _transcribe_stream(model.transcription(), _standard_input().buffer)
+        else:
+            (text,) = model.transcribe([model.read_input(argument)])
+            print(text, flush=True)
+    return 0
+
+
+def _transcribe_stream(transcription, stream):
+    """Prints the text of raw sound while it is read: 16-bit little-endian samples, one channel."""
+    import numpy as np
+
+    size = 2 * transcription.sampling_rate // 10  # bytes of a tenth of a second
+    while content := stream.read(size):
+        if len(content) % 2:
+            raise ValueError(
+                "Raw sound must be 16-bit samples, and ended in the middle of one. Received an odd "
+                "number of bytes."
+            )
+        samples = np.frombuffer(content, "<i2").astype("float32") / 32768
+        print(transcription.read(samples), end="", flush=True)
+    print(transcription.read(np.zeros(0, "float32"), is_last=True), flush=True)
+
+
 def _sampling(options):
     """The arguments of a sampler that were chosen on the command line."""
     return {name: getattr(options, name) for name in ("sampler", "temperature", "seed")}
@@ -338,6 +368,14 @@ def _parser():
     command.add_argument("--output", help="the CSV file to write instead of printing")
     command.add_argument("--plot", help="the picture to write: .png, .svg or .pdf")
     command.set_defaults(run=forecast_command)
+    command = commands.add_parser("transcribe", help=transcribe_command.__doc__, parents=[preset])
+    command.add_argument(
+        "input",
+        nargs="+",
+        help="a sound file; - reads raw 16-bit samples of one channel, at the model's sampling "
+        "rate, from standard input",
+    )
+    command.set_defaults(run=transcribe_command)
     command = commands.add_parser("export", help=export_command.__doc__, parents=[preset])
     command.add_argument("output", help="the file or folder to write; must not exist")
     command.add_argument("--format", required=True, help="savedmodel, onnx or tflite")

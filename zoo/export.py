@@ -16,11 +16,12 @@ def export(model, path, format, length=None):
 
     The exported network takes the preprocessor's output and returns the model's: a classifier
     returns `probabilities`. The inputs of a text model are `token_ids`, int32 `[batch, time]`,
-    those of an audio model `audio`, float32, and both take `padding_mask`, bool `[batch, time]`. Of
-    a language model, one step is exported: `token_ids`, int32 `[batch]`, and the states before it
-    in, `logits` and the states after it out; `tflite` returns them in the order of their names.
-    Batch and time may vary, except in `tflite`, which fixes them to 1 and `length`. The network
-    contains no native kernels, so it runs without the zoo.
+    those of an audio model `audio`, float32, or `frames` of a recogniser without a front end, and
+    all take `padding_mask`, bool `[batch, time]`. Of a language model, one step is exported:
+    `token_ids`, int32 `[batch]`, and the states before it in, `logits` and the states after it out;
+    `tflite` returns them in the order of their names. Batch and time may vary, except in `tflite`,
+    which fixes them to 1 and `length`. The network contains no native kernels, so it runs without
+    the zoo.
 
     Args:
         model: a model of the zoo, such as `zoo.load` returns.

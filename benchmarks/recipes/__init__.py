@@ -8,6 +8,7 @@ from benchmarks.recipes.pretrain import Pretrain
 from benchmarks.recipes.pseudo_label import PseudoLabel
 from benchmarks.recipes.step import Step, Trained, Training, train
 from benchmarks.recipes.truncated_bptt import TruncatedBPTT
+from benchmarks.recipes.word_ngrams import WordNgramSearch
 
 STEPS = {
     "fit": Fit,
@@ -17,6 +18,7 @@ STEPS = {
     "adversarial": Adversarial,
     "ensemble": Ensemble,
     "pseudo_label": PseudoLabel,
+    "word_ngrams": WordNgramSearch,
 }
 
 __all__ = ["STEPS", "Step", "Trained", "Training", "train"]

@@ -6,6 +6,7 @@ import time
 from typing import ClassVar
 
 import keras
+import numpy as np
 import pydantic
 
 from benchmarks import metrics
@@ -29,6 +30,8 @@ class Fit(Step, frozen=True):
         clip_norm: maximum global norm of the gradients.
         monitor: `"loss"` or the name of the task's validation metric. The weights of the epoch with
             the best value on the validation split are kept.
+        averaging: momentum of an exponential moving average of the weights, which is validated and
+            kept instead of them; None for none.
     """
 
     name: ClassVar[str] = "fit"
@@ -40,6 +43,10 @@ class Fit(Step, frozen=True):
     warmup_epochs: pydantic.NonNegativeFloat = 0.0
     clip_norm: pydantic.PositiveFloat = 1.0
     monitor: str = "loss"
+    # Left out of a configuration without it, so that runs older than it are found.
+    averaging: float | None = pydantic.Field(
+        None, gt=0, lt=1, exclude_if=lambda momentum: momentum is None
+    )
 
     def check(self, task, model, splits, before):
         known = ("loss", task.validation_metric.name)
@@ -83,6 +90,7 @@ class Fit(Step, frozen=True):
             self.epochs * steps,
             int(self.warmup_epochs * steps),
             self.clip_norm,
+            self.averaging,
         )
         trainer = self.trainer(model, batches)
         trainer.compile(
@@ -149,6 +157,9 @@ class _Epochs(keras.callbacks.Callback):
             **self.records[self.best_epoch]["metrics"],
         }
 
+    def on_test_begin(self, logs=None):
+        self._exchange_average()
+
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.epoch = epoch
         self._start = time.perf_counter()
@@ -172,12 +183,24 @@ class _Epochs(keras.callbacks.Callback):
         )
         if self._is_best(values):
             self.best_epoch, self.best_weights = epoch, self.model.get_weights()
+        self._exchange_average()
         self.checkpoint.save(
             {"variables": read_variables(self.model), "best": self.best_weights},
             {"records": self.records, "best_epoch": self.best_epoch},
         )
         self.log.add_epoch(**self.records[-1])
         self.model.stop_training = self.step.is_over(self.task, self.records)
+
+    def _exchange_average(self):
+        """Exchanges the weights and their average, from the validation to the end of an epoch."""
+        if self.step.averaging is None:
+            return
+        optimizer = self.model.optimizer
+        averages = optimizer._model_variables_moving_average
+        for weight, average in zip(self.model.trainable_variables, averages, strict=True):
+            kept = np.array(weight)
+            weight.assign(average)
+            average.assign(kept)
 
     def _is_best(self, values):
         if self.best_epoch is None:

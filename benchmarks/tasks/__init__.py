@@ -4,6 +4,7 @@ from benchmarks.tasks.dialogue import Dialogue
 from benchmarks.tasks.forecasting import Forecasting
 from benchmarks.tasks.language_modelling import LanguageModelling
 from benchmarks.tasks.memory import Memory
+from benchmarks.tasks.recognition import Recognition
 from benchmarks.tasks.sentiment import Sentiment
 from benchmarks.tasks.sequential_images import SequentialImages
 from benchmarks.tasks.speech import Speech
@@ -17,5 +18,6 @@ TASKS = {
     "dialogue": Dialogue,
     "forecasting": Forecasting,
     "memory": Memory,
+    "recognition": Recognition,
     "sequential_images": SequentialImages,
 }

@@ -11,12 +11,12 @@ import pydantic
 
 from benchmarks.metrics import BITS_PER_CHARACTER, PERPLEXITY, bootstrap
 from benchmarks.tasks import token_prediction
-from benchmarks.tasks.kneser_ney import KneserNey
 from benchmarks.tasks.neural_cache import NeuralCache
 from benchmarks.tasks.task import Baseline, Evaluation, Examples, Task
 from benchmarks.tasks.token_prediction import TokenModelConfig
 from zoo import models
 from zoo.datasets.errors import DatasetError
+from zoo.models.kneser_ney import KneserNey
 from zoo.models.tokenizer import UNITS
 
 UNKNOWN = "<unk>"

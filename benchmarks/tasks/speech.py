@@ -10,7 +10,7 @@ from benchmarks.tasks.batches import Batches
 from benchmarks.tasks.classification import Classification, ClassifierConfig, accuracy
 from zoo import models
 from zoo.datasets.errors import DatasetError
-from zoo.models.audio_classifier.front_end import FRONT_ENDS
+from zoo.models.audio.log_mel import FRONT_ENDS
 from zoo.models.pooling import METHODS
 
 MEL_BANDS = 40  # unless the suite says otherwise

@@ -190,6 +190,10 @@ class Task(abc.ABC):
         """One raw input, from the validation split."""
         return self.read("validation")[self.feature][0]
 
+    def example_for(self, model):
+        """One raw input as the model's `input_schema` describes it; by default `example()`."""
+        return self.example()
+
     def plotted_input(self):
         """The raw input of the test split to plot: one of median length."""
         inputs = sorted(self.read("test")[self.feature], key=len)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from zoo.models.audio_classifier.augmentation import FrameAugmentation
-from zoo.models.audio_classifier.front_end import LogMel
+from zoo.models.audio.frame_augmentation import FrameAugmentation
+from zoo.models.audio.log_mel import LogMel
 
 RATE = 8000
 

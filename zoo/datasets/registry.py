@@ -17,9 +17,11 @@ from zoo.datasets.errors import DatasetError
 # Each has a folder with its builder.
 _NAMES = [
     "adding",
+    "an4",
     "chitchat",
     "copy",
     "daily_dialog",
+    "digit_strings",
     "etth1",
     "etth2",
     "home_assistant",

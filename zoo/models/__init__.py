@@ -24,6 +24,11 @@ from zoo.models.memory.memory_regressor import MemoryRegressor
 from zoo.models.ngram_classifier.ngram_backbone import NgramBackbone
 from zoo.models.ngram_classifier.ngram_classifier import NgramClassifier
 from zoo.models.protocol import InputSchema, TaskModel, register
+from zoo.models.speech_recognizer.speech_backbone import SpeechBackbone
+from zoo.models.speech_recognizer.speech_recognizer import SpeechRecognizer
+from zoo.models.speech_recognizer.speech_recognizer_preprocessor import (
+    SpeechRecognizerPreprocessor,
+)
 from zoo.models.text_classifier.text_backbone import TextBackbone
 from zoo.models.text_classifier.text_classifier import TextClassifier
 from zoo.models.text_classifier.text_classifier_preprocessor import TextClassifierPreprocessor
@@ -63,6 +68,9 @@ __all__ = [
     "NgramClassifier",
     "PinballLoss",
     "SequenceCrossEntropy",
+    "SpeechBackbone",
+    "SpeechRecognizer",
+    "SpeechRecognizerPreprocessor",
     "SubwordTokenizer",
     "TaskModel",
     "TextBackbone",

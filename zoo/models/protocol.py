@@ -263,6 +263,22 @@ class TaskModel:
         """
         raise ValueError(f"A model of the kind {self.task_kind} doesn't forecast.")
 
+    def transcribe(self, inputs):
+        """The texts of sounds, a list of raw inputs; see `SpeechRecognizer`.
+
+        Raises:
+            ValueError: models of this kind don't transcribe sound.
+        """
+        raise ValueError(f"A model of the kind {self.task_kind} doesn't transcribe sound.")
+
+    def transcription(self):
+        """A transcription of sound that comes piece by piece; see `Transcription`.
+
+        Raises:
+            ValueError: models of this kind don't transcribe sound, or this one needs all of it.
+        """
+        raise ValueError(f"A model of the kind {self.task_kind} doesn't transcribe sound.")
+
     # Export
 
     @property

@@ -15,11 +15,11 @@ from benchmarks.tasks.dialogue import choice, context
 from benchmarks.tasks.dialogue.context import CONTEXTS, GIVEN, TokenizedConversations
 from benchmarks.tasks.dialogue.replies import measures, table
 from benchmarks.tasks.dialogue.retrieval import Retrieval
-from benchmarks.tasks.kneser_ney import KneserNey
 from benchmarks.tasks.task import Baseline, Evaluation, Examples, Task
 from benchmarks.tasks.token_prediction import TokenModelConfig
 from zoo import models
 from zoo.models.dialogue.dialogue_preprocessor import CUT
+from zoo.models.kneser_ney import KneserNey
 
 VOCABULARY = 4096  # perplexities per token compare only between equal tokens
 ORDER = 4  # n-grams of the baseline

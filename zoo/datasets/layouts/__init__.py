@@ -5,6 +5,7 @@ from zoo.datasets.layouts.documents import Documents
 from zoo.datasets.layouts.sounds import Sounds
 from zoo.datasets.layouts.texts import Texts
 from zoo.datasets.layouts.time_series import TimeSeries
+from zoo.datasets.layouts.transcripts import Transcripts
 from zoo.datasets.layouts.translations import Translations
 
 # The first that recognises a folder reads it.
@@ -14,5 +15,6 @@ LAYOUTS = [
     Translations(),
     Documents(),
     Conversations(),
+    Transcripts(),
     Sounds(),
 ]

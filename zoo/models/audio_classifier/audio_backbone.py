@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.models.audio_classifier.augmentation import FrameAugmentation
-from zoo.models.audio_classifier.front_end import FRONT_ENDS, LogMel
+from zoo.models.audio.frame_augmentation import FrameAugmentation
+from zoo.models.audio.log_mel import FRONT_ENDS, LogMel
 from zoo.models.backbone import Backbone
 from zoo.models.recurrent_stack import recurrent_stack
 

@@ -2,10 +2,10 @@
 
 import keras_hub
 
+from zoo.models.audio.audio_input import AudioInput
 from zoo.models.audio_classifier.audio_backbone import AudioBackbone
 from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
 from zoo.models.audio_classifier.audio_ensemble import AudioEnsemble
-from zoo.models.audio_input import AudioInput
 from zoo.models.protocol import register
 from zoo.models.sequence_classifier import SequenceClassifier
 

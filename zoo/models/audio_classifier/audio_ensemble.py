@@ -2,8 +2,8 @@
 
 import keras_hub
 
+from zoo.models.audio.audio_input import AudioInput
 from zoo.models.audio_classifier.audio_classifier_preprocessor import AudioClassifierPreprocessor
-from zoo.models.audio_input import AudioInput
 from zoo.models.classifier import Classifier
 from zoo.models.ensemble import Ensemble
 from zoo.models.protocol import register

@@ -5,8 +5,8 @@ import collections
 import numpy as np
 import pytest
 
-from benchmarks.tasks import kneser_ney
-from benchmarks.tasks.kneser_ney import KneserNey
+from zoo.models import kneser_ney
+from zoo.models.kneser_ney import KneserNey
 
 
 @pytest.fixture(scope="module")

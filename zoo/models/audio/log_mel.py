@@ -1,8 +1,10 @@
-"""Audio front ends: from a waveform to frames of features, inside the model."""
+"""Front end of log-mel energies or their cepstrum, from a waveform, inside the model."""
 
 import keras
 import numpy as np
 from keras import ops
+
+from zoo.models.audio.features import means, slopes
 
 FRONT_ENDS = ("frames", "log_mel", "mfcc")
 
@@ -35,6 +37,8 @@ class LogMel(keras.layers.Layer):
             2016).
         deltas: bool, whether to append to each feature its slope over five frames (Furui 1986),
             which doubles the number of features.
+        max_frequency: float, in Hz, the upper edge of the highest band; None for half the sampling
+            rate.
 
     Call arguments:
         waveform: float tensor `[batch, samples]`, amplitudes in -1 to 1.
@@ -42,6 +46,10 @@ class LogMel(keras.layers.Layer):
 
     Returns:
         `(features, padding_mask)`: float32 `[batch, frames, features]`, bool `[batch, frames]`.
+
+    Attributes:
+        reach: pair of int, how many samples before the centre of a frame, and from it on, the frame
+            depends on, unless its clip is normalised.
     """
 
     def __init__(
@@ -55,6 +63,7 @@ class LogMel(keras.layers.Layer):
         mean_normalization=0.0,
         root_compression=0.0,
         deltas=False,
+        max_frequency=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -87,14 +96,17 @@ class LogMel(keras.layers.Layer):
         self.mean_normalization = mean_normalization
         self.root_compression = root_compression
         self.deltas = deltas
+        self.max_frequency = max_frequency
+        fft_length = 2 ** int(np.ceil(np.log2(frame_length)))
+        self.reach = (fft_length // 2, fft_length // 2)
         self.spectrogram = keras.layers.MelSpectrogram(
-            fft_length=2 ** int(np.ceil(np.log2(frame_length))),
+            fft_length=fft_length,
             sequence_stride=frame_step,
             sequence_length=frame_length,
             sampling_rate=sampling_rate,
             num_mel_bins=num_mel_bins,
             min_freq=min_frequency,
-            max_freq=sampling_rate / 2,
+            max_freq=max_frequency or sampling_rate / 2,
             power_to_db=False,
             dtype="float32",
         )
@@ -111,18 +123,18 @@ class LogMel(keras.layers.Layer):
         mask = ops.pad(padding_mask, [[0, 0], [0, margin]])[:, :: self.frame_step]
         mask = mask[:, : ops.shape(energies)[1]]
         if self.root_compression:
-            loudness = ops.mean(_means(energies, mask), axis=-1, keepdims=True)
+            loudness = ops.mean(means(energies, mask), axis=-1, keepdims=True)
             features = ((energies + 1e-9) / (loudness + 1e-9)) ** self.root_compression
         else:
             features = ops.log(energies + 1e-6)
         if self.mean_normalization:
-            means = _means(features, mask)
-            loudness = ops.mean(means, axis=-1, keepdims=True)
-            features -= loudness + self.mean_normalization * (means - loudness)
+            averages = means(features, mask)
+            loudness = ops.mean(averages, axis=-1, keepdims=True)
+            features -= loudness + self.mean_normalization * (averages - loudness)
         if self.num_coefficients is not None:
             features = ops.matmul(features, self._dct_matrix())
         if self.deltas:
-            features = ops.concatenate([features, _slopes(features, mask)], axis=-1)
+            features = ops.concatenate([features, slopes(features, mask)], axis=-1)
         return features, mask
 
     def _dct_matrix(self):
@@ -149,24 +161,5 @@ class LogMel(keras.layers.Layer):
             "mean_normalization": self.mean_normalization,
             "root_compression": self.root_compression,
             "deltas": self.deltas,
+            "max_frequency": self.max_frequency,
         }
-
-
-def _means(features, mask):
-    """Mean of each feature over the frames of each clip, `[batch, 1, features]`."""
-    weights = ops.cast(mask, features.dtype)[..., None]
-    count = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)
-    return ops.sum(features * weights, axis=1, keepdims=True) / count
-
-
-def _slopes(features, mask):
-    """Slope of a least-squares line through five frames. The first and the last frame of a clip are
-    repeated beyond its ends, so padding has no effect."""
-    last = ops.maximum(ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True) - 1, 0)
-    frames = ops.arange(ops.shape(features)[1], dtype="int32")[None]
-
-    def at(offset):
-        places = ops.minimum(ops.maximum(frames + offset, 0), last)
-        return ops.take_along_axis(features, places[..., None], axis=1)
-
-    return (2 * (at(2) - at(-2)) + at(1) - at(-1)) / 10

@@ -1,0 +1,55 @@
+"""Step `word_ngrams`: a trained recogniser consults a word n-gram model in beam search."""
+
+import itertools
+from typing import ClassVar
+
+import pydantic
+
+from benchmarks.recipes.fit import without_preprocessor
+from benchmarks.recipes.step import Step, Trained, train
+
+
+class WordNgramSearch(Step, frozen=True):
+    """Adds a word n-gram model of the training transcripts to a recogniser.
+
+    The weight of the n-gram model and the bonus for each word are those of the candidates with the
+    best validation metric. A recogniser with a finished run of the earlier steps, in any suite, is
+    loaded from it.
+
+    Attributes:
+        order: length of the longest n-gram in words.
+        beam_width: texts that the search keeps after each step.
+        weights: candidates for the weight of the n-gram model.
+        word_bonuses: candidates for the bonus for each word.
+    """
+
+    name: ClassVar[str] = "word_ngrams"
+
+    order: pydantic.PositiveInt
+    beam_width: int = pydantic.Field(gt=1)
+    weights: tuple[pydantic.NonNegativeFloat, ...] = pydantic.Field(min_length=1)
+    word_bonuses: tuple[float, ...] = pydantic.Field((0.0,), min_length=1)
+
+    def check(self, task, model, splits, before):
+        if not any(step.trains for step in before):
+            raise ValueError("the earlier steps train the recogniser: add one such as `fit`")
+
+    def run(self, training, before):
+        found = training.find(training.config.model_copy(update={"recipe": before}))
+        if found:
+            training.log.add_finished(found)
+            training.log.notes["recogniser"] = found.source
+            model = found.model
+        else:
+            model = train(training, before).model
+        model.compile(jit_compile=False)
+        batches = training.task.batches(model, training.examples("validation"), training.config)
+        with without_preprocessor(model):
+            values = model.evaluate(batches.dataset, verbose=0, return_dict=True)
+        best = training.task.add_word_ngrams(
+            model,
+            self.order,
+            self.beam_width,
+            list(itertools.product(self.weights, self.word_bonuses)),
+        )
+        return Trained(model, {"val/loss": values["loss"], **best})

@@ -1,0 +1,138 @@
+"""The census database AN4: spelled names, numbers and commands, for speech recognition."""
+
+import hashlib
+import re
+import tarfile
+
+import numpy as np
+import tensorflow_datasets.public_api as tfds
+from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+from zoo.datasets.errors import DatasetError
+
+COMMIT = "5e478f0ee6c5b060edf702acdd563948cad5545f"
+URL = f"https://codeload.github.com/cphazen/Machine-Learning-Project-ASR/tar.gz/{COMMIT}"
+ARCHIVE = "an4_cepstra.tar.gz"
+# Of the files that are read, since archives of the same files differ.
+SHA256 = "4c828c171e072276d34e0acaa336252e70961392343c997612b782c898cbc125"
+# Speakers of the training split that are held out: every tenth in alphabetical order.
+VALIDATION_PART = 10
+# A file that is read, by its name in the folder `an4`.
+FILE = re.compile(
+    r"(?:^|/)an4/(etc/an4_(?:train|test)\.(?:fileids|transcription)|feat/\w+/\w+/[\w-]+\.mfc)$"
+)
+LINE = re.compile(r"(.*\S)\s+\((\S+)\)\s*")
+
+
+def transcripts(content):
+    """Returns a dict from the name of an utterance to its text, of a file whose lines are
+    `TEXT (name)`."""
+    found = (LINE.fullmatch(line) for line in content.splitlines() if line.strip())
+    return {match[2]: re.sub(r"</?s>", "", match[1]).strip() for match in found}
+
+
+def cepstra(content):
+    """Returns the frames, float32 `[frames, 13]`, of a `.mfc` file: the number of values, a
+    big-endian int32, then these, big-endian float32."""
+    values = np.frombuffer(content, ">f4", offset=4)
+    expected = int.from_bytes(content[:4], "big")
+    if len(values) != expected or expected % 13:
+        raise DatasetError(
+            f"A file of cepstra says that it has {expected} values of 13 a frame, and has "
+            f"{len(values)}. Is the archive damaged?"
+        )
+    return values.reshape(-1, 13).astype("float32")
+
+
+def read_files(path):
+    """Returns a dict from the names of files in the folder `an4` of an archive to their bytes:
+    lists of utterances, transcripts and cepstra.
+
+    Raises:
+        NonMatchingChecksumError: They aren't the ones of AN4.
+    """
+    with tarfile.open(path) as archive:
+        found = {
+            match[1]: member
+            for member in archive.getmembers()
+            if (match := FILE.search(member.name))
+        }
+        files = {name: archive.extractfile(found[name]).read() for name in sorted(found)}
+    content = hashlib.sha256()
+    for name, held in files.items():
+        content.update(f"{name} {len(held)}\n".encode() + held)
+    if content.hexdigest() != SHA256:
+        raise NonMatchingChecksumError(
+            f"{path} doesn't hold the files of AN4: expected content with the SHA-256 {SHA256}, "
+            f"received {content.hexdigest()}"
+        )
+    return files
+
+
+def held_out(speakers):
+    """Returns the speakers for validation, a set."""
+    return set(sorted(set(speakers))[VALIDATION_PART // 2 :: VALIDATION_PART])
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Builder of `an4`."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "Initial release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        f"A file {ARCHIVE} in this folder, with the folder an4 of the repository, is used instead "
+        "of its address."
+    )
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "frames": tfds.features.Tensor(shape=(None, 13), dtype=np.float32),
+                    "text": tfds.features.Text(),
+                    "speaker": tfds.features.Text(),
+                    "utterance": tfds.features.Text(),
+                }
+            ),
+            supervised_keys=("frames", "text"),
+            license="AN4's own, which permits any use with its notice kept",
+            homepage="http://www.speech.cs.cmu.edu/databases/an4/",
+        )
+
+    def _split_generators(self, dl_manager):
+        files = read_files(_manual(dl_manager) or dl_manager.download(URL))
+        official = {"train": {}, "test": {}}
+        for split, found in official.items():
+            texts = transcripts(files[f"etc/an4_{split}.transcription"].decode())
+            for line in files[f"etc/an4_{split}.fileids"].decode().split():
+                _, speaker, name = line.split("/")
+                found[name] = {
+                    "frames": cepstra(files[f"feat/{line}.mfc"]),
+                    "text": texts[name],
+                    "speaker": speaker,
+                    "utterance": name,
+                }
+        validation = held_out(one["speaker"] for one in official["train"].values())
+        chosen = lambda is_validation: {
+            name: one
+            for name, one in official["train"].items()
+            if (one["speaker"] in validation) == is_validation
+        }
+        return {
+            "train": self._generate_examples(chosen(False)),
+            "validation": self._generate_examples(chosen(True)),
+            "test": self._generate_examples(official["test"]),
+        }
+
+    def _generate_examples(self, utterances):
+        yield from utterances.items()
+
+
+def _manual(dl_manager):
+    """Returns the path of the archive in `manual_dir`, or None if it isn't there."""
+    try:
+        path = dl_manager.manual_dir / ARCHIVE
+    except AssertionError:
+        # TFDS raises it for a folder that doesn't exist or is empty.
+        return None
+    return path if path.exists() else None

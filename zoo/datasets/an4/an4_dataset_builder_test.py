@@ -1,0 +1,96 @@
+"""Tests of the dataset `an4`."""
+
+import shutil
+import tarfile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import requests
+import tensorflow_datasets as tfds
+
+from zoo import datasets
+from zoo.datasets.an4 import an4_dataset_builder as module
+from zoo.datasets.errors import DatasetError
+
+DUMMY = Path(module.__file__).parent / "dummy_data" / module.ARCHIVE
+DUMMY_SHA256 = "647af087707a84e61cd0ef48c557d20f1c9b77f7fe20cc5b5a5dc073e04b1e1f"
+
+
+def dummy_files():
+    """Returns a context in which the builder expects the hash of the dummy files."""
+    return mock.patch.object(module, "SHA256", DUMMY_SHA256)
+
+
+class An4Test(tfds.testing.DatasetBuilderTestCase):
+    DATASET_CLASS = module.Builder
+    SPLITS = {"train": 11, "validation": 1, "test": 1}
+    OVERLAPPING_SPLITS = []
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.enterClassContext(dummy_files())
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    return tmp_path
+
+
+def downloads(**arguments):
+    return mock.patch.object(tfds.download.DownloadManager, "download", **arguments)
+
+
+def as_downloaded(folder):
+    """The dummy archive as its address leads to it: in a folder named after the commit."""
+    with tarfile.open(DUMMY) as archive:
+        archive.extractall(folder / f"Machine-Learning-Project-ASR-{module.COMMIT}", filter="data")
+    path = folder / "downloaded.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        (made,) = folder.glob("Machine*")
+        archive.add(made, made.name)
+    return path
+
+
+def test_the_archive_is_downloaded_where_there_is_none(cache):
+    path = as_downloaded(cache)
+    with dummy_files(), downloads(return_value=path):
+        builder = datasets.builder("an4")
+    train = datasets.read(builder, "train")
+    held_out = datasets.read(builder, "validation")
+    assert len(set(train["speaker"])) == 10
+    assert not set(train["speaker"]) & set(held_out["speaker"])
+    assert datasets.read(builder, "test")["text"] == ["ERASE C ONE"]
+    assert train["frames"][0].shape[1] == 13
+
+
+def test_an_archive_in_the_manual_folder_is_used_instead(cache):
+    manual = cache / "tfds" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    shutil.copy(DUMMY, manual)
+    with dummy_files(), downloads(side_effect=requests.ConnectionError):
+        assert datasets.builder("an4").info.splits["train"].num_examples == 11
+
+
+def test_an_archive_of_other_files_is_an_error_that_names_it(cache):
+    path = as_downloaded(cache)
+    with downloads(return_value=path), pytest.raises(DatasetError, match=r"downloaded.*SHA-256"):
+        datasets.builder("an4")
+
+
+def test_a_line_of_transcripts_is_a_text_and_its_name():
+    content = "<s> RUBOUT G M </s> (an406-fcaw-b)\n\nGO (an409-fcaw-b) \n"
+    assert module.transcripts(content) == {"an406-fcaw-b": "RUBOUT G M", "an409-fcaw-b": "GO"}
+
+
+def test_cepstra_are_big_endian_after_their_number():
+    values = np.arange(26, dtype=">f4")
+    content = (26).to_bytes(4, "big") + values.tobytes()
+    np.testing.assert_array_equal(module.cepstra(content), values.reshape(2, 13))
+    assert module.cepstra(content).dtype == np.float32
+    with pytest.raises(DatasetError, match=r"says that it has 26 values .* has 25"):
+        module.cepstra(content[:-4])

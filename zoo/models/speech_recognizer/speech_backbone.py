@@ -1,0 +1,236 @@
+"""Speech backbone: slopes, normalisation, stacked frames and recurrent layers."""
+
+import keras
+from keras import ops
+
+from zoo.models.audio.feature_masking import FeatureMasking
+from zoo.models.audio.features import slopes
+from zoo.models.audio.frame_augmentation import FrameAugmentation
+from zoo.models.audio.utterance_normalization import UtteranceNormalization
+from zoo.models.backbone import Backbone
+from zoo.models.recurrent_stack import recurrent_stack
+
+ORDERS = 3  # values, slopes, and slopes of slopes
+NORMALIZATIONS = ("utterance", "running")
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class Slopes(keras.layers.Layer):
+    """Appends to features their slopes of first and second order over time (S. Furui 1986).
+
+    Call arguments:
+        features: float tensor `[batch, frames, features]`.
+        padding_mask: bool tensor `[batch, frames]`, False at padding.
+
+    Returns:
+        A float tensor `[batch, frames, 3 * features]`.
+
+    Attributes:
+        reach: int, frames before and after a frame that its slopes depend on.
+    """
+
+    reach = 2 * (ORDERS - 1)
+
+    def build(self, features_shape, padding_mask_shape=None):
+        self.built = True
+
+    def call(self, features, padding_mask):
+        orders = [features]
+        for _ in range(ORDERS - 1):
+            orders.append(slopes(orders[-1], padding_mask))
+        return ops.concatenate(orders, axis=-1)
+
+    def compute_output_shape(self, features_shape, padding_mask_shape=None):
+        return (*features_shape[:-1], ORDERS * features_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class FrameStacking(keras.layers.Layer):
+    """Joins groups of successive frames to one step, so that the recurrent layers take fewer.
+
+    The last group is filled with zeros. A step is padding if its first frame is.
+
+    Args:
+        size: int, frames per step.
+
+    Call arguments:
+        features: float tensor `[batch, frames, features]`, 0 at padding.
+        padding_mask: bool tensor `[batch, frames]`.
+
+    Returns:
+        `(steps, padding_mask)`: float `[batch, steps, size * features]`, bool `[batch, steps]`.
+    """
+
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def build(self, features_shape, padding_mask_shape=None):
+        self.built = True
+
+    def call(self, features, padding_mask):
+        batch, frames, width = ops.shape(features)
+        missing = -frames % self.size
+        features = ops.pad(features, [[0, 0], [0, missing], [0, 0]])
+        steps = ops.reshape(features, (batch, (frames + missing) // self.size, self.size * width))
+        return steps, padding_mask[:, :: self.size]
+
+    def compute_output_shape(self, features_shape, padding_mask_shape=None):
+        batch, frames, width = features_shape
+        steps = None if frames is None else -(-frames // self.size)
+        return (batch, steps, self.size * width), (batch, steps)
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class SpeechBackbone(Backbone):
+    """Encodes frames of features, such as cepstra, with recurrent layers.
+
+    Args:
+        architecture: str, a name of `zoo.layers.architectures`, such as `"bilstm"`.
+        feature_dim: int, features per frame.
+        units: int, units of each recurrent layer and direction.
+        num_layers: int, number of recurrent layers.
+        stack: int, frames that are joined to one step.
+        normalization: `"utterance"` or `"running"`, see `UtteranceNormalization`.
+        dropout: float, dropout rate between layers.
+        noise: see `FrameAugmentation`.
+        time_masks, time_width, feature_masks, feature_width: see `FeatureMasking`.
+        dtype: dtype or dtype policy of the layers.
+
+    Call arguments:
+        inputs: dict with `"frames"`, float32 `[batch, frames, feature_dim]`, and
+            `"padding_mask"`, bool `[batch, frames]`, False at padding.
+
+    Returns:
+        A dict of `"sequence"`, float `[batch, steps, units]` (twice as wide if both directions are
+        read), and `"padding_mask"`, bool `[batch, steps]`.
+    """
+
+    def __init__(
+        self,
+        architecture,
+        feature_dim=13,
+        units=128,
+        num_layers=2,
+        stack=3,
+        normalization="utterance",
+        dropout=0.0,
+        noise=0.0,
+        time_masks=0,
+        time_width=0,
+        feature_masks=0,
+        feature_width=0,
+        dtype=None,
+        **kwargs,
+    ):
+        if normalization not in NORMALIZATIONS:
+            raise ValueError(
+                f"`normalization` must be one of {NORMALIZATIONS}. Received: "
+                f"normalization={normalization!r}"
+            )
+        frames = keras.Input((None, feature_dim), dtype="float32", name="frames")
+        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
+        append_slopes = Slopes(name="slopes")
+        normalize = UtteranceNormalization(normalization == "running", name="normalization")
+        x = normalize(append_slopes(frames, padding_mask), padding_mask)
+        x = FrameAugmentation(noise, dtype=dtype, name="augmentation")(x)
+        x = FeatureMasking(
+            time_masks,
+            time_width,
+            feature_masks,
+            feature_width,
+            copies=ORDERS,
+            dtype=dtype,
+            name="masking",
+        )(x, padding_mask)
+        stacking = FrameStacking(stack, dtype=dtype, name="stacking")
+        x, mask = stacking(x, padding_mask)
+        x = recurrent_stack(
+            x,
+            mask,
+            architecture=architecture,
+            bidirectional=False,
+            units=units,
+            num_layers=num_layers,
+            dropout=dropout,
+            dtype=dtype,
+            name="encoder",
+        )
+        super().__init__(
+            inputs={"frames": frames, "padding_mask": padding_mask},
+            outputs={"sequence": x, "padding_mask": mask},
+            dtype=dtype,
+            **kwargs,
+        )
+        self.slopes = append_slopes
+        self.normalize = normalize
+        self.architecture = architecture
+        self.feature_dim = feature_dim
+        self.units = units
+        self.num_layers = num_layers
+        self.stack = stack
+        self.normalization = normalization
+        self.dropout = dropout
+        self.noise = noise
+        self.time_masks = time_masks
+        self.time_width = time_width
+        self.feature_masks = feature_masks
+        self.feature_width = feature_width
+
+    @property
+    def recurrent_layers(self):
+        """The recurrent layers, from the first to the last."""
+        return [self.get_layer(f"encoder_{index}") for index in range(self.num_layers)]
+
+    def adapt(self, clips):
+        """Computes the mean and variance of the features, from which a running one begins.
+
+        Args:
+            clips: list of float arrays `[frames, feature_dim]`.
+        """
+        rows = []
+        for clip in clips:
+            mask = ops.ones((1, len(clip)), "bool")
+            values = self.slopes(ops.convert_to_tensor(clip[None], "float32"), mask)
+            rows.append(ops.convert_to_numpy(values)[0])
+        self.normalize.adapt(rows)
+
+    def step(self, x, states):
+        """Reads one step, outside training.
+
+        Args:
+            x: float `[batch, stack * 3 * feature_dim]`, normalised and stacked frames.
+            states: a list of the states of each recurrent layer.
+
+        Returns:
+            `(outputs, states)`: float `[batch, units]`, and the new states.
+        """
+        new = []
+        for layer, state in zip(self.recurrent_layers, states, strict=True):
+            x, state = layer.cell(x, state)
+            new.append(state)
+        return x, new
+
+    def initial_states(self, batch_size):
+        """The states before the first step: a list of the states of each layer, all zero."""
+        return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "architecture": self.architecture,
+            "feature_dim": self.feature_dim,
+            "units": self.units,
+            "num_layers": self.num_layers,
+            "stack": self.stack,
+            "normalization": self.normalization,
+            "dropout": self.dropout,
+            "noise": self.noise,
+            "time_masks": self.time_masks,
+            "time_width": self.time_width,
+            "feature_masks": self.feature_masks,
+            "feature_width": self.feature_width,
+        }
