@@ -193,7 +193,7 @@ def test_an_ensemble_answers_with_the_median_of_its_members(tmp_path):
         np.testing.assert_allclose(model.predict(series), expected, rtol=1e-4, atol=1e-5)
     assert (model.horizon, model.period, model.lookback) == (5, 4, 12)
     model.save_to_preset(str(tmp_path))
-    loaded = zoo.load(str(tmp_path))
+    loaded = zoo.load(str(tmp_path), verify=False)
     assert type(loaded) is models.ForecasterEnsemble
     np.testing.assert_array_equal(loaded.predict(series), model.predict(series))
 
