@@ -32,7 +32,7 @@ tasks:
     quality: 0.01
     model: {{units: 6}}
     recipe:
-      - fit: {{epochs: 6, batch_size: 8, learning_rate: 0.03, monitor: mse}}
+      - fit: {{epochs: 6, batch_size: 8, learning_rate: 0.03, monitor: squared_error}}
 """
 
 
@@ -106,23 +106,27 @@ def test_the_best_epoch_and_the_champion_are_those_of_the_least_error(ran):
     client = mlflow.MlflowClient()
     for architecture in ("gru", "rnn"):
         run = found[architecture]
-        history = [m.value for m in client.get_metric_history(run.info.run_id, "val/mse")]
-        assert run.data.metrics["best/val/mse"] == min(history)
+        history = [m.value for m in client.get_metric_history(run.info.run_id, "val/squared_error")]
+        assert run.data.metrics["best/val/squared_error"] == min(history)
         assert run.data.metrics["best/epoch"] == 1 + np.argmin(history)
         reached = any(value <= 0.01 for value in history)
         assert ("seconds_to_quality" in run.data.metrics) == reached
-    best = min(("gru", "rnn"), key=lambda name: found[name].data.metrics["best/val/mse"])
+    best = min(("gru", "rnn"), key=lambda name: found[name].data.metrics["best/val/squared_error"])
     champion = client.get_model_version_by_alias("summing.sums", "champion")
     assert champion.run_id == found[best].info.run_id
     baseline = found["baseline"].data.metrics
-    assert baseline["test/mse_low"] < baseline["test/mse"] < baseline["test/mse_high"]
+    assert (
+        baseline["test/squared_error_low"]
+        < baseline["test/squared_error"]
+        < baseline["test/squared_error_high"]
+    )
 
 
 def test_the_charts_are_of_its_metric(ran):
     experiment = mlflow.get_experiment_by_name("summing/sums")
     view = json.loads(experiment.tags["mlflow.sharedViewState.learning-curves"])
     names = [chart["metricKey"] for chart in view["compareRunCharts"]]
-    assert names == ["val/mse", "val/loss", "train/mse", "train/loss"]
+    assert names == ["val/squared_error", "val/loss", "train/squared_error", "train/loss"]
 
 
 def test_its_runs_hold_gates_and_a_model_that_is_served(ran):
@@ -139,10 +143,10 @@ def test_its_runs_hold_gates_and_a_model_that_is_served(ran):
 def test_its_tables_and_presets_have_its_metric(ran, capsys):
     assert command_line.main(["report", "--suite", str(ran)]) == 0
     table = capsys.readouterr().out
-    assert "test mse" in table
-    assert f"{runs()['baseline'].data.metrics['test/mse']:.4f}" in table
+    assert "test squared_error" in table
+    assert f"{runs()['baseline'].data.metrics['test/squared_error']:.4f}" in table
     card = zoo.card("sums_gru")
-    assert (card.task, card.metric) == ("summing", "mse")
+    assert (card.task, card.metric) == ("summing", "squared_error")
     assert f"{card.value:.4f}" in (results.RESULTS / "pretrained.md").read_text()
     measured = ran.parent / "measured.yaml"
     measured.write_text("presets: 'sums_*'")

@@ -74,7 +74,7 @@ class Sums(TaskModel):
 
     def compile(self, optimizer="adam", loss="auto", **kwargs):
         loss = "mse" if loss == "auto" else loss
-        metrics = [keras.metrics.MeanSquaredError(name="mse")]
+        metrics = [keras.metrics.MeanSquaredError(name="squared_error")]
         keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     @property

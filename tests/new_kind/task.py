@@ -7,14 +7,16 @@ from benchmarks import metrics
 from benchmarks.tasks.batches import Batches
 from benchmarks.tasks.task import Baseline, Evaluation, Examples, ModelConfig, Task
 
-MSE = metrics.register(metrics.Metric("mse", False, ".4f", 0.01, metrics.bootstrap))
+SQUARED_ERROR = metrics.register(
+    metrics.Metric("squared_error", False, ".4f", 0.01, metrics.bootstrap)
+)
 
 
 class Summing(Task):
     """Numbers and their sum; the metric is the mean squared error."""
 
-    metric = MSE
-    validation_metric = MSE
+    metric = SQUARED_ERROR
+    validation_metric = SQUARED_ERROR
     feature = "numbers"
     target_feature = "sum"
 
@@ -50,4 +52,6 @@ class Summing(Task):
 
     def _evaluation(self, predicted):
         errors = (predicted - self.examples("test").targets) ** 2
-        return Evaluation(float(errors.mean()), MSE.interval(errors), "mean squared error")
+        return Evaluation(
+            float(errors.mean()), SQUARED_ERROR.interval(errors), "mean squared error"
+        )

@@ -33,7 +33,7 @@ def test_each_line_is_a_sound_and_its_text(folder):
     ("content", "message"),
     [
         (b"", r" is empty"),
-        (b"a.wav\tsch\xf6n\n", " isn't UTF-8"),
+        (b"a.wav\tsch\xf6n\n", ", line 1: the text isn't UTF-8"),
         (b"a.wav\tyes\n\n", r", line 2: expected the name of a sound file, one tab"),
         (b"a.wav yes\n", r", line 1: expected the name .* Received: 'a\.wav yes'"),
         (b"a.wav\t \n", r", line 1: expected the name"),

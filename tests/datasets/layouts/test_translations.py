@@ -49,5 +49,5 @@ def test_a_missing_side_is_named(folder, split, there, missing):
 def test_a_file_in_another_encoding_is_named(folder):
     pairs(folder, "fine\n", "fein\n")
     (folder / "train.target").write_bytes("schön\n".encode("latin-1"))
-    with pytest.raises(FolderError, match=r"train\.target, line 2: the text isn't UTF-8"):
+    with pytest.raises(FolderError, match=r"train\.target, line 1: the text isn't UTF-8"):
         list(Translations().examples(folder))
