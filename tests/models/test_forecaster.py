@@ -60,6 +60,15 @@ def forecasts_of(model):
     return model.predict([np.arange(9.0)])[0]
 
 
+def test_differences_follow_the_level_alone():
+    model = randomized(build(normalization="difference"))
+    series = np.random.default_rng(0).normal(size=20)
+    shifted, scaled = model.predict([series + 1e6, 3 * series]) - [[1e6], [0]]
+    (forecast,) = model.predict([series])
+    np.testing.assert_allclose(shifted, forecast, atol=0.2)  # float32 near 1e6
+    assert not np.allclose(scaled, 3 * forecast, rtol=0.05)
+
+
 @pytest.mark.parametrize("normalization", ["last", "standard"])
 def test_a_forecast_follows_the_unit_and_the_level_of_its_series(normalization):
     model = randomized(build(seasons=[4], normalization=normalization))

@@ -3,20 +3,22 @@
 import keras
 from keras import ops
 
-METHODS = ("last", "standard")
+METHODS = ("last", "standard", "difference")
 CONSTANT = 1e-5  # a smaller deviation, relative to the largest value, is rounding
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class WindowNormalization(keras.layers.Layer):
-    """Subtracts a level from each window and divides it by its deviation, and can undo both.
+    """Subtracts a level from each window, divides it by its deviation, and can undo both.
 
     A forecast that is restored this way follows the level and the unit of its window (T. Kim et
     al., "Reversible Instance Normalization for Accurate Time-Series Forecasting against
     Distribution Shift", 2022). A window without deviation is restored to its level.
 
     Args:
-        method: `"standard"` subtracts the mean, `"last"` the last value.
+        method: `"standard"` subtracts the mean, `"last"` the last value. `"difference"` subtracts
+            the last value and doesn't divide, for series of one unit and size (A. Zeng et al., "Are
+            Transformers Effective for Time Series Forecasting?", 2023).
         log: bool, whether windows of positive values are replaced by their logarithms first, so
             that changes are relative.
 
@@ -53,6 +55,8 @@ class WindowNormalization(keras.layers.Layer):
         variance = ops.sum(ops.square((series - mean) * valid), axis=1, keepdims=True) / count
         largest = ops.max(ops.abs(series) * valid, axis=1, keepdims=True)
         varies = variance > ops.square(CONSTANT * largest)
+        if self.method == "difference":
+            variance, varies = ops.ones_like(variance), ops.ones_like(varies)
         deviation = ops.where(varies, ops.sqrt(ops.where(varies, variance, 1.0)), 0.0)
         level = mean if self.method == "standard" else series[:, -1:]
         normalized = (series - level) * valid / ops.where(varies, deviation, 1.0)
