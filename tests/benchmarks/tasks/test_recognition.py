@@ -22,10 +22,13 @@ WORDS = ("a", "b", "c")
 
 
 def utterances(count, generator):
-    """Strings of words, each of which is frames around a mean of its own, with a quiet frame."""
+    """Strings of distinct words, each of which is frames around a mean of its own, and a quiet one.
+
+    There are two words or more: what normalisation leaves of a single one hardly tells which it is.
+    """
     frames, texts = [], []
     for _ in range(count):
-        words = generator.choice(len(WORDS), generator.integers(1, 4))
+        words = generator.permutation(len(WORDS))[: generator.integers(2, 4)]
         parts = [
             np.r_[generator.normal(0, 0.3, (7, 13)) + 3 * np.eye(13)[word], np.zeros((1, 13))]
             for word in words
@@ -176,6 +179,7 @@ def test_training_recognises_and_a_bigram_is_chosen_on_validation(task, tmp_path
     quiet = {
         "units": 24,
         "dropout": 0.0,
+        "noise": 0.0,
         "stretch": 0.0,
         "warp": 0.0,
         "time_masks": 0,
@@ -186,8 +190,8 @@ def test_training_recognises_and_a_bigram_is_chosen_on_validation(task, tmp_path
     step = step.model_copy(update={"weights": (0.0, 0.5), "word_bonuses": (0.0,), "beam_width": 4})
     plain = trained(task, configuration.model_copy(update={"recipe": tuple(before)}), tmp_path)
     greedy = task.evaluate(plain.model, configuration)
-    assert greedy.value < 15
-    assert greedy.details["cer"] < 15
+    assert greedy.value < 40  # untrained, 100
+    assert greedy.details["cer"] < 25
     asked = []
 
     def find(member):
