@@ -248,7 +248,9 @@ def _parser():
     command.add_argument("--port", type=count, default=5000)
     command = commands.add_parser("new", help=new.__doc__)
     command.add_argument("path", help="the YAML file to write; must not exist")
-    command.add_argument("--task", required=True, help="an entry of the suite quick")
+    command.add_argument(
+        "--task", required=True, help="a task kind, such as sentiment or forecasting"
+    )
     command.add_argument("--data", required=True, help="a folder, or the name of a dataset")
     commands.add_parser("migrate", help=migrate.__doc__)
     return parser

@@ -26,7 +26,7 @@ def write(path, task, data):
 
     Args:
         path: str, the YAML file to write.
-        task: str, the name of an entry of `TEMPLATE`, which is copied.
+        task: str, a task kind; its first entry in `TEMPLATE` is copied.
         data: str, the dataset of the new entry: a folder, or a name as `zoo.datasets.builder` takes
             it.
 
@@ -53,10 +53,15 @@ def text_of(path, task, data):
     template = (config.SUITES / f"{TEMPLATE}.yaml").read_text(encoding="utf-8")
     settings = re.search(r"^architectures:.*?(?=^tasks:)", template, re.MULTILINE | re.DOTALL)[0]
     entries = re.split(r"^  (?=\w+:$)", template.partition("\ntasks:\n")[2], flags=re.MULTILINE)
-    blocks = {entry.partition(":")[0]: entry.rstrip() + "\n" for entry in entries[1:]}
+    blocks = {}
+    for entry in entries[1:]:
+        name, _, block = entry.partition(":\n")
+        kind = re.search(r"^    task: (\w+).*\n", block, re.MULTILINE)
+        block = block.replace(kind[0], "") if kind else block
+        blocks.setdefault(kind[1] if kind else name, block.rstrip() + "\n")
     if task not in blocks:
         raise ConfigError(config.unknown("task", task, blocks))
     block = re.sub(r"^    splits:.*\n(     .*\n)*", "", blocks[task], flags=re.MULTILINE)
     dataset = yaml.safe_dump(data, width=1000).removesuffix("\n...\n").strip()
     block = re.sub(r"^    dataset: \S+", lambda _: f"    dataset: {dataset}", block, flags=re.M)
-    return f"{HEADER.format(path=path)}{settings}tasks:\n  {block}"
+    return f"{HEADER.format(path=path)}{settings}tasks:\n  {task}:\n{block}"

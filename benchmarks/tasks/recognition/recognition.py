@@ -25,6 +25,9 @@ LISTED = 10  # transcripts in the text artifact
 HMM_WORDS = 50  # the largest vocabulary of a model a word
 
 
+FRONT_END = "sphinx_cepstra"  # of waveforms, unless the suite says otherwise
+
+
 class Recognition(Task):
     """Recognises sentences with a recurrent `SpeechRecognizer`.
 
@@ -93,7 +96,7 @@ class Recognition(Task):
         preprocessor = models.SpeechRecognizerPreprocessor(
             alphabet="".join(sorted(set("".join(examples.targets)))),
             feature_dim=backbone.feature_dim,
-            front_end=model.front_end,
+            front_end=model.front_end or (None if of_frames else FRONT_END),
             sampling_rate=model.sampling_rate or self._sampling_rate(),
             min_frequency=model.min_frequency,
             max_frequency=model.max_frequency,
