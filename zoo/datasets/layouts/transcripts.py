@@ -76,6 +76,10 @@ def _columns(line, folder, place):
             f"{line[:60]!r}."
         )
     path = folder / name
-    if not path.is_file():
-        raise FolderError(f"{place}: there is no file {path}.")
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):  # such as a name that is too long
+        is_file = False
+    if not is_file:
+        raise FolderError(f"{place}: there is no file {str(path)[:200]}.")
     return path, " ".join(texts[0].split())
