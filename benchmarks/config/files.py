@@ -33,7 +33,11 @@ def read(suite, _seen=()):
         ConfigError: for an unknown suite or entry, invalid YAML, or circular inheritance.
     """
     path = Path(suite) if suite.endswith((".yaml", ".yml")) else SUITES / f"{suite}.yaml"
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):  # such as a name that is too long
+        is_file = False
+    if not is_file:
         raise ConfigError(unknown("suite", suite, suites()))
     if path.resolve() in _seen:
         raise ConfigError(f"{path.name}: `based_on` is circular. Remove one of the references.")
@@ -127,7 +131,10 @@ def _entry(tasks, name, where, seen=()):
         raise ConfigError(f"{where}, {name}: {unknown('entry', base, tasks)}")
     if base in (name, *seen):
         raise ConfigError(f"{where}, {name}: `based_on` is circular. Remove one of the references.")
-    inherited = {"task": base, **_entry(tasks, base, where, (*seen, name))}
+    of_base = _entry(tasks, base, where, (*seen, name))
+    if not isinstance(of_base, dict):
+        raise ConfigError(f"{where}, {base}: expected keys and values. Received: {short(of_base)}")
+    inherited = {"task": base, **of_base}
     changes = {key: value for key, value in entry.items() if key != "based_on"}
     return _merged(inherited, changes)
 
