@@ -43,16 +43,17 @@ def between_marks(content, name, text):
 def best():
     """The table of the best architecture per experiment, and a sentence on where baselines win.
 
-    Experiments with a single architecture are left out. Beside the architecture stand the baseline
-    and the best preset.
+    Experiments with a single architecture are left out. Beside the architecture stand the best
+    baseline and the best preset.
     """
     lines, lost, notes = [], [], {}
     for rows in by_experiment(row for suite in SUITES for row in files.read(suite)).values():
         trained = [row for row in rows if not is_baseline(row.architecture)]
-        baseline = next((row for row in rows if row.architecture == BASELINE), None)
-        if len(trained) < 2 or baseline is None:
+        baselines = [row for row in rows if is_baseline(row.architecture)]
+        if len(trained) < 2 or not baselines:
             continue
-        metric = metrics.get(baseline.metric)
+        metric = metrics.get(rows[0].metric)
+        baseline = max(baselines, key=lambda row: metric.rank(row.value))
         top = max(trained, key=lambda row: metric.rank(row.value))
         values = [metric.text(top.value), metric.text(baseline.value)]
         named = top.entry in (top.task, top.dataset)
