@@ -113,7 +113,7 @@ def test_the_baseline_predicts_text_like_the_training_text(plays):
 
 def test_words_need_a_closed_vocabulary(plays):
     with pytest.raises(DatasetError, match="needs a corpus whose rare words are <unk>"):
-        plays.build(configured(unit="word"))
+        plays.check(configured(unit="word"))
 
 
 def test_the_perplexity_per_word_does_not_depend_on_the_tokens():
