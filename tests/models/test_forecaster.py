@@ -60,6 +60,16 @@ def forecasts_of(model):
     return model.predict([np.arange(9.0)])[0]
 
 
+@pytest.mark.parametrize("quantiles", [(), (0.1, 0.5, 0.9)])
+@pytest.mark.parametrize("count", [1, 3, 5])  # 3 quantiles, a horizon of 5
+def test_forecasts_do_not_depend_on_the_other_series(quantiles, count):
+    model = randomized(build(quantiles=quantiles))
+    series = [level + np.arange(14.0) for level in (1e3, -20, 7, 300, 0)][:count]
+    together = model.predict(series)  # the first call, so the shapes are known
+    for one, expected in zip(series, together, strict=True):
+        np.testing.assert_allclose(model.predict([one, one])[0], expected, rtol=1e-5)
+
+
 def test_differences_follow_the_level_alone():
     model = randomized(build(normalization="difference"))
     series = np.random.default_rng(0).normal(size=20)

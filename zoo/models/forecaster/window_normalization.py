@@ -71,7 +71,9 @@ class WindowNormalization(keras.layers.Layer):
         """
         axes = (slice(None), *(None,) * (len(values.shape) - 1))
         level, deviation, is_log = (statistics[:, index][axes] for index in range(3))
-        values = values * deviation + level
+        # In this order: Keras would take a level `[n, 1, 1]` that is added to `[n, horizon, n]` for
+        # a bias of the last axis.
+        values = level + values * deviation
         if not self.log:
             return values
         # Far beyond any growth within a horizon, and still finite.
