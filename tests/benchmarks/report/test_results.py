@@ -114,7 +114,8 @@ def test_layer_timings_are_written(results, timing, runs):
 
 def test_the_suite_of_presets_writes_their_cards(results):
     assert report.results.write("pretrained")[0] == results / "pretrained.csv"
-    assert lines("pretrained")[1].startswith("imdb_bilstm,standard,sentiment,imdb_reviews,bilstm,")
+    start = "imdb_bilstm,standard,sentiment,imdb_reviews,bilstm,"
+    assert [line for line in lines("pretrained") if line.startswith(start)]
 
 
 def test_a_file_with_unexpected_columns_is_an_error(results, run):

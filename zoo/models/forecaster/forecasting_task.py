@@ -195,7 +195,8 @@ class ForecastingTask(TaskModel):
             A list of dicts `{"forecast": [float], "quantiles": {"0.1": [float]}}`, in the order of
             `inputs`; `"quantiles"` is empty if the model has none.
         """
-        if not len(inputs):
+        inputs = self.input_schema.parse_all(inputs)
+        if not inputs:
             return []
         wanted = self.quantiles or None
         outputs = self.predict(inputs, quantiles=wanted)

@@ -243,7 +243,7 @@ class SpeechRecognizer(TaskModel, keras_hub.models.Task):
         Returns:
             A list of dicts `{"output": str}`, in the order of `inputs`.
         """
-        return [{"output": text} for text in self.generate(list(inputs))]
+        return [{"output": text} for text in self.generate(self.input_schema.parse_all(inputs))]
 
     def answer_text(self, answer):
         return answer["output"]
