@@ -278,7 +278,7 @@ def damaged(preset, generator):
         path.write_bytes(b"")
     elif kind == "add":
         name = generator.choice(["task.weights.h5", "x.py", "assets/a", "audio_converter.json"])
-        shutil.copy(path, preset / name)
+        (preset / name).write_bytes(path.read_bytes())
     else:
         path = preset / generator.choice(["task.json", "config.json", "preprocessor.json"])
         words = path.read_text().split('"')

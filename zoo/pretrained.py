@@ -99,13 +99,15 @@ def card(preset):
         PresetError: there is no such preset, or its card can't be read.
     """
     path = _folder(preset) / CARD
+    if not path.is_file():
+        raise PresetError(f"Preset {_short(preset)} has no card: there is no file {path}.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         format = content["format"]
         if format == FORMAT:
             return _parsed(content)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        reason = str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise PresetError(f"The card of preset {_short(preset)} can't be read: {reason}") from error
     raise PresetError(
         f"Preset {_short(preset)} has format {str(format)[:50]}, this version of the zoo reads "
