@@ -7,6 +7,7 @@ import io
 import tensorflow_datasets.public_api as tfds
 
 from zoo.datasets import series_builder
+from zoo.datasets.originals import HashedFile
 
 SITE = (
     "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07"
@@ -39,7 +40,7 @@ class EttBuilder(series_builder.SeriesBuilder, skip_registration=True):
     MANUAL_DOWNLOAD_INSTRUCTIONS = "The original file, compressed, is used instead of its address."
     LICENSE = "CC BY-ND 4.0"
     HOMEPAGE = "https://github.com/zhouhaoyi/ETDataset"
-    FILE: series_builder.HashedFile
+    FILE: HashedFile
 
     def splits(self, dl_manager):
         header, *rows = csv.reader(io.StringIO(self.FILE.read(dl_manager)))

@@ -1,12 +1,7 @@
 """The base of datasets of time series: their features, and how a series is divided in time."""
 
-import dataclasses
-import gzip
-import hashlib
-
 import numpy as np
 import tensorflow_datasets.public_api as tfds
-from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
 
 def features():
@@ -75,48 +70,3 @@ class SeriesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, examples):
         yield from enumerate(examples)
-
-
-@dataclasses.dataclass(frozen=True)
-class HashedFile:
-    """A file of a dataset.
-
-    Attributes:
-        name: Its original name. In TFDS' `manual_dir`, it is compressed and ends with `.gz`.
-        sha256: The hash of its content.
-        url: Its address.
-    """
-
-    name: str
-    sha256: str
-    url: str
-
-    def read(self, dl_manager):
-        """Returns the content, a str, from `manual_dir`, or else from its address.
-
-        Raises:
-            NonMatchingChecksumError: The content has another hash.
-        """
-        path = _manual(dl_manager, f"{self.name}.gz")
-        if path:
-            content = gzip.decompress(path.read_bytes())
-        else:
-            path = dl_manager.download(self.url)
-            content = path.read_bytes()
-        received = hashlib.sha256(content).hexdigest()
-        if received != self.sha256:
-            raise NonMatchingChecksumError(
-                f"{path} isn't the original {self.name}: expected content with the SHA-256 "
-                f"{self.sha256}, received {received}"
-            )
-        return content.decode("utf-8")
-
-
-def _manual(dl_manager, name):
-    """Returns the path of a file in `manual_dir`, or None if it isn't there."""
-    try:
-        path = dl_manager.manual_dir / name
-    except AssertionError:
-        # TFDS raises it for a folder that doesn't exist or is empty.
-        return None
-    return path if path.exists() else None

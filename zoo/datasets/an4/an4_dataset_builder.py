@@ -9,6 +9,7 @@ import tensorflow_datasets.public_api as tfds
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
 from zoo.datasets.errors import DatasetError
+from zoo.datasets.originals import manual_path
 
 COMMIT = "5e478f0ee6c5b060edf702acdd563948cad5545f"
 URL = f"https://codeload.github.com/cphazen/Machine-Learning-Project-ASR/tar.gz/{COMMIT}"
@@ -100,7 +101,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        files = read_files(_manual(dl_manager) or dl_manager.download(URL))
+        files = read_files(manual_path(dl_manager, ARCHIVE) or dl_manager.download(URL))
         official = {"train": {}, "test": {}}
         for split, found in official.items():
             texts = transcripts(files[f"etc/an4_{split}.transcription"].decode())
@@ -126,13 +127,3 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, utterances):
         yield from utterances.items()
-
-
-def _manual(dl_manager):
-    """Returns the path of the archive in `manual_dir`, or None if it isn't there."""
-    try:
-        path = dl_manager.manual_dir / ARCHIVE
-    except AssertionError:
-        # TFDS raises it for a folder that doesn't exist or is empty.
-        return None
-    return path if path.exists() else None

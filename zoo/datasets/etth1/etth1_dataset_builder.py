@@ -1,7 +1,7 @@
 """Oil temperature and loads of an electricity transformer, hour by hour."""
 
 from zoo.datasets.ett_builder import SITE, EttBuilder
-from zoo.datasets.series_builder import HashedFile
+from zoo.datasets.originals import HashedFile
 
 
 class Builder(EttBuilder):

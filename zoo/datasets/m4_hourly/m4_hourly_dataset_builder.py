@@ -6,7 +6,7 @@ import io
 import tensorflow_datasets.public_api as tfds
 
 from zoo.datasets import series_builder
-from zoo.datasets.series_builder import HashedFile
+from zoo.datasets.originals import HashedFile
 
 SITE = (
     "https://raw.githubusercontent.com/Mcompetitions/M4-methods"

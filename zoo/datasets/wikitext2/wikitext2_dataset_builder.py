@@ -1,13 +1,10 @@
 """Articles of the English Wikipedia, for language modelling."""
 
-import dataclasses
-import gzip
-import hashlib
 import re
-import zipfile
 
 import tensorflow_datasets.public_api as tfds
-from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+from zoo.datasets.originals import HashedFile
 
 SITE = "https://raw.githubusercontent.com"
 ZIP = (
@@ -16,37 +13,20 @@ ZIP = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class File:
-    """A file of the dataset.
-
-    Attributes:
-        name: Its original name. In TFDS' `manual_dir`, it is compressed and ends with `.gz`.
-        sha256: The hash of its content.
-        url: Its address, or that of the zip archive that holds it.
-        member: Its name in the zip archive, if there is one.
-    """
-
-    name: str
-    sha256: str
-    url: str
-    member: str | None = None
-
-
 FILES = {
-    "train": File(
+    "train": HashedFile(
         "wiki.train.tokens",
         "9e9fa1ad55b1c2c95b08e37dd8e653f638fac2c6de904b79e813611eefbc985f",
         ZIP,
         "wikitext2/train.txt",
     ),
-    "validation": File(
+    "validation": HashedFile(
         "wiki.valid.tokens",
         "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
         ZIP,
         "wikitext2/valid.txt",
     ),
-    "test": File(
+    "test": HashedFile(
         "wiki.test.tokens",
         "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
         f"{SITE}/pimondontknow/Privacy_FL_IoT/264c203c2bb4f6af352e797e4290eef84e9bb906"
@@ -89,40 +69,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         return {
-            split: self._generate_examples(articles(self._content(dl_manager, file)))
+            split: self._generate_examples(articles(file.read(dl_manager)))
             for split, file in FILES.items()
         }
 
     def _generate_examples(self, texts):
         for number, text in enumerate(texts):
             yield number, {"text": text}
-
-    def _content(self, dl_manager, file):
-        """Returns the text of a file from `manual_dir`, or else from its address."""
-        path = _manual(dl_manager, f"{file.name}.gz")
-        if path:
-            content = gzip.decompress(path.read_bytes())
-        else:
-            path = dl_manager.download(file.url)
-            if file.member:
-                with zipfile.ZipFile(path) as archive:
-                    content = archive.read(file.member)
-            else:
-                content = path.read_bytes()
-        received = hashlib.sha256(content).hexdigest()
-        if received != file.sha256:
-            raise NonMatchingChecksumError(
-                f"{path} isn't {file.name} of WikiText-2: expected content with the SHA-256 "
-                f"{file.sha256}, received {received}"
-            )
-        return content.decode("utf-8")
-
-
-def _manual(dl_manager, name):
-    """Returns the path of a file in `manual_dir`, or None if it isn't there."""
-    try:
-        path = dl_manager.manual_dir / name
-    except AssertionError:
-        # TFDS raises it for a folder that doesn't exist or is empty.
-        return None
-    return path if path.exists() else None
