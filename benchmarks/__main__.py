@@ -150,7 +150,10 @@ def presets(options, console):
 
 
 def _nothing_finished(options, console):
-    console.print(f"No finished runs of suite {options.suite!r}: run make bench first.")
+    console.print(
+        f"No finished runs of suite {options.suite!r} as it stands: run make bench first. Runs "
+        "with another EPOCHS don't count."
+    )
     return 2
 
 
