@@ -95,6 +95,17 @@ def test_a_streamed_text_is_the_generated_one(model):
     assert len(pieces) > 1
 
 
+@pytest.mark.parametrize("prompt", ["a fine", "film"])
+def test_words_after_a_prompt_begin_with_a_space(prompt):
+    model = example.build("gru", unit="word")
+    whole = model.generate(prompt, max_length=12, sampler="greedy")
+    rest = model.generate(prompt, max_length=12, sampler="greedy", strip_prompt=True)
+    assert prompt + rest == whole
+    assert rest.startswith((" ", "\n"))
+    count = 12 - len(prompt.split())
+    assert "".join(model.stream(prompt, count, sampler="greedy")) == rest
+
+
 def test_generation_ends_at_a_stop_token():
     model = example.build("lstm")
     token = model.preprocessor.tokenizer.token_to_id("e")

@@ -19,15 +19,16 @@ INPUTS = ["a fine film\nwith wit", "dull", "", "a bad 😀 film"]
 
 
 @functools.cache
-def tokenizer():
-    return models.SubwordTokenizer.train(TEXTS, 300, byte_fallback=True, keep_whitespace=True)
+def tokenizer(unit="subword"):
+    options = {"byte_fallback": unit == "subword", "keep_whitespace": True}
+    return models.SubwordTokenizer.train(TEXTS, 300, unit=unit, **options)
 
 
-def build(architecture="gru"):
+def build(architecture="gru", unit="subword"):
     backbone = models.LanguageBackbone(
-        tokenizer().vocabulary_size(), architecture, embedding_dim=8, units=6
+        tokenizer(unit).vocabulary_size(), architecture, embedding_dim=8, units=6
     )
-    return models.LanguageModel(backbone, models.LanguageModelPreprocessor(tokenizer()))
+    return models.LanguageModel(backbone, models.LanguageModelPreprocessor(tokenizer(unit)))
 
 
 def batch(model):

@@ -130,10 +130,12 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             for prompt in prompts
         ]
         rows = self._continue(prompts, limits, stop_token_ids, batch_size)
-        texts = [
-            self.preprocessor.detokenize(row[len(prompt) if strip_prompt else prefix :])
-            for row, prompt in zip(rows, prompts, strict=True)
-        ]
+        texts = [self.preprocessor.detokenize(row[prefix:]) for row in rows]
+        if strip_prompt:
+            texts = [
+                text[len(self.preprocessor.detokenize(prompt[prefix:])) :]
+                for text, prompt in zip(texts, prompts, strict=True)
+            ]
         return texts[0] if is_single else texts
 
     def _parsed(self, inputs):
@@ -281,8 +283,10 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         self._use(sampler, temperature, seed)
         check_count("max_length", max_length)
         text = Continuation(self)
-        text.read(self.preprocessor.token_ids([self.input_schema.parse(input)])[0])
-        return text.pieces(NEW_TOKENS if max_length is None else max_length)
+        prompt = self.preprocessor.token_ids([self.input_schema.parse(input)])[0]
+        text.read(prompt)
+        before = prompt[self.preprocessor.prefix_length :][-1:]
+        return text.pieces(NEW_TOKENS if max_length is None else max_length, before)
 
     def _use(self, sampler, temperature, seed):
         """Makes a sampler that of the next call; each keeps its compiled function."""
@@ -511,14 +515,20 @@ class Continuation:
             self._states = self.model.backbone.with_states.predict_on_batch(inputs)["states"]
         self.last = token_ids[-1]
 
-    def pieces(self, count):
-        """Draws up to `count` tokens, to the first stop token; yields their text in pieces."""
-        preprocessor, tokens, told = self.model.preprocessor, [], ""
+    def pieces(self, count, before=()):
+        """Draws up to `count` tokens, to the first stop token; yields their text in pieces.
+
+        Args:
+            count: int.
+            before: the last token of the text that goes on, `[]` if none: a space may follow it.
+        """
+        preprocessor, tokens = self.model.preprocessor, []
+        told = preprocessor.detokenize(list(before))
         while len(tokens) < count:
             drawn = self._draw(min(STREAMED_AT_ONCE, count - len(tokens)))
             tokens += drawn
             is_over = drawn[-1] in preprocessor.stop_token_ids or len(tokens) >= count
-            text = preprocessor.detokenize(tokens)
+            text = preprocessor.detokenize([*before, *tokens])
             if not is_over:  # a character may still lack its last bytes
                 text = text.rstrip("\N{REPLACEMENT CHARACTER}")
             if len(text) > len(told):
