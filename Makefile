@@ -17,7 +17,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help bench ui report presets new notebooks test lint lock clean
+.PHONY: help bench ui serve report presets new notebooks test lint lock clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -30,6 +30,10 @@ bench: $(READY) ## train and compare the models of a suite, log them to MLflow
 
 ui: $(READY) ## open the MLflow UI on the newest comparison
 	@$(BIN)/python -m benchmarks ui --port $(PORT)
+
+serve: PORT := 8000
+serve: $(READY) ## answer raw input over HTTP with the best model of TASK=sentiment
+	@$(BIN)/python -m benchmarks serve --suite $(SUITE) --task "$(TASK)" --port $(PORT)
 
 report: $(READY) ## print the tables of a suite, and write them into docs/results and the README
 	@$(BIN)/python -m benchmarks report --suite $(SUITE)
@@ -55,7 +59,7 @@ lock: $(READY) ## renew the pinned versions in constraints.txt
 	@$(BIN)/python -m pip install -q uv
 	@{ echo "# Versions that the benchmarks ran with, for Python 3.11 and newer. Made by: make lock"; \
 	   $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header \
-	     --no-emit-index-url --extra benchmarks --extra notebooks --extra test \
+	     --no-emit-index-url --extra benchmarks --extra notebooks --extra serve --extra test \
 	     setup.cfg; } > constraints.new
 	@mv constraints.new constraints.txt
 
@@ -68,7 +72,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "Creating $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the pinned dependencies (a few minutes) ..."
 	@# Without --use-pep517, pip older than 23.1 warns that promise is installed by setup.py.
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --use-pep517 -c constraints.txt -e '.[benchmarks,test]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --use-pep517 -c constraints.txt -e '.[benchmarks,serve,test]'
 	@echo "Compiling the recurrent kernels, where there is a compiler ..."
 	@$(BIN)/python -m zoo.layers.kernels > /dev/null 2>&1 || echo "Could not compile the native kernels; falling back to Keras."
 	@touch $@

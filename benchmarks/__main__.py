@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: run, report, presets, ui, new and migrate."""
+"""The command line of the benchmarks: run, report, presets, ui, serve, new and migrate."""
 
 import argparse
 import sys
@@ -185,6 +185,31 @@ def ui(options, console):
         return 0
 
 
+def serve(options, console):
+    """Answers raw input over HTTP with the best finished model of a task, its champion."""
+    import tempfile
+    from pathlib import Path
+
+    import zoo
+    from benchmarks import config
+    from benchmarks.config import ConfigError
+    from benchmarks.tracking import models, store
+    from zoo import serving
+
+    if len(options.task) != 1:
+        raise ConfigError(f"TASK must name one task. Received: {','.join(options.task) or 'none'}")
+    experiment = config.load(options.suite, tasks=options.task)[0].experiment
+    store.connect()
+    with tempfile.TemporaryDirectory() as folder:
+        preset = models.download_champion(experiment, Path(folder))
+        if preset is None:
+            console.print(f"No finished run of {experiment}: run make bench first.")
+            return 2
+        model = zoo.load(str(preset), verify=False)
+    serving.serve(model, options.host, options.port)
+    return 0
+
+
 def new(options, console):
     """Writes a suite that trains and compares models on your own data."""
     from benchmarks import new_suite
@@ -210,6 +235,7 @@ COMMANDS = {
     "report": report,
     "presets": presets,
     "ui": ui,
+    "serve": serve,
     "new": new,
     "migrate": migrate,
 }
@@ -249,6 +275,11 @@ def _parser():
     command.add_argument("--out", help="the folder to write to; suites of your own need one")
     command = commands.add_parser("ui", help=ui.__doc__)
     command.add_argument("--port", type=count, default=5000)
+    command = commands.add_parser("serve", help=serve.__doc__)
+    command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
+    command.add_argument("--task", type=words, default=[], help="the task whose model is served")
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen at")
+    command.add_argument("--port", type=int, default=8000, help="0 for a free one")
     command = commands.add_parser("new", help=new.__doc__)
     command.add_argument("path", help="the YAML file to write; must not exist")
     command.add_argument(

@@ -34,6 +34,10 @@ ELSEWHERE = {  # what needs a network, an environment or a server
     "pip install .",
     ".venv/bin/pip install -e '.[peers]'",
     "python -m benchmarks.time_generation",
+    "zoo serve imdb_lstm --port 8000",
+    "curl localhost:8000/answers -H 'Content-Type: application/json' "
+    """-d '{"inputs": ["a wonderful film"]}'""",
+    "curl localhost:8000/files -F files=@seven.wav",
     'export MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db PATH="$PWD/.venv/bin:$PATH"',
     "mlflow models serve -m models:/sentiment.rotten_tomatoes@champion --env-manager local -p 8000",
     "curl localhost:8000/invocations -H 'Content-Type: application/json' "

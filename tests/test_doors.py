@@ -14,7 +14,7 @@ ZOO = [
     {"__main__"},
     {"cli"},
     {"__init__"},
-    {"export", "pretrained"},
+    {"export", "pretrained", "serving"},
     {"preset_files"},
     {"models", "datasets"},  # beside each other
     {"layers", "sound_files", "array_files", "series_files"},
@@ -23,7 +23,7 @@ ZOO = [
 BENCHMARKS = [
     {"__main__"},
     {"presets", "migration"},
-    {"report", "run", "new_suite", "time_layers", "time_generation"},
+    {"report", "run", "new_suite", "time_layers", "time_generation", "time_serving"},
     {"tracking"},
     {"data"},
     {"config"},
@@ -118,6 +118,8 @@ def test_what_an_installed_zoo_lacks_is_imported_when_it_is_needed():
     for module, path in modules("zoo").items():
         if module.endswith("_builder") or module == "zoo.datasets.folder" or is_test(path):
             continue  # builders are imported by `zoo.datasets.builder` alone
+        if module == "zoo.serving":  # imported to serve
+            continue
         at_the_top = {name.split(".")[0] for name in imports(path, everywhere=False)}
         assert at_the_top - brought - sys.stdlib_module_names == set(), module
 

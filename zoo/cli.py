@@ -232,6 +232,21 @@ def export_command(options):
     return 0
 
 
+def serve_command(options):
+    """Answers raw input over HTTP with a pretrained model, until it is interrupted."""
+    import zoo
+
+    try:
+        from zoo import serving
+    except ImportError as error:
+        raise ValueError(
+            f"Serving needs {error.name}. Try: pip install 'recurrent-zoo[serve]'"
+        ) from error
+    model = zoo.load(options.preset, verify=options.verify)
+    serving.serve(model, options.host, options.port)
+    return 0
+
+
 def _inputs(arguments):
     for argument in arguments:
         if argument == "-":
@@ -381,4 +396,8 @@ def _parser():
     command.add_argument("--format", required=True, help="savedmodel, onnx or tflite")
     command.add_argument("--length", type=int, help="time steps or samples of tflite's input")
     command.set_defaults(run=export_command)
+    command = commands.add_parser("serve", help=serve_command.__doc__, parents=[preset])
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen at")
+    command.add_argument("--port", type=int, default=8000, help="0 for a free one")
+    command.set_defaults(run=serve_command)
     return parser

@@ -55,8 +55,30 @@ def log_model(model, example):
 
 def download_preset(record, folder):
     """Downloads the preset that a run logged into a folder; returns its `Path`."""
-    uri = f"{record.model_uri}/artifacts/preset"
+    return _download_preset(record.model_uri, folder)
+
+
+def _download_preset(model_uri, folder):
+    uri = f"{model_uri}/artifacts/preset"
     return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+
+
+def download_champion(experiment, folder):
+    """Downloads the preset of an experiment's champion into a folder.
+
+    Args:
+        experiment: str, its name.
+        folder: Path.
+
+    Returns:
+        The preset's `Path`; None without a champion.
+    """
+    client = mlflow.MlflowClient()
+    try:
+        champion = client.get_model_version_by_alias(registered_name(experiment), "champion")
+    except mlflow.exceptions.MlflowException:
+        return None
+    return _download_preset(f"runs:/{champion.run_id}/model", folder)
 
 
 def find_trained(config, dataset_digest):

@@ -14,6 +14,7 @@ WRONG = {
     "None": [None],
     "number": [3],
     "not a number": [float("nan")],
+    "half of a surrogate pair": ["\ud800"],
     "array": np.array(["a", None], object),
     "integers": np.array([[[1]], [[2]]]),
     "tensor": tf.constant([[[1]], [[2]]]),

@@ -53,6 +53,8 @@ class InputSchema:
         """
         try:
             return (_strings if self.dtype == "string" else _floats)(value, self.rank)
+        except UnicodeEncodeError as error:  # half of a surrogate pair
+            raise InputError(f"`{self.name}` must be UTF-8. Received: {_short(value)}") from error
         except (TypeError, ValueError) as error:
             raise InputError(f"`{self.name}` must be {self}. Received: {_short(value)}") from error
 
@@ -99,6 +101,7 @@ def _strings(value, rank):
         return [_strings(item, rank - 1) for item in value]
     if not isinstance(value, str):
         raise TypeError
+    value.encode()
     return value
 
 
