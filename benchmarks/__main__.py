@@ -187,10 +187,6 @@ def ui(options, console):
 
 def serve(options, console):
     """Answers raw input over HTTP with the best finished model of a task, its champion."""
-    import tempfile
-    from pathlib import Path
-
-    import zoo
     from benchmarks import config
     from benchmarks.config import ConfigError
     from benchmarks.tracking import models, store
@@ -200,12 +196,10 @@ def serve(options, console):
         raise ConfigError(f"TASK must name one task. Received: {','.join(options.task) or 'none'}")
     experiment = config.load(options.suite, tasks=options.task)[0].experiment
     store.connect()
-    with tempfile.TemporaryDirectory() as folder:
-        preset = models.download_champion(experiment, Path(folder))
-        if preset is None:
-            console.print(f"No finished run of {experiment}: run make bench first.")
-            return 2
-        model = zoo.load(str(preset), verify=False)
+    model = models.load_champion(experiment)
+    if model is None:
+        console.print(f"No finished run of {experiment}: run make bench first.")
+        return 2
     serving.serve(model, options.host, options.port)
     return 0
 

@@ -1,9 +1,13 @@
 """The server: raw input in, answers out, and one line for what it can't take."""
 
 import base64
+import contextlib
 import http.client
 import io
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -13,7 +17,7 @@ import soundfile
 import uvicorn
 
 import zoo
-from zoo import serving
+from zoo import cli, serving
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +53,18 @@ def sounds(serve):
     return model, serve(model)
 
 
+def fetch(method, port, path, body=None, headers=None):
+    """Returns the status and the body of a response."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as client:
+        client.request(method, path, body, headers or {})
+        response = client.getresponse()
+        return response.status, response.read()
+
+
 def send(port, body, path="/answers", **headers):
     """Posts a body; returns the status and the decoded answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("POST", path, body, headers)
-    response = connection.getresponse()
-    answer = json.loads(response.read())
-    connection.close()
-    return response.status, answer
+    status, answer = fetch("POST", port, path, body, headers)
+    return status, json.loads(answer)
 
 
 def post(port, content):
@@ -172,11 +180,11 @@ def test_other_requests_are_refused(texts):
     assert send(texts[1], "", "/files")[0] == 404  # a model of texts takes no files
 
 
-def test_a_request_that_is_too_long_is_refused(texts, monkeypatch):
+def test_a_request_that_is_too_long_is_refused(texts, serve, monkeypatch):
     monkeypatch.setattr(serving, "MAX_BYTES", 100)
-    status, content = post(texts[1], {"inputs": ["a" * 200]})
-    assert status == 413
-    assert "100 bytes" in content["error"]
+    body = json.dumps({"inputs": ["a" * 200]})
+    headers = {"Content-Type": "application/json"}
+    assert fetch("POST", serve(texts[0]), "/answers", body, headers)[0] == 413
 
 
 def test_sounds_are_taken_as_numbers_base64_and_files(sounds):
@@ -222,10 +230,24 @@ def test_bad_sounds_get_one_line(sounds, input, message):
 
 
 def test_the_server_tells_what_it_takes(sounds):
-    connection = http.client.HTTPConnection("127.0.0.1", sounds[1], timeout=60)
     for path, key in [("/", "input"), ("/health", "status"), ("/openapi.json", "paths")]:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        assert response.status == 200
-        assert key in json.loads(response.read())
-    connection.close()
+        status, content = fetch("GET", sounds[1], path)
+        assert status == 200
+        assert key in json.loads(content)
+
+
+def test_the_command_serves_until_it_is_told_to_end():
+    command = [sys.executable, "-m", "zoo", "serve", "imdb_rnn", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            port = int(process.stdout.readline().rsplit(":")[-1])
+            assert post(port, {"inputs": ["a fine film"]})[0] == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) in (0, -signal.SIGTERM)
+        finally:
+            process.kill()
+
+
+def test_a_port_in_use_is_told_in_a_line(texts, capsys):
+    assert cli.main(["serve", "imdb_rnn", "--port", str(texts[1])]) == 2
+    assert "Address already in use" in capsys.readouterr().err

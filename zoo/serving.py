@@ -102,8 +102,12 @@ def application(model):
     class Answers(pydantic.BaseModel):
         answers: list[dict[str, Any]]
 
-    app = fastapi.FastAPI(title=f"Recurrent Zoo: {model.task_kind}", docs_url=None, redoc_url=None)
-    app.add_middleware(LimitedBody)
+    app = fastapi.FastAPI(
+        title=f"Recurrent Zoo: {model.task_kind}",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=MAX_BYTES,
+    )
 
     async def answers(inputs):
         read = [schema.parse(one) for one in inputs]
@@ -152,26 +156,6 @@ def application(model):
         return _error(400, str(error))
 
     return app
-
-
-class LimitedBody:
-    """Middleware that refuses requests of more than `MAX_BYTES`."""
-
-    def __init__(self, app):
-        self.app = app
-
-    async def __call__(self, scope, receive, send):
-        received = 0
-
-        async def limited():
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MAX_BYTES:
-                raise HTTPException(413, f"A request may have {MAX_BYTES:,} bytes.")
-            return message
-
-        await self.app(scope, limited, send)
 
 
 def serve(model, host="127.0.0.1", port=8000):

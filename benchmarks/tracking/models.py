@@ -58,27 +58,23 @@ def download_preset(record, folder):
     return _download_preset(record.model_uri, folder)
 
 
-def _download_preset(model_uri, folder):
-    uri = f"{model_uri}/artifacts/preset"
-    return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-
-
-def download_champion(experiment, folder):
-    """Downloads the preset of an experiment's champion into a folder.
+def load_champion(experiment):
+    """Loads the registered champion of an experiment; None if there is none.
 
     Args:
         experiment: str, its name.
-        folder: Path.
-
-    Returns:
-        The preset's `Path`; None without a champion.
     """
-    client = mlflow.MlflowClient()
-    try:
-        champion = client.get_model_version_by_alias(registered_name(experiment), "champion")
-    except mlflow.exceptions.MlflowException:
-        return None
-    return _download_preset(f"runs:/{champion.run_id}/model", folder)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            preset = _download_preset(f"models:/{registered_name(experiment)}@champion", folder)
+        except mlflow.exceptions.MlflowException:
+            return None
+        return pretrained.load(preset, verify=False)
+
+
+def _download_preset(model_uri, folder):
+    uri = f"{model_uri}/artifacts/preset"
+    return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
 def find_trained(config, dataset_digest):

@@ -15,6 +15,7 @@ from benchmarks import run as running
 from benchmarks.data import task_of
 from benchmarks.recipes import fit
 from benchmarks.recipes.ensemble import Ensemble
+from benchmarks.tracking import models
 from benchmarks.tracking import store as records
 from zoo.datasets.errors import DatasetError
 
@@ -87,9 +88,9 @@ def test_the_champion_takes_raw_input(load, task, experiment, raw, monkeypatch):
     version = mlflow.MlflowClient().get_model_version_by_alias(name, "champion")
     assert version.run_id == best.info.run_id
     monkeypatch.setenv("MLFLOW_TRACKING_URI", records.tracking_uri())
-    assert (
-        zoo.load(f"models:/{name}@champion").backbone.architecture == best.data.tags["architecture"]
-    )
+    for loaded in (zoo.load(f"models:/{name}@champion"), models.load_champion(experiment)):
+        assert loaded.backbone.architecture == best.data.tags["architecture"]
+    assert models.load_champion("speech/other") is None
     model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
     (column,) = model.metadata.get_input_schema().input_names()
     (answer,) = model.predict(pd.DataFrame({column: [raw]}))
@@ -304,3 +305,19 @@ def test_an_entry_may_be_skipped_if_its_data_cannot_be_had(load, monkeypatch):
     assert "translation/echo · gru, seed 0: bleu" in output
     with pytest.raises(DatasetError):  # what is required is not skipped because of another entry
         run([optional[0], configs[0]])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [([], "must name one task"), (["--task", "speech,sentiment"], "must name one task")],
+)
+def test_one_task_is_served(chosen, message, capsys):
+    assert command_line.main(["serve", *chosen]) == 2
+    assert message in capsys.readouterr().out
+
+
+def test_a_task_without_a_finished_run_is_not_served(load, capsys):
+    assert command_line.main(["serve", "--task", "speech"]) == 2
+    assert "No finished run of speech/japanese_vowels: run make bench first." in (
+        capsys.readouterr().out
+    )
