@@ -3,6 +3,20 @@
 import errno
 import os
 import stat
+from pathlib import Path
+
+
+def read_bytes(path):
+    """Returns the content of a regular file.
+
+    Args:
+        path: str or Path.
+
+    Raises:
+        OSError, ValueError: As `require_file`; or the file can't be read.
+    """
+    require_file(path)
+    return Path(path).read_bytes()
 
 
 def require_file(path):
