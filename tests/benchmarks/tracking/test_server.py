@@ -39,12 +39,12 @@ def server(tmp_path):
     started = []
 
     def serve():
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         with (tmp_path / "server.txt").open("ab") as told:
-            started.append(
-                subprocess.Popen(command, stdout=told, stderr=told, start_new_session=True)
-            )
+            options = {"env": environment, "stdout": told, "stderr": told}
+            started.append(subprocess.Popen(command, start_new_session=True, **options))
         uri = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while True:
             assert time.monotonic() < deadline, (tmp_path / "server.txt").read_text()
             try:
