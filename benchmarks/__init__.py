@@ -4,4 +4,7 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import zoo  # noqa: F401 - before TensorFlow, to silence its start-up log
+from benchmarks import interrupts
+
+with interrupts.handled():  # Python drops an exception that a signal raises in a lock of imports
+    import zoo  # noqa: F401 - before TensorFlow, to silence its start-up log

@@ -17,6 +17,21 @@ def main(arguments=None):
         it was interrupted.
     """
     from benchmarks import interrupts
+
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a log file; tables need not wrap
+    try:
+        with interrupts.handled():
+            return _run_command(options, console)
+    except KeyboardInterrupt:
+        console.print("Interrupted. Finished runs are kept; make bench resumes the others.")
+        return 130
+
+
+def _run_command(options, console):
+    """Runs a command; returns its status, 2 after printing a line of error."""
     from benchmarks.config import ConfigError
     from benchmarks.tracking.errors import TrackingError, explained
     from zoo import PresetError
@@ -24,13 +39,9 @@ def main(arguments=None):
     from zoo.datasets.wheels import WheelError
     from zoo.models.tokenizer import VocabularyError
 
-    options = _parser().parse_args(arguments)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # a log file; tables need not wrap
     known = (ConfigError, DatasetError, PresetError, TrackingError, WheelError, VocabularyError)
     try:
-        with interrupts.handled(), explained():
+        with explained():
             return COMMANDS[options.command](options, console)
     except known as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
@@ -39,9 +50,6 @@ def main(arguments=None):
         for line in (str(error), *getattr(error, "__notes__", ())):
             console.print(line, style="red", markup=False, soft_wrap=True)
         return 2
-    except KeyboardInterrupt:
-        console.print("Interrupted. Finished runs are kept; make bench resumes the others.")
-        return 130
 
 
 def run(options, console):

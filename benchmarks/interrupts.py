@@ -7,13 +7,20 @@ signal is remembered too, and whatever runs for long asks for it with `check`.
 import contextlib
 import signal
 import sys
+import threading
 
 _received = []
 
 
 @contextlib.contextmanager
 def handled():
-    """Context manager: Ctrl-C raises KeyboardInterrupt in it, and SIGTERM exits with status 143."""
+    """Context manager: Ctrl-C raises KeyboardInterrupt in it, and SIGTERM exits with status 143.
+
+    In another thread than the main one, which alone receives signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _received.clear()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:

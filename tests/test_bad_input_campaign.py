@@ -211,8 +211,6 @@ def refuse_constant(name):
     raise AssertionError(f"This isn't JSON: {name}")
 
 
-# Keras warns of attention over a source of one subword.
-@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 def test_bad_input_is_answered_or_one_line_of_error(presets_of_kinds, tmp_path, monkeypatch):
     generator = random.Random(0)
     outcomes, wrong = collections.Counter(), []

@@ -45,6 +45,7 @@ def test_the_long_format_holds_several_series_in_any_order_of_columns(tmp_path):
         ("value\n", "line 1: a value must be a finite number"),
         ("1\ntwo\n", "line 2: .* Received: 'two'"),
         ("1\ninf\n", "line 2: .* Received: 'inf'"),
+        ("1\n-1e39\n", "line 2: .* of at most 3.4e.38.* Received: '-1e39'"),
         ("1\n2,3\n", "line 2: 2 fields"),
         ("a,b\n1,2\n", "needs one column of values, or the columns unique_id, ds and y"),
         ("ds,y\n", "has a header and no values"),

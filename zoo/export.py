@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
+from zoo.files import explain_full_disk
+
 
 class ExportError(ValueError):
     """A model can't be exported in that format; the message says why."""
@@ -35,6 +37,7 @@ def export(model, path, format, length=None):
         ExportError: the format is unknown, or the model can't be exported in it; the path exists,
             or its folder doesn't; tf2onnx isn't installed; or `length` isn't positive, or given
             for another format.
+        OSError: the path can't be written, as on a full disk.
     """
     path = Path(path)
     if format not in FORMATS:
@@ -60,7 +63,11 @@ def export(model, path, format, length=None):
         tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder,
     ):
         written = Path(folder, path.name)
-        _WRITERS[format](network, model.output_name, written, length)
+        try:
+            _WRITERS[format](network, model.output_name, written, length)
+        except Exception as error:
+            explain_full_disk(error, path.absolute().parent)
+            raise
         shutil.move(written, path)
 
 

@@ -1,8 +1,54 @@
-"""Files that users name."""
+"""Files that users name, and disks that are full."""
 
 import errno
 import os
 import stat
+from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# As libraries tell it that lose the number.
+FULL_TEXTS = ("no space left on device", "disk quota exceeded", "database or disk is full")
+
+
+def read_bytes(path):
+    """Returns the content of a regular file.
+
+    Args:
+        path: str or Path.
+
+    Raises:
+        OSError, ValueError: As `require_file`; or the file can't be read.
+    """
+    require_file(path)
+    return Path(path).read_bytes()
+
+
+def full_disk(error):
+    """Returns the first exception, of one and those that caused it, that says that a disk is full.
+
+    Args:
+        error: An exception.
+
+    Returns:
+        An exception, or None.
+    """
+    while error is not None:
+        told = str(error).lower()
+        if getattr(error, "errno", None) in FULL or any(text in told for text in FULL_TEXTS):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def explain_full_disk(error, folder):
+    """Raises an OSError of one line if an exception, or one that caused it, says so.
+
+    Args:
+        error: An exception.
+        folder: str or Path, the folder that was written to.
+    """
+    if full_disk(error):
+        raise OSError(errno.ENOSPC, "The disk is full: make room", str(folder)) from error
 
 
 def require_file(path):

@@ -7,10 +7,12 @@ import dataclasses
 import datetime
 import io
 import math
-from pathlib import Path
 
 import numpy as np
 
+from zoo.files import read_bytes
+
+LARGEST = float(np.finfo("float32").max)  # models compute in float32
 LONG = ("unique_id", "ds", "y")
 MISSING = ("", "nan", "na", "null", "none")
 MONTHS = {"MS": 1, "ME": 1, "M": 1, "QS": 3, "QE": 3, "Q": 3, "YS": 12, "YE": 12, "Y": 12}
@@ -53,7 +55,7 @@ def read_series(path):
     if not str(path):
         raise ValueError("This model takes CSV files: give a path. Received an empty line.")
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} isn't UTF-8: {error}. Save it as UTF-8.") from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -102,10 +104,10 @@ def _number(path, line, row, column=0):
         number = float(text)
     except ValueError:
         number = math.inf
-    if not math.isfinite(number):
+    if not abs(number) <= LARGEST:
         raise ValueError(
-            f"{path}, line {line}: a value must be a finite number, or empty if it is missing. "
-            f"Received: {text!r}"
+            f"{path}, line {line}: a value must be a finite number of at most {LARGEST:.1e}, or "
+            f"empty if it is missing. Received: {text[:100]!r}"
         )
     return number
 

@@ -1,10 +1,12 @@
 """Sound files as models take them: one channel at the model's sampling rate."""
 
 import io
-from pathlib import Path
 
-from zoo.files import require_file
+from zoo.files import read_bytes
 
+# Of sound files, also of those that can't be read, so that they aren't passed over.
+ENDINGS = (".aac", ".aif", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg")
+ENDINGS += (".opus", ".w64", ".wav", ".webm", ".wma")
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz
 BLOCK = 1 << 20  # samples
 
@@ -28,19 +30,18 @@ def read_sound(path, sampling_rate):
     import soundfile
     import soxr
 
-    require_file(path)
+    content = read_bytes(path)
     try:
         # Without its name, which alone would make soundfile take a file for headerless samples.
-        with soundfile.SoundFile(io.BytesIO(Path(path).read_bytes())) as file:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
             rate, blocks = file.samplerate, []
             # Block by block: a damaged header may claim more samples than memory holds.
             while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
                 with np.errstate(over="ignore", invalid="ignore"):  # told below
                     blocks.append(block.mean(axis=1))
-    except OSError:
-        raise
     except Exception as error:  # of any kind, as damaged files provoke in the decoders
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        told = getattr(error, "error_string", str(error))  # without the name of our copy
+        reason = (told or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path} can't be read as a sound file: {reason}") from error
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise ValueError(

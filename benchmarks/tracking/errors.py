@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 
-FULL = ("no space left on device", "database or disk is full")
+from zoo.files import full_disk
 
 
 class TrackingError(RuntimeError):
@@ -38,10 +38,11 @@ def explained():
     """
     import requests
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, requests.RequestException) as error:
+    except (MlflowException, SQLAlchemyError, requests.RequestException) as error:
         check_space(error)
         uri = os.environ.get("MLFLOW_TRACKING_URI", "")
         where = f"The tracking server {uri}" if uri.startswith("http") else "The store of runs"
@@ -56,18 +57,14 @@ def explained():
 
 def check_space(error):
     """Raises OSError if an exception, or one that caused it, says that a disk is full."""
-    cause = error
-    while cause is not None:
-        is_full = getattr(cause, "errno", None) == errno.ENOSPC
-        if is_full or any(phrase in str(cause).lower() for phrase in FULL):
-            name = getattr(cause, "filename", None)
-            place = f" ({name})" if name else ""
-            raise OSError(
-                errno.ENOSPC,
-                f"The disk is full{place}. Make room and run the same command again: finished runs "
-                "and checkpoints are kept",
-            ) from error
-        cause = cause.__cause__ or cause.__context__
+    if cause := full_disk(error):
+        name = getattr(cause, "filename", None)
+        place = f" ({name})" if name else ""
+        raise OSError(
+            errno.ENOSPC,
+            f"The disk is full{place}. Make room and run the same command again: finished runs and "
+            "checkpoints are kept",
+        ) from error
 
 
 def _reason(error):

@@ -12,7 +12,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature
-from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
+from mlflow.types.schema import AnyType, ColSpec, Schema
 
 from benchmarks.recipes.step import Finished
 from benchmarks.tracking import store
@@ -29,13 +29,12 @@ def log_model(model, example):
         example: one raw input, the input example.
     """
     schema = model.input_schema
-    kind = DataType.string if schema.dtype == "string" else DataType.double
-    for _ in range(schema.rank):
-        kind = Array(kind)
     if isinstance(example, np.ndarray):
         example = example.astype(float).tolist()
+    # Of another type, MLflow would make texts of nulls and numbers, and refuse sequences of
+    # different lengths. The model checks its inputs itself.
     signature = ModelSignature(
-        inputs=Schema([ColSpec(kind, schema.name)]), outputs=Schema([ColSpec(AnyType())])
+        inputs=Schema([ColSpec(AnyType(), schema.name)]), outputs=Schema([ColSpec(AnyType())])
     )
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder, "preset")
@@ -48,6 +47,7 @@ def log_model(model, example):
             artifacts={"preset": str(preset)},
             code_paths=[str(Path(folder, "zoo"))],
             signature=signature,
+            metadata={"input": f"{schema.name}: {schema}"},
             pip_requirements=[f"{name}=={version(name)}" for name in SERVED_REQUIREMENTS],
             input_example=pd.DataFrame({schema.name: [example]}),
         )

@@ -17,6 +17,8 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 import filelock
 import mlflow
 from mlflow.entities import ViewType
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from benchmarks import metrics
 from benchmarks.config import ConfigError
@@ -76,12 +78,25 @@ def connect():
     uri = tracking_uri()
     if is_server(uri):
         errors.check_server(uri)
-    elif uri.startswith(SQLITE):
-        _make_database(Path(uri.removeprefix(SQLITE)))
+    elif path := _sqlite_file(uri):
+        _make_database(path)
     mlflow.set_tracking_uri(uri)
     mlflow.enable_system_metrics_logging()
     mlflow.set_system_metrics_sampling_interval(5)
     _end_dead_runs()
+
+
+def _sqlite_file(uri):
+    """The `Path` of the SQLite database that a tracking URI names; None if it names another store.
+
+    It may name a driver and options, as in `sqlite+pysqlite:///runs.db?timeout=60`.
+    """
+    try:
+        url = make_url(uri)
+    except ArgumentError:  # a folder
+        return None
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(url.database) if is_file else None
 
 
 def _make_database(path):

@@ -1,5 +1,6 @@
 """Signals end a command, also where Python drops their exception."""
 
+import concurrent.futures
 import signal
 
 import pytest
@@ -45,3 +46,15 @@ def test_handlers_are_restored_and_signals_forgotten():
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     with interrupts.handled():
         interrupts.check()
+
+
+def test_another_thread_leaves_the_handlers_alone():
+    before = signal.getsignal(signal.SIGINT)
+    with concurrent.futures.ThreadPoolExecutor() as pool, interrupts.handled():
+        ours = signal.getsignal(signal.SIGINT)
+        assert pool.submit(handler_inside).result() == ours != before
+
+
+def handler_inside():
+    with interrupts.handled():
+        return signal.getsignal(signal.SIGINT)

@@ -1,5 +1,6 @@
 """Tests of a user's folder: recognition, splits, its name and preparation."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,31 @@ def test_a_file_named_almost_like_a_split_is_not_ignored(folder, tmp_path, misna
     write(folder, {"train.csv": "text,label\n", misnamed: ""})
     with pytest.raises(FolderError, match=f"would not be read. Rename it to {right}"):
         module.builder(folder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "is a pipe or a device"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a pipe or a device"),
+        (lambda path: path.symlink_to("nowhere"), "can't be read: No such file or directory"),
+        (lambda path: path.symlink_to(path.name), "can't be read: Too many levels of symbolic"),
+    ],
+)
+def test_what_is_no_regular_file_is_named(folder, tmp_path, make, message):
+    write(folder, {"train/a/1.wav": ""})
+    make(folder / "train/a/2.wav")
+    with pytest.raises(FolderError, match=rf"2\.wav {message}"):
+        module.builder(folder, tmp_path)
+
+
+def test_a_name_in_another_encoding_is_refused(folder, tmp_path):
+    path = folder / os.fsdecode(b"train/caf\xe9/1.wav")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with pytest.raises(FolderError, match=r"train/caf.*/1\.wav isn't UTF-8. Rename") as error:
+        module.builder(folder, tmp_path)
+    str(error.value).encode()
 
 
 def test_other_files_beside_the_splits_are_allowed(folder, tmp_path):

@@ -1,6 +1,7 @@
 """The translator: unusual texts, and KerasHub's own loading."""
 
 import keras_hub
+import numpy as np
 import pytest
 from examples import translator
 
@@ -10,6 +11,15 @@ from zoo import models
 def test_empty_long_and_foreign_texts_are_translated():
     outputs = translator.build().generate(["", " ", "film " * 5000, "日本 🎬"], max_length=5)
     assert [type(output) for output in outputs] == [str] * 4
+
+
+def test_an_empty_text_alone_is_translated_without_a_warning():
+    model = translator.build()
+    (output,) = model.generate([""], max_length=3)  # a warning would be an error
+    weights, source, target = model.attention("", output)
+    assert source == ["</s>"]
+    assert weights.shape == (len(target), 1)
+    np.testing.assert_allclose(weights, 1)
 
 
 def test_a_translation_is_one_line_of_text():

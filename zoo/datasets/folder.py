@@ -13,7 +13,7 @@ import tensorflow_datasets.public_api as tfds
 
 from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts import LAYOUTS
-from zoo.datasets.layouts.layout import SPLITS, UNLABELLED, Layout
+from zoo.datasets.layouts.layout import SPLITS, UNLABELLED, Layout, read_file
 
 
 @dataclasses.dataclass
@@ -74,11 +74,20 @@ def builder(folder, data_dir):
     examples = list(layout.examples(folder))
     content = hashlib.sha256()
     for path in layout.files(folder):
-        content.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+        content.update(_encoded(path.relative_to(folder)) + read_file(path))
     name = f"{folder.name}-{content.hexdigest()[:16]}"
     description = f"The folder {folder}."
     config = Config(name=name, description=description, layout=layout, examples=examples)
     return Builder(config=config, data_dir=data_dir)
+
+
+def _encoded(path):
+    """A path as bytes, the same on all systems."""
+    try:
+        return path.as_posix().encode()
+    except UnicodeEncodeError as error:
+        shown = path.as_posix().encode(errors="backslashreplace").decode()
+        raise FolderError(f"The name {shown} isn't UTF-8. Rename the file or folder.") from error
 
 
 def layout_of(folder):

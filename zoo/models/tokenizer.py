@@ -127,13 +127,14 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
     def load_assets(self, dir_path):
         self.set_proto(Path(dir_path, "vocabulary.spm").read_bytes())
 
-    def pack(self, texts, *, start=False, end=False, max_length=None):
+    def pack(self, texts, *, start=False, end=False, min_length=0, max_length=None):
         """Tokenizes a batch and pads it to its longest text.
 
         Args:
             texts: list of str, or a string tensor of shape `[batch]`.
             start: bool, whether to begin each text with `<s>`.
             end: bool, whether to close each text with `</s>`.
+            min_length: int, pads to at least this many ids.
             max_length: int or None, truncates texts to this many ids, `<s>` and `</s>` included.
 
         Returns:
@@ -142,7 +143,8 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         """
         if is_symbolic(texts):
             require_strings(texts)
-            pack = lambda texts: self.pack(list(texts), start=start, end=end, max_length=max_length)
+            lengths = {"min_length": min_length, "max_length": max_length}
+            pack = lambda texts: self.pack(list(texts), start=start, end=end, **lengths)
             return in_python(pack, texts, ["int32", "bool"])
         texts = texts_of(texts)
         room = None if max_length is None else max_length - start - end
@@ -150,7 +152,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             [self.start_token_id] * start + list(row)[:room] + [self.end_token_id] * end
             for row in self(texts)
         ]
-        return pad_rows(rows, self.pad_token_id)
+        return pad_rows(rows, self.pad_token_id, min_length)
 
 
 def texts_of(inputs):
@@ -173,10 +175,10 @@ def require_strings(texts):
         )
 
 
-def pad_rows(rows, pad_value=0):
+def pad_rows(rows, pad_value=0, min_length=0):
     """Pads lists of ids to an int32 array `[batch, time]`; returns it and its bool mask."""
     lengths = np.array([len(row) for row in rows], "int32")
-    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    mask = np.arange(lengths.max(initial=min_length)) < lengths[:, None]
     token_ids = np.full(mask.shape, pad_value, "int32")
     token_ids[mask] = np.concatenate([np.asarray(row, "int32") for row in rows] or [[]])
     return token_ids, mask

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -14,6 +15,7 @@ import requests
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from rich.console import Console
+from sqlalchemy.exc import DatabaseError
 
 from benchmarks import __main__ as command_line
 from benchmarks import run as running
@@ -59,6 +61,22 @@ def test_a_store_whose_making_was_cut_off_is_made_again(new_store, monkeypatch):
     assert {path.name for path in new_store.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
 
 
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("sqlite:///a/runs.db", "a/runs.db"),
+        ("sqlite+pysqlite:////a/runs.db?timeout=60", "/a/runs.db"),
+        ("sqlite:///", None),
+        ("sqlite:///:memory:", None),
+        ("postgresql://host/runs", None),
+        ("./mlruns", None),
+        ("databricks", None),
+    ],
+)
+def test_the_file_of_a_store_is_read_from_its_uri(uri, expected):
+    assert module._sqlite_file(uri) == (expected and Path(expected))
+
+
 @pytest.mark.slow
 def test_processes_that_start_at_once_share_a_new_store(tmp_path):
     environment = {**os.environ, "MLFLOW_TRACKING_URI": ""}
@@ -80,6 +98,17 @@ def test_a_server_that_is_away_is_one_line_at_once(suite, monkeypatch, capsys):
     assert lines[1].startswith(f"The tracking server {uri} can't be reached (")
 
 
+def test_a_port_that_never_answers_is_told_in_time():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        start = time.perf_counter()
+        with pytest.raises(errors.TrackingError, match=f"{uri} can't be reached .*timed out"):
+            errors.check_server(uri)
+        assert time.perf_counter() - start < 10
+
+
 @errors.explained()
 def explain(raised):
     raise raised
@@ -90,8 +119,14 @@ def explain(raised):
     [
         (requests.ConnectionError("refused"), errors.TrackingError, "failed: refused. What is"),
         (MlflowException("(OperationalError) database or disk is full"), OSError, "disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "x.h5"), OSError, "disk is full .x.h5"),
         (OSError(errno.ENOSPC, "No space left on device", "x.h5"), OSError, "disk is full .x.h5"),
         (RuntimeError("Failed to write: No space left on device"), OSError, "disk is full"),
+        (
+            DatabaseError("SELECT", (), Exception("no database\n")),
+            errors.TrackingError,
+            "no database",
+        ),
         (ValueError("a bug"), ValueError, "a bug"),
     ],
 )

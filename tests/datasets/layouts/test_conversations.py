@@ -38,6 +38,9 @@ def test_each_line_is_a_conversation(folder):
         (b'{"turn": ["a", "b"]}\n', r", line 1: expected an object with the key turns"),
         (b'{"turns": "ab"}\n', r', line 1: turns must be a list of texts, received "ab"'),
         (b'{"turns": ["a", null]}\n', r", line 1: turns must be a list of texts"),
+        (b'{"turns": ["\\ud800", "b"]}\n', r", line 1: no valid JSON .*surrogates not allowed"),
+        (b'{"turns": [' + b"1" * 9000 + b"]}\n", r", line 1: no valid JSON"),
+        (b"[" * 200_000 + b"\n", r", line 1: no valid JSON"),
         (b'{"turns": ["a"]}\n', r", line 1: .* at least two turns, received 1"),
     ],
 )

@@ -15,14 +15,34 @@ def encoded(folder, samples, rate=8000, subtype="FLOAT"):
 
 
 def test_only_sounds_in_a_folder_of_their_label_are_examples(folder):
-    for name in ("train/low/1.wav", "test/high/2.OGG", "train/3.wav", "4.wav", "other/low/5.wav"):
+    ignored = ("train/low/.6.wav", "train/.hidden/7.wav", "4.wav", "other/low/5.wav")
+    for name in ("train/low/1.wav", "test/high/2.OGG", "train/low/3.mp3", *ignored):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert list(Sounds().examples(folder)) == [
         ("test", {"audio": str(folder / "test/high/2.OGG"), "label": "high"}),
         ("train", {"audio": str(folder / "train/low/1.wav"), "label": "low"}),
+        ("train", {"audio": str(folder / "train/low/3.mp3"), "label": "low"}),
     ]
+
+
+@pytest.mark.parametrize("name", ["train/3.wav", "train/speaker/low/3.wav"])
+def test_a_sound_of_a_split_that_has_no_folder_of_its_label_is_named(folder, name):
+    path = folder / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with pytest.raises(FolderError, match=f"{name} would not be read.*: train/<label>/3.wav"):
+        list(Sounds().examples(folder))
+
+
+def test_links_to_folders_are_followed(folder, tmp_path):
+    (folder / "train").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "1.wav").touch()
+    (folder / "train" / "low").symlink_to(tmp_path / "elsewhere")
+    ((_, example),) = Sounds().examples(folder)
+    assert example == {"audio": str(folder / "train/low/1.wav"), "label": "low"}
 
 
 def test_sound_beyond_full_scale_is_clipped(folder):

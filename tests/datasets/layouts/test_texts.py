@@ -16,7 +16,7 @@ def test_rows_are_examples_of_their_split(folder):
     pairs = examples(
         folder,
         train=b'\xef\xbb\xbfnumber,label,text\r\n1,good,"fine, ""really""\r\nfine"\r\n',
-        test=b"text,label\ndull,bad\n",
+        test=b"text,label\ndull, bad \n",
         unlabelled=b"text,label\na day,good\n",
     )
     assert pairs == [
@@ -35,6 +35,10 @@ def test_rows_are_examples_of_their_split(folder):
         ("unlabelled", b"number,text\n3\n", "line 2: a text is missing"),
         ("train", b"text,label\nfine\n", "line 2: a text or a label is missing"),
         ("train", b"text,label\nfine,\n", "line 2: a text or a label is missing"),
+        ("train", b"text,label\nfine, \n", "line 2: a text or a label is missing"),
+        ("train", b"text,label,text\nfine,good,so\n", "a column is named twice"),
+        ("train", b'text,label\n"fine"ly,good\n', "line 2: ',' expected after"),
+        ("train", b'text,label\nfine,"good', "line 2: unexpected end of data. Is a double quote"),
         ("train", b"text,label\nfine,good\nyes, fine,good\n", "line 3: 3 fields, but the header"),
         ("unlabelled", b"text\nyes, fine\n", "line 2: 2 fields, but the header has 1"),
         ("train", b'text,label\n"fine,good\n' + b"a" * 200_000, "line 3: field larger.*quote"),

@@ -65,6 +65,7 @@ def test_files_of_their_own_continue_the_series(tmp_path):
     ("files", "message"),
     [
         ({"train": "unique_id,ds,y\na,1,one\n"}, r"train\.csv, line 2: a value must be"),
+        ({"train": table([""] * 8 + [1, 2])}, "the series 'a' has no value to train on"),
         ({"train": table([1, 2, 3])}, "the series 'a' has 3 values, and at least 5"),
         ({"train": table([1, 2]), "test": table([3])}, "Give validation.csv and test.csv"),
         (

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 
 import keras
@@ -395,6 +396,41 @@ def test_what_killed_processes_left_behind_is_removed(tmp_path):
     os.utime(folders["old"], (0, 0))
     build.build()
     assert {name for name, folder in folders.items() if folder.exists()} == {"alive", "elsewhere"}
+    folders["dead"].mkdir()
+    build.build()  # cached
+    assert not folders["dead"].exists()
+
+
+KILLED = """
+import runpy, sys, types
+
+sys.modules["tensorflow"] = types.ModuleType("tensorflow")
+runpy.run_path(sys.argv[1])["_run"](["sh", "-c", "echo $$ > $0; sleep 60; echo", sys.argv[2]])
+"""
+
+
+def test_a_compiler_ends_with_the_process_that_is_killed(tmp_path):
+    identifier = tmp_path / "identifier"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, build.__file__, str(identifier)])
+    deadline = time.monotonic() + 60
+    while not (identifier.exists() and identifier.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    group = os.getpgid(int(identifier.read_text()))
+    assert group != os.getpgid(process.pid)
+    process.kill()
+    process.wait()
+    while has_processes(group):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def has_processes(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.usefixtures("nothing_loaded")

@@ -45,7 +45,8 @@ def _turns(line, place):
     """
     try:
         conversation = json.loads(line)
-    except json.JSONDecodeError as error:
+        json.dumps(conversation, ensure_ascii=False).encode()  # or half a surrogate pair would pass
+    except (ValueError, RecursionError) as error:
         raise FolderError(
             f"{place}: no valid JSON ({error}). Write one conversation per line, such as "
             '{"turns": ["Hi!", "Hello."]}.'

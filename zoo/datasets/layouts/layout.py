@@ -1,9 +1,11 @@
 """The interface of a layout, and what layouts share: splits, errors and reading lines."""
 
 import abc
+import glob
 import hashlib
 
 from zoo.datasets.errors import FolderError
+from zoo.files import read_bytes
 
 SPLITS = ("train", "validation", "test")
 UNLABELLED = "unlabelled"
@@ -76,8 +78,9 @@ class Layout(abc.ABC):
         return example
 
     def files(self, folder):
-        """Returns the files that hold the data, sorted."""
-        return sorted(path for path in folder.rglob("*") if path.suffix.lower() in self.endings)
+        """Returns the files that hold the data, sorted; hidden ones don't."""
+        paths = (folder / name for name in glob.glob("**/*", root_dir=folder, recursive=True))
+        return sorted(p for p in paths if p.suffix.lower() in self.endings and not p.is_dir())
 
     def check_names(self, folder):
         """Raises FolderError for a file or folder that is named almost like a split."""
@@ -98,10 +101,20 @@ def class_label(examples):
     return tfds.features.ClassLabel(names=sorted(names))
 
 
+def read_file(path):
+    """Returns the content of a file, bytes."""
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise FolderError(f"{path} can't be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise FolderError(str(error)) from error
+
+
 def read_text(path):
     """Returns the content of a UTF-8 file, line ends as they are."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_file(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         received = error.object[error.start : error.start + 1].hex()

@@ -6,7 +6,7 @@ import numpy as np
 
 from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts.layout import SPLITS, Layout, class_label
-from zoo.sound_files import read_sound
+from zoo.sound_files import ENDINGS, read_sound
 
 SAMPLING_RATE = 8000
 
@@ -15,7 +15,7 @@ class Sounds(Layout):
     """`train/<label>/*.wav`, or other sound files. They are stored as 16 bits at 8 kHz."""
 
     description = "sound files as train/<label>/<name>.wav"
-    endings = (".wav", ".flac", ".ogg")
+    endings = ENDINGS
 
     def recognises(self, folder):
         return any(self.examples(folder))
@@ -23,8 +23,14 @@ class Sounds(Layout):
     def examples(self, folder):
         for path in self.files(folder):
             parts = path.relative_to(folder).parts
-            if len(parts) == 3 and parts[0] in SPLITS:
-                yield parts[0], {"audio": str(path), "label": parts[1]}
+            if parts[0] not in SPLITS:
+                continue
+            if len(parts) != 3:
+                raise FolderError(
+                    f"{path} would not be read. Put it into the folder of its label: "
+                    f"{parts[0]}/<label>/{path.name}."
+                )
+            yield parts[0], {"audio": str(path), "label": parts[1]}
 
     def features(self, examples):
         import tensorflow_datasets.public_api as tfds
@@ -38,6 +44,6 @@ class Sounds(Layout):
     def encode(self, example):
         try:
             sound = read_sound(example["audio"], SAMPLING_RATE)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise FolderError(str(error)) from error
         return {**example, "audio": (sound * 32767).round().astype("int16")}

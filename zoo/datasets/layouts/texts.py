@@ -43,9 +43,11 @@ class Texts(Layout):
 
 def _rows(path, columns):
     """Yields a dict of `columns` for each row of a CSV file."""
-    rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         header = rows.fieldnames or []
+        if len(set(header)) < len(header):
+            raise FolderError(f"{path}: a column is named twice. Received: {', '.join(header)}.")
         if not set(columns) <= set(header):
             raise FolderError(
                 f"{path} needs the column{'s' * (len(columns) > 1)} {' and '.join(columns)} in its "
@@ -57,11 +59,12 @@ def _rows(path, columns):
                     f"{path}, line {rows.line_num}: {len(header) + len(row[None])} fields, but the "
                     f"header has {len(header)}. Put double quotes around a text with a comma."
                 )
-            if row["text"] is None or ("label" in columns and not row["label"]):
+            if row["text"] is None or ("label" in columns and not (row["label"] or "").strip()):
                 raise FolderError(
                     f"{path}, line {rows.line_num}: a {' or a '.join(columns)} is missing."
                 )
-            yield {name: row[name] for name in columns}
+            # White space around a label would make a class of its own.
+            yield {name: row[name].strip() if name == "label" else row[name] for name in columns}
     except csv.Error as error:
         raise FolderError(
             f"{path}, line {rows.reader.line_num}: {error}. Is a double quote left open?"

@@ -61,6 +61,12 @@ class TimeSeries(Layout):
         else:
             series, starts = _joined(folder, parts)
         values = {name: one.values for name, one in series.items()}
+        for name, (validation, _) in starts.items():
+            if np.isnan(values[name][:validation]).all():
+                raise FolderError(
+                    f"{folder / 'train.csv'}: the series {name!r} has no value to train on. Leave "
+                    "it out."
+                )
         frequency, period, horizon = _frequency(series.values())
         shortest = min(len(values[name]) - start for name, (_, start) in starts.items())
         facts = {

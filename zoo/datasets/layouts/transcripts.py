@@ -6,7 +6,7 @@ import numpy as np
 
 from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts.layout import SPLITS, Layout, read_lines
-from zoo.sound_files import read_sound
+from zoo.sound_files import ENDINGS, read_sound
 
 TABLE = "transcripts.tsv"
 SAMPLING_RATE = 16000
@@ -21,7 +21,7 @@ class Transcripts(Layout):
     description = (
         f"train/{TABLE} with a sound file's name, a tab and what is said in it on each line"
     )
-    endings = (".tsv", ".wav", ".flac", ".ogg")
+    endings = (".tsv", *ENDINGS)
 
     def recognises(self, folder):
         return (folder / "train" / TABLE).is_file()
@@ -56,7 +56,7 @@ class Transcripts(Layout):
     def encode(self, example):
         try:
             sound = read_sound(example["audio"], SAMPLING_RATE)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise FolderError(f"{example['place']}: {error}") from error
         return {"audio": (sound * 32767).round().astype("int16"), "text": example["text"]}
 

@@ -19,6 +19,16 @@ SOURCES = [Path(__file__).with_name(n) for n in ("ops.cc", "recurrence.h", "simd
 # No -ffast-math: it would reorder sums and break comparisons with NaN.
 FLAGS = ["-O2", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-fvisibility=hidden"]
 
+# Runs a command until it ends or standard input does, as when this process is killed; then no
+# process of its group is left.
+WATCHED = """
+exec 3<&0
+(read -r _ <&3; kill -KILL 0) > /dev/null 2>&1 &
+"$@" < /dev/null 3<&-
+status=$?
+kill $!
+exit $status
+"""
 DAY = 24 * 60 * 60  # seconds
 
 
@@ -42,13 +52,13 @@ def build():
     command = [*compiler, *FLAGS, *native_flags(compiler), *tf.sysconfig.get_compile_flags()]
     cache, name = cache_folder(), f"zoo_kernels_{_key(compiler, command)}"
     try:
+        _sweep(cache)
         if library := _find_whole(cache, name):
             return library
         logging.getLogger("zoo").warning(
             "Compiling the recurrent kernels for this machine, once (half a minute) ..."
         )
         cache.mkdir(parents=True, exist_ok=True)
-        _sweep(cache)
         # Another process may compile at the same time: each writes and renames its own file.
         prefix = f"tmp-{socket.gethostname()}-{os.getpid()}-"
         with tempfile.TemporaryDirectory(prefix=prefix, dir=cache) as folder:
@@ -155,10 +165,20 @@ def _processor():
 
 
 def _run(command):
+    watched, kept_open = os.pipe()
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["sh", "-c", WATCHED, "sh", *command],
+            stdin=watched,
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+        )
     except OSError as error:
         raise BuildError(f"the C++ compiler cannot be run: {error}") from error
+    finally:
+        os.close(watched)
+        os.close(kept_open)
     if done.returncode != 0:
         message = done.stderr.strip()[-2000:] or "no error message"
         raise BuildError(f"the C++ compiler failed ({shlex.join(command[:1])}): {message}")

@@ -167,9 +167,10 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
             one; the subwords of both, each closed with `</s>`.
         """
         x, y, _ = self.preprocessor({"encoder_text": [source], "decoder_text": [target]})
-        weights = ops.convert_to_numpy(self.attention_scores(x))[0]
+        count = int(x["encoder_padding_mask"][0].sum())
+        weights = ops.convert_to_numpy(self.attention_scores(x))[0, :, :count]
         piece = self.preprocessor.tokenizer.id_to_token
-        source_tokens = [piece(int(index)) for index in x["encoder_token_ids"][0]]
+        source_tokens = [piece(int(index)) for index in x["encoder_token_ids"][0, :count]]
         return weights, source_tokens, [piece(int(index)) for index in y[0]]
 
     def answers(self, inputs):
