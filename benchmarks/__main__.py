@@ -19,6 +19,7 @@ def main(arguments=None):
     from benchmarks import interrupts
     from benchmarks.config import ConfigError
     from benchmarks.tracking.errors import TrackingError, explained
+    from benchmarks.workers import WorkerError
     from zoo import PresetError
     from zoo.datasets.errors import DatasetError
     from zoo.datasets.wheels import WheelError
@@ -28,7 +29,8 @@ def main(arguments=None):
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160  # a log file; tables need not wrap
-    known = (ConfigError, DatasetError, PresetError, TrackingError, WheelError, VocabularyError)
+    known = (ConfigError, DatasetError, PresetError, TrackingError, WheelError, WorkerError)
+    known += (VocabularyError,)
     try:
         with interrupts.handled(), explained():
             return COMMANDS[options.command](options, console)
@@ -59,13 +61,16 @@ def run(options, console):
     # Beside the chosen architectures, the tables show finished ones of the suite.
     shown = [*config.load(options.suite, **scope), *configs]
     console.print(f"Suite {options.suite}: {len(configs)} runs.")
-    from benchmarks import report
+    from benchmarks import report, workers
     from benchmarks.run import run_suite
     from benchmarks.tracking import store
 
     store.connect()
     store.check_version()
-    run_suite(configs, console, rerun=options.rerun)
+    if workers.address():
+        store.check_shared()
+    with workers.started(options.workers) as pool:
+        run_suite(configs, console, options.rerun, pool)
     report.print_tables(report.comparisons(shown), console)
     return _logged(console)
 
@@ -74,7 +79,7 @@ def _check_choices(options, kind):
     """Raises ConfigError for a choice that a suite of this kind doesn't have."""
     from benchmarks.config import ConfigError
 
-    choices = ("task", "arch", "seeds", "epochs", "rerun")
+    choices = ("task", "arch", "seeds", "epochs", "rerun", "workers")
     known = {"tasks": choices, "layers": ("arch",), "presets": ()}[kind]
     for name in choices:
         if getattr(options, name) and name not in known:
@@ -242,6 +247,7 @@ def _parser():
     command.add_argument("--seeds", type=seeds, help="number of seeds instead of the suite's")
     command.add_argument("--epochs", type=count, help="number of epochs instead of the suite's")
     command.add_argument("--rerun", action="store_true", help="train finished runs again")
+    command.add_argument("--workers", type=count, help="runs side by side, by Ray; by default one")
     command = commands.add_parser("report", help=report.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
     command = commands.add_parser("presets", help=presets.__doc__)

@@ -28,7 +28,7 @@ BENCHMARKS = [
     {"data"},
     {"config"},
     {"tasks", "recipes", "layers"},
-    {"plots", "metrics", "measure", "atomic", "interrupts", "pipeline", "__init__"},
+    {"plots", "metrics", "measure", "atomic", "interrupts", "pipeline", "workers", "__init__"},
 ]
 
 

@@ -110,7 +110,7 @@ def open_run(experiment, title, tags, params, killed=None):
         run_id = mlflow.active_run().info.run_id
         if not killed:
             store.checkpoints(run_id).mkdir(parents=True)
-            _hold(held, run_id)
+            held.enter_context(store.lock(run_id))
         try:
             mlflow.log_params(params)
             yield OpenRun(run_id, store.checkpoints(run_id), logged)
