@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: run, report, presets, ui, new and migrate."""
+"""The command line of the benchmarks: run, sweep, report, presets, ui, new and migrate."""
 
 import argparse
 import sys
@@ -120,6 +120,24 @@ def _logged(console):
     return 0
 
 
+def sweep(options, console):
+    """Searches for good values of each architecture, and trains with the best ones again."""
+    from benchmarks import config, report, sweep, workers
+    from benchmarks.tracking import store
+
+    scope = {"tasks": options.task, "chosen": options.arch, "epochs": options.epochs}
+    entries = config.load_sweeps(options.suite, **scope)
+    store.connect()
+    store.check_version()
+    if workers.address():
+        store.check_shared()
+    with workers.started(options.workers) as pool:
+        for configs, space in entries.values():
+            table, again = sweep.run(configs, space, options.trials, options.seeds, console, pool)
+            report.print_tables([table, *report.comparisons(again)], console)
+    return _logged(console)
+
+
 def report(options, console):
     """Prints a suite's tables; those of bundled suites also go to docs/results and the README."""
     from benchmarks import config, report
@@ -212,6 +230,7 @@ def migrate(options, console):
 
 COMMANDS = {
     "run": run,
+    "sweep": sweep,
     "report": report,
     "presets": presets,
     "ui": ui,
@@ -248,6 +267,14 @@ def _parser():
     command.add_argument("--epochs", type=count, help="number of epochs instead of the suite's")
     command.add_argument("--rerun", action="store_true", help="train finished runs again")
     command.add_argument("--workers", type=count, help="runs side by side, by Ray; by default one")
+    command = commands.add_parser("sweep", help=sweep.__doc__)
+    command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
+    command.add_argument("--task", type=words, help="only these tasks, comma-separated")
+    command.add_argument("--arch", type=words, help="architectures instead of the suite's")
+    command.add_argument("--trials", type=count, default=20, help="of each architecture")
+    command.add_argument("--seeds", type=seeds, default=3, help="of the best trial, trained again")
+    command.add_argument("--epochs", type=count, help="number of epochs instead of the suite's")
+    command.add_argument("--workers", type=count, help="architectures side by side, by Ray")
     command = commands.add_parser("report", help=report.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
     command = commands.add_parser("presets", help=presets.__doc__)

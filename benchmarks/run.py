@@ -74,7 +74,7 @@ def _in_turn(named, console, rerun=False, timeout=0):
         `(name, outcome)`, see `_run_unless_taken`.
     """
     for name, config in named.items():
-        with _progress(name, console) as update:
+        with progress_bar(name, console) as update:
             outcome = _run_unless_taken(config, rerun, timeout, update)
         yield name, outcome
 
@@ -87,7 +87,7 @@ def _side_by_side(pool, named, console, rerun=False, timeout=0):
         name: [by_digest[one.digest] for one in reused(config) if one.digest in by_digest]
         for name, config in named.items()
     }
-    with _progress(f"{len(named)} runs", console) as update:
+    with progress_bar(f"{len(named)} runs", console) as update:
         for done, (name, outcome) in enumerate(pool.each(_run_in_worker, calls, after), 1):
             yield name, outcome
             update(total=len(named), completed=done)
@@ -97,13 +97,13 @@ def _run_in_worker(config, rerun, timeout, *earlier):
     """`_run_unless_taken` in a worker, unless an earlier run whose model it reuses is taken."""
     if None in earlier:
         return None
-    _prepare_worker()
+    prepare_worker()
     with interrupts.handled():
         return _run_unless_taken(config, rerun, timeout)
 
 
 @functools.cache
-def _prepare_worker():
+def prepare_worker():
     """Prepares this process once; what it returns is kept until the process ends."""
     claim = _own_processor()
     store.connect()
@@ -168,7 +168,7 @@ def _run_unless_taken(config, rerun=False, timeout=0, update=lambda **progress: 
 
 
 @contextlib.contextmanager
-def _progress(name, console):
+def progress_bar(name, console):
     """Context manager that shows a progress bar on a terminal, and yields the function that
     updates it."""
     columns = (

@@ -22,7 +22,7 @@ ZOO = [
 ]
 BENCHMARKS = [
     {"__main__"},
-    {"presets", "migration"},
+    {"presets", "migration", "sweep"},
     {"report", "run", "new_suite", "time_layers", "time_generation"},
     {"tracking"},
     {"data"},

@@ -56,7 +56,7 @@ class InProcess:
 
 @pytest.fixture
 def pool(monkeypatch):
-    monkeypatch.setattr(running, "_prepare_worker", lambda: None)
+    monkeypatch.setattr(running, "prepare_worker", lambda: None)
     return InProcess()
 
 
