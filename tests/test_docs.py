@@ -27,7 +27,7 @@ GUIDES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "result
 RESULTS = sorted((ROOT / "docs" / "results").glob("*.csv"))
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-CHOICES = {"SUITE", "TASK", "ARCH", "SEEDS", "EPOCHS", "RERUN", "WORKERS", "OUT", "DATA"}
+CHOICES = {"SUITE", "TASK", "ARCH", "SEEDS", "EPOCHS", "RERUN", "WORKERS", "TRIALS", "OUT", "DATA"}
 CHOICES |= {"RAY_ADDRESS", "MLFLOW_TRACKING_URI", "ARTIFACTS"}
 ELSEWHERE = {  # what needs a network, an environment or a server
     "git clone <this repository> recurrent-zoo",

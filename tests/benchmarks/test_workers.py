@@ -1,9 +1,11 @@
 """Runs side by side: the same numbers as in turn, in their order, whatever dies."""
 
+import contextlib
 import graphlib
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ import mlflow
 import numpy as np
 import psutil
 import pytest
+import requests
 from rich.console import Console
 
 from benchmarks import __main__ as command_line
@@ -153,7 +156,7 @@ def folder(tmp_path_factory):
 class Bench:
     """A bench in a process of its own, with its own store."""
 
-    def __init__(self, root, folder, *options, epochs=2, **environment):
+    def __init__(self, root, folder, *options, epochs=20, **environment):
         self.root = root
         suite = root / "tiny.yaml"
         suite.write_text(SUITE.format(folder=folder, epochs=epochs))
@@ -179,15 +182,16 @@ class Bench:
         assert self.process.returncode == status, output
         return output
 
-    def wait_for_a_checkpoint(self):
-        while not list(self.root.glob("mlruns/checkpoints/*/*.npz")):
+    def worker_with_a_checkpoint(self):
+        """Waits for a process that trains and has saved a checkpoint."""
+        while True:
             assert self.process.poll() is None, self.process.communicate()[0]
+            with contextlib.suppress(psutil.Error):
+                for saved in self.root.glob("mlruns/checkpoints/*/*.npz"):
+                    for one in psutil.process_iter():
+                        if str(saved.parent / ".lock") in [file.path for file in one.open_files()]:
+                            return one
             time.sleep(0.05)
-
-    def workers(self):
-        """The processes that train a model."""
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in found if any("_run_in_worker" in word for word in one.cmdline())]
 
     def runs(self, uri=None):
         """All logged runs."""
@@ -233,26 +237,73 @@ def test_side_by_side_gives_the_numbers_of_one_after_the_other(folder, in_turn, 
     assert all(output.count(f"[{number}/7] ") == 1 for number in range(1, 8))
 
 
+def of_gru(numbers):
+    return {name: values for name, values in numbers.items() if name[1].startswith("gru")}
+
+
 @pytest.mark.slow
-def test_a_worker_that_dies_goes_on_from_its_checkpoint(folder, tmp_path):
-    bench = Bench(tmp_path, folder, "--workers", "2", "--arch", "gru", epochs=30)
-    bench.wait_for_a_checkpoint()
-    for worker in bench.workers():
-        worker.kill()
+def test_a_worker_that_dies_goes_on_from_its_checkpoint(folder, in_turn, tmp_path):
+    bench = Bench(tmp_path, folder, "--workers", "2", "--arch", "gru")
+    bench.worker_with_a_checkpoint().kill()
     bench.end()
-    resumed = [one.data.tags.get("resumed") for one in bench.runs()]
-    assert "1" in resumed
+    assert bench.numbers() == of_gru(in_turn)
     assert {one.info.status for one in bench.runs()} == {"FINISHED"}
-    assert len(bench.runs()) == 3
-    for numbers in bench.numbers().values():
-        assert len(numbers["val/loss"]) in (30, 60)
+    assert "1" in [one.data.tags.get("resumed") for one in bench.runs()]
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The address of a tracking server."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"]
+    command += ["--artifacts-destination", str(tmp_path / "artifacts")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    while True:
+        assert process.poll() is None
+        with contextlib.suppress(requests.RequestException):
+            requests.get(f"{address}/health", timeout=5)
+            break
+        time.sleep(0.2)
+    yield address
+    process.terminate()
+    process.wait()
+
+
+@pytest.mark.slow
+def test_a_node_that_is_killed_loses_nothing(folder, in_turn, tmp_path, server, monkeypatch):
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("ZOO_RUNS_DIR", str(tmp_path / "mlruns"))  # which the nodes share
+    monkeypatch.setenv("ZOO_DATA_DIR", str(folder.parent / "cache"))
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        addresses = {"RAY_ADDRESS": cluster.address, "MLFLOW_TRACKING_URI": server}
+        bench = Bench(tmp_path, folder, "--arch", "gru", **addresses)
+        worker = bench.worker_with_a_checkpoint()
+        (node,) = (
+            one
+            for one in nodes
+            if worker.ppid() in [info.process.pid for info in one.all_processes["raylet"]]
+        )
+        cluster.remove_node(node, allow_graceful=False)
+        bench.end()
+    finally:
+        cluster.shutdown()
+    assert bench.numbers(server) == of_gru(in_turn)
+    assert {one.info.status for one in bench.runs(server)} == {"FINISHED"}
+    assert "1" in [one.data.tags.get("resumed") for one in bench.runs(server)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_workers_and_their_runs(folder, tmp_path, number):
     bench = Bench(tmp_path, folder, "--workers", "2", "--arch", "gru", epochs=2000)
-    bench.wait_for_a_checkpoint()
+    bench.worker_with_a_checkpoint()
     children = psutil.Process(bench.process.pid).children(recursive=True)
     bench.process.send_signal(number)
     bench.end(130 if number == signal.SIGINT else 128 + number)
@@ -264,7 +315,7 @@ def test_a_signal_ends_all_workers_and_their_runs(folder, tmp_path, number):
 @pytest.mark.slow
 def test_workers_die_with_a_bench_that_is_killed(folder, tmp_path):
     bench = Bench(tmp_path, folder, "--workers", "2", "--arch", "gru", epochs=2000)
-    bench.wait_for_a_checkpoint()
+    bench.worker_with_a_checkpoint()
     children = psutil.Process(bench.process.pid).children(recursive=True)
     bench.process.kill()
     _, alive = psutil.wait_procs(children, timeout=60)
