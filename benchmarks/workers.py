@@ -4,6 +4,7 @@ import contextlib
 import graphlib
 import logging
 import os
+import signal
 
 RETRIES = 3  # of a call whose process or node died
 SECONDS_TO_END = 20  # for calls that are cancelled to end by themselves
@@ -112,10 +113,12 @@ def started(count=None):
     else:
         shared = {k: v for k, v in os.environ.items() if k.startswith("MLFLOW_")}
         options["runtime_env"] = {"env_vars": shared}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address() or "local", **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray has no class of its own for it
         raise WorkerError(f"Ray can't be started: {error}") from error
+    signal.signal(signal.SIGTERM, handler)  # which Ray has replaced
     pool = Pool()
     try:
         yield pool

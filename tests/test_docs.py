@@ -44,6 +44,8 @@ ELSEWHERE = {  # what needs a network, an environment or a server
     "sudo -u postgres createdb --owner $USER recurrent_zoo",
     "mlflow server --host 0.0.0.0 --backend-store-uri postgresql+psycopg2:///recurrent_zoo "
     "--artifacts-destination /srv/zoo/artifacts",
+    ".venv/bin/ray get-auth-token --generate",
+    "export RAY_AUTH_MODE=token",
     ".venv/bin/ray start --head",
     ".venv/bin/ray start --address 10.0.0.1:6379",
 }

@@ -4,6 +4,7 @@ import contextlib
 import graphlib
 import io
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -279,6 +280,8 @@ def test_a_node_that_is_killed_loses_nothing(folder, in_turn, tmp_path, server, 
 
     monkeypatch.setenv("ZOO_RUNS_DIR", str(tmp_path / "mlruns"))  # which the nodes share
     monkeypatch.setenv("ZOO_DATA_DIR", str(folder.parent / "cache"))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
