@@ -4,29 +4,38 @@ PYTHON ?= python3
 VENV ?= .venv
 SUITE ?= quick
 PORT ?= 5000
+ARTIFACTS ?= mlruns/artifacts
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NOTEBOOKS_READY := $(VENV)/.notebooks
+DISTRIBUTED_READY := $(VENV)/.distributed
+SWEEP_READY := $(VENV)/.sweep
 
 # What was chosen on the command line, as options: make bench TASK=sentiment ARCH=lstm,gru
 CHOICE = $(if $(TASK),--task $(TASK)) $(if $(ARCH),--arch $(ARCH)) $(if $(SEEDS),--seeds $(SEEDS)) \
-         $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(RERUN),--rerun)
+         $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(RERUN),--rerun) $(if $(TRIALS),--trials $(TRIALS)) \
+         $(if $(WORKERS),--workers $(WORKERS))
+WITH_WORKERS := $(if $(WORKERS)$(RAY_ADDRESS),$(DISTRIBUTED_READY))
 
 export NO_GCE_CHECK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help bench ui serve report presets new notebooks test lint lock clean
+.PHONY: help bench sweep ui serve server report presets new notebooks test lint lock clean
 
 help: ## list the targets
 	@echo "Targets:"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 	  || sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
-	@echo "Choices of bench: SUITE=quick TASK=sentiment,speech ARCH=lstm,gru SEEDS=3 EPOCHS=2 RERUN=1"
+	@echo "Choices of bench: SUITE=quick TASK=sentiment,speech ARCH=lstm,gru SEEDS=3 EPOCHS=2 RERUN=1 WORKERS=2"
+	@echo "Choices of sweep: the same without RERUN, and TRIALS=20"
 
-bench: $(READY) ## train and compare the models of a suite, log them to MLflow
+bench: $(READY) $(WITH_WORKERS) ## train and compare the models of a suite, log them to MLflow
 	@$(BIN)/python -m benchmarks run --suite $(SUITE) $(CHOICE)
+
+sweep: $(SWEEP_READY) $(WITH_WORKERS) ## search for good values of each architecture, train the best again
+	@$(BIN)/python -m benchmarks sweep --suite $(SUITE) $(CHOICE)
 
 ui: $(READY) ## open the MLflow UI on the newest comparison
 	@$(BIN)/python -m benchmarks ui --port $(PORT)
@@ -34,6 +43,9 @@ ui: $(READY) ## open the MLflow UI on the newest comparison
 serve: PORT := 8000
 serve: $(READY) ## answer raw input over HTTP with the best model of TASK=sentiment
 	@$(BIN)/python -m benchmarks serve --suite $(SUITE) --task "$(TASK)" --port $(PORT)
+
+server: $(DISTRIBUTED_READY) ## start a tracking server on PostgreSQL, for several machines
+	@PATH="$(abspath $(BIN)):$$PATH" sh benchmarks/tracking/start_server.sh "$(ARTIFACTS)" $(PORT)
 
 report: $(READY) ## print the tables of a suite, and write them into docs/results and the README
 	@$(BIN)/python -m benchmarks report --suite $(SUITE)
@@ -59,7 +71,8 @@ lock: $(READY) ## renew the pinned versions in constraints.txt
 	@$(BIN)/python -m pip install -q uv
 	@{ echo "# Versions that the benchmarks ran with, for Python 3.11 and newer. Made by: make lock"; \
 	   $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header \
-	     --no-emit-index-url --extra benchmarks --extra notebooks --extra serve --extra test \
+	     --no-emit-index-url --extra benchmarks --extra distributed --extra notebooks --extra serve \
+	     --extra sweep --extra test \
 	     setup.cfg; } > constraints.new
 	@mv constraints.new constraints.txt
 
@@ -77,6 +90,6 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(BIN)/python -m zoo.layers.kernels > /dev/null 2>&1 || echo "Could not compile the native kernels; falling back to Keras."
 	@touch $@
 
-$(NOTEBOOKS_READY): $(READY)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[notebooks]'
+$(NOTEBOOKS_READY) $(DISTRIBUTED_READY) $(SWEEP_READY): $(VENV)/.%: $(READY)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[$*]'
 	@touch $@

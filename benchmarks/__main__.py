@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: run, report, presets, ui, serve, new and migrate."""
+"""The command line of the benchmarks: run, sweep, report, presets, ui, serve, new, migrate."""
 
 import argparse
 import sys
@@ -34,12 +34,14 @@ def _run_command(options, console):
     """Runs a command; returns its status, 2 after printing a line of error."""
     from benchmarks.config import ConfigError
     from benchmarks.tracking.errors import TrackingError, explained
+    from benchmarks.workers import WorkerError
     from zoo import PresetError
     from zoo.datasets.errors import DatasetError
     from zoo.datasets.wheels import WheelError
     from zoo.models.tokenizer import VocabularyError
 
-    known = (ConfigError, DatasetError, PresetError, TrackingError, WheelError, VocabularyError)
+    known = (ConfigError, DatasetError, PresetError, TrackingError, WheelError, WorkerError)
+    known += (VocabularyError,)
     try:
         with explained():
             return COMMANDS[options.command](options, console)
@@ -67,13 +69,16 @@ def run(options, console):
     # Beside the chosen architectures, the tables show finished ones of the suite.
     shown = [*config.load(options.suite, **scope), *configs]
     console.print(f"Suite {options.suite}: {len(configs)} runs.")
-    from benchmarks import report
+    from benchmarks import report, workers
     from benchmarks.run import run_suite
     from benchmarks.tracking import store
 
     store.connect()
     store.check_version()
-    run_suite(configs, console, rerun=options.rerun)
+    if workers.address():
+        store.check_shared()
+    with workers.started(options.workers) as pool:
+        run_suite(configs, console, options.rerun, pool)
     report.print_tables(report.comparisons(shown), console)
     return _logged(console)
 
@@ -82,7 +87,7 @@ def _check_choices(options, kind):
     """Raises ConfigError for a choice that a suite of this kind doesn't have."""
     from benchmarks.config import ConfigError
 
-    choices = ("task", "arch", "seeds", "epochs", "rerun")
+    choices = ("task", "arch", "seeds", "epochs", "rerun", "workers")
     known = {"tasks": choices, "layers": ("arch",), "presets": ()}[kind]
     for name in choices:
         if getattr(options, name) and name not in known:
@@ -121,6 +126,24 @@ def _logged(console):
     console.print("Logged to", store.tracking_uri(), soft_wrap=True)
     console.print("Next: [bold]make ui[/bold] to compare the runs in the browser.")
     return 0
+
+
+def sweep(options, console):
+    """Searches for good values of each architecture, and trains with the best ones again."""
+    from benchmarks import config, report, sweep, workers
+    from benchmarks.tracking import store
+
+    scope = {"tasks": options.task, "chosen": options.arch, "epochs": options.epochs}
+    entries = config.load_sweeps(options.suite, **scope)
+    store.connect()
+    store.check_version()
+    if workers.address():
+        store.check_shared()
+    with workers.started(options.workers) as pool:
+        for configs, space in entries.values():
+            table, again = sweep.run(configs, space, options.trials, options.seeds, console, pool)
+            report.print_tables([table, *report.comparisons(again)], console)
+    return _logged(console)
 
 
 def report(options, console):
@@ -234,6 +257,7 @@ def migrate(options, console):
 
 COMMANDS = {
     "run": run,
+    "sweep": sweep,
     "report": report,
     "presets": presets,
     "ui": ui,
@@ -270,6 +294,15 @@ def _parser():
     command.add_argument("--seeds", type=seeds, help="number of seeds instead of the suite's")
     command.add_argument("--epochs", type=count, help="number of epochs instead of the suite's")
     command.add_argument("--rerun", action="store_true", help="train finished runs again")
+    command.add_argument("--workers", type=count, help="runs side by side, by Ray; by default one")
+    command = commands.add_parser("sweep", help=sweep.__doc__)
+    command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
+    command.add_argument("--task", type=words, help="only these tasks, comma-separated")
+    command.add_argument("--arch", type=words, help="architectures instead of the suite's")
+    command.add_argument("--trials", type=count, default=20, help="of each architecture")
+    command.add_argument("--seeds", type=seeds, default=3, help="of the best trial, trained again")
+    command.add_argument("--epochs", type=count, help="number of epochs instead of the suite's")
+    command.add_argument("--workers", type=count, help="architectures side by side, by Ray")
     command = commands.add_parser("report", help=report.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
     command = commands.add_parser("presets", help=presets.__doc__)

@@ -1,7 +1,9 @@
-"""Runs a suite: trains, evaluates and logs each configuration in turn."""
+"""Runs a suite: trains, evaluates and logs each configuration, in turn or side by side."""
 
 import contextlib
 import functools
+import os
+import platform
 import threading
 
 import filelock
@@ -21,14 +23,14 @@ from benchmarks.data import task_of
 from benchmarks.measure import kernels_of, latency_ms
 from benchmarks.recipes import Training, train
 from benchmarks.recipes.run_log import RunLog
-from benchmarks.recipes.step import total_epochs
+from benchmarks.recipes.step import reused, total_epochs
 from benchmarks.tracking import charts, models, runs, store
 from zoo import plot_gates
 from zoo.datasets.errors import DatasetError
 from zoo.layers.kernels import build
 
 
-def run_suite(configs, console, rerun=False):
+def run_suite(configs, console, rerun=False, pool=None):
     """Runs the configurations that have no finished run yet, and registers champions.
 
     Several processes of a machine may run the same suite: each configuration is trained by one.
@@ -37,22 +39,21 @@ def run_suite(configs, console, rerun=False):
         configs: list of `RunConfig`.
         console: `rich.console.Console` for messages.
         rerun: bool, whether to run finished configurations again, from the start.
+        pool: `benchmarks.workers.Pool` to train side by side, or None for one after the other.
     """
     threading.Thread(target=_build_kernels, daemon=True).start()
     configs = _runnable(configs, console)
-    names = [
-        f"[{number}/{len(configs)}] {config.experiment} · {config.title}"
+    named = {
+        f"[{number}/{len(configs)}] {config.experiment} · {config.title}": config
         for number, config in enumerate(configs, 1)
-    ]
+    }
+    run_each = functools.partial(_side_by_side, pool) if pool else _in_turn
     # What another process is training is looked at again when all else is done.
-    taken = [
-        (config, name)
-        for config, name in zip(configs, names, strict=True)
-        if not _run_unless_taken(config, name, console, rerun)
-    ]
-    for config, name in taken:
+    taken = _reported(run_each(named, console, rerun), console)
+    for name in taken:
         console.print(f"{name}: another process is training it; waiting", highlight=False)
-        _run_unless_taken(config, name, console, timeout=-1)
+    left = {name: config for name, config in named.items() if name in taken}
+    _reported(run_each(left, console, timeout=-1), console)
     folds = {config.experiment: config.splits.folds for config in configs}
     with store.claim("champions"):
         for experiment in folds:
@@ -61,48 +62,127 @@ def run_suite(configs, console, rerun=False):
             charts.arrange(experiment)
 
 
-def _run_unless_taken(config, name, console, rerun=False, timeout=0):
+def _in_turn(named, console, rerun=False, timeout=0):
+    """Runs configurations one after the other, with a progress bar for each.
+
+    Args:
+        named: dict from the name of a run in messages to its `RunConfig`.
+        console, rerun: see `run_suite`.
+        timeout: see `_run_unless_taken`.
+
+    Yields:
+        `(name, outcome)`, see `_run_unless_taken`.
+    """
+    for name, config in named.items():
+        with progress_bar(name, console) as update:
+            outcome = _run_unless_taken(config, rerun, timeout, update)
+        yield name, outcome
+
+
+def _side_by_side(pool, named, console, rerun=False, timeout=0):
+    """Like `_in_turn`, in the workers of a pool, with one progress bar for all."""
+    calls = {name: (config, rerun, timeout) for name, config in named.items()}
+    by_digest = {config.digest: name for name, config in named.items()}
+    after = {
+        name: [by_digest[one.digest] for one in reused(config) if one.digest in by_digest]
+        for name, config in named.items()
+    }
+    with progress_bar(f"{len(named)} runs", console) as update:
+        for done, (name, outcome) in enumerate(pool.each(_run_in_worker, calls, after), 1):
+            yield name, outcome
+            update(total=len(named), completed=done)
+
+
+def _run_in_worker(config, rerun, timeout, *earlier):
+    """`_run_unless_taken` in a worker, unless an earlier run whose model it reuses is taken."""
+    if None in earlier:
+        return None
+    prepare_worker()
+    with interrupts.handled():
+        return _run_unless_taken(config, rerun, timeout)
+
+
+@functools.cache
+def prepare_worker():
+    """Prepares this process once; what it returns is kept until the process ends."""
+    claim = _own_processor()
+    store.connect()
+    return claim
+
+
+def _own_processor():
+    """Pins this process to a processor that no other worker of this machine has, if one is free.
+
+    The native kernels and Keras' backend make a thread for each processor that they may use, later.
+
+    Returns:
+        The claim of the processor, or None.
+    """
+    for processor in sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else ():
+        claim = store.claim(f"processor {processor} of {platform.node()}")
+        with contextlib.suppress(filelock.Timeout):
+            claim.acquire(timeout=0)
+            os.sched_setaffinity(0, {processor})
+            return claim
+    return None
+
+
+def _reported(outcomes, console):
+    """Prints each outcome as it comes; returns the names of the runs that are taken, a list."""
+    taken = []
+    for name, outcome in outcomes:
+        if outcome is None:
+            taken.append(name)
+            continue
+        text, warnings = outcome
+        console.print(f"{name}: {text}", highlight=False)
+        for warning in warnings:
+            console.print(f"  {warning}", style="yellow", highlight=False, soft_wrap=True)
+    return taken
+
+
+def _run_unless_taken(config, rerun=False, timeout=0, update=lambda **progress: None):
     """Runs a configuration unless it is finished, or another process of this machine trains it.
 
     Args:
         config: `RunConfig`.
-        name: str, its name in messages.
-        console, rerun: see `run_suite`.
+        rerun: see `run_suite`.
         timeout: float, seconds to wait for the other process; negative for as long as it takes.
+        update: see `run_one`.
 
     Returns:
-        Whether it is finished now, a bool.
+        `(text, warnings)`, what to tell of the finished run; None if another process trains it.
     """
     interrupts.check()
     task, digest = task_of(config)
     try:
         claim = store.claim(f"{config.digest} {digest}").acquire(timeout=timeout)
     except filelock.Timeout:
-        return False
+        return None
     with claim:
         finished = None if rerun else store.find_finished(config, digest)
         if finished:
-            commit = finished.tags["git_commit"][:12]
-            console.print(f"{name}: already finished, at commit {commit}", highlight=False)
-            return True
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-        )
-        with Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        ) as progress:
-            bar = progress.add_task(name, total=None)
-            update = functools.partial(progress.update, bar)
-            evaluation = run_one(config, task, digest, update, rerun)
-    console.print(f"{name}: {task.metric.name} {evaluation.value:.4g}", highlight=False)
-    for warning in evaluation.warnings:
-        console.print(f"  {warning}", style="yellow", highlight=False, soft_wrap=True)
-    return True
+            return f"already finished, at commit {finished.tags['git_commit'][:12]}", ()
+        evaluation = run_one(config, task, digest, update, rerun)
+    return f"{task.metric.name} {evaluation.value:.4g}", evaluation.warnings
+
+
+@contextlib.contextmanager
+def progress_bar(name, console):
+    """Context manager that shows a progress bar on a terminal, and yields the function that
+    updates it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        yield functools.partial(progress.update, progress.add_task(name, total=None))
 
 
 def _runnable(configs, console):

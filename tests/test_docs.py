@@ -27,7 +27,8 @@ GUIDES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "result
 RESULTS = sorted((ROOT / "docs" / "results").glob("*.csv"))
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-CHOICES = {"SUITE", "TASK", "ARCH", "SEEDS", "EPOCHS", "RERUN", "OUT", "DATA"}
+CHOICES = {"SUITE", "TASK", "ARCH", "SEEDS", "EPOCHS", "RERUN", "WORKERS", "TRIALS", "OUT", "DATA"}
+CHOICES |= {"RAY_ADDRESS", "MLFLOW_TRACKING_URI", "ARTIFACTS"}
 ELSEWHERE = {  # what needs a network, an environment or a server
     "git clone <this repository> recurrent-zoo",
     "cd recurrent-zoo",
@@ -42,6 +43,15 @@ ELSEWHERE = {  # what needs a network, an environment or a server
     "mlflow models serve -m models:/sentiment.rotten_tomatoes@champion --env-manager local -p 8000",
     "curl localhost:8000/invocations -H 'Content-Type: application/json' "
     """-d '{"inputs": {"text": ["a wonderful film"]}}'""",
+    "sudo apt-get install postgresql",
+    "sudo -u postgres createuser $USER",
+    "sudo -u postgres createdb --owner $USER recurrent_zoo",
+    "mlflow server --host 0.0.0.0 --backend-store-uri postgresql+psycopg2:///recurrent_zoo "
+    "--artifacts-destination /srv/zoo/artifacts",
+    ".venv/bin/ray get-auth-token --generate",
+    "export RAY_AUTH_MODE=token",
+    ".venv/bin/ray start --head",
+    ".venv/bin/ray start --address 10.0.0.1:6379",
 }
 
 

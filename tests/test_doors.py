@@ -22,13 +22,13 @@ ZOO = [
 ]
 BENCHMARKS = [
     {"__main__"},
-    {"presets", "migration"},
+    {"presets", "migration", "sweep"},
     {"report", "run", "new_suite", "time_layers", "time_generation", "time_serving"},
     {"tracking"},
     {"data"},
     {"config"},
     {"tasks", "recipes", "layers"},
-    {"plots", "metrics", "measure", "atomic", "interrupts", "pipeline", "__init__"},
+    {"plots", "metrics", "measure", "atomic", "interrupts", "pipeline", "workers", "__init__"},
 ]
 
 
@@ -104,13 +104,22 @@ def test_the_zoo_knows_neither_benchmarks_nor_mlflow():
     assert wrong == []
 
 
-def test_one_room_knows_mlflow():
+@pytest.mark.parametrize(
+    ("package", "where"), [("mlflow", "tracking"), ("ray", "workers"), ("optuna", "sweep")]
+)
+def test_one_room_knows_a_package(package, where):
     rooms = {
         room(module, "benchmarks")
         for module, path in modules("benchmarks").items()
-        if any(target.split(".")[0] == "mlflow" for target in imports(path))
+        if any(target.split(".")[0] == package for target in imports(path))
     }
-    assert rooms == {"tracking"}
+    assert rooms == {where}
+
+
+def test_what_a_plain_bench_lacks_is_imported_when_it_is_needed():
+    for module, path in modules("benchmarks").items():
+        at_the_top = {name.split(".")[0] for name in imports(path, everywhere=False)}
+        assert at_the_top.isdisjoint({"ray", "optuna"}), module
 
 
 def test_what_an_installed_zoo_lacks_is_imported_when_it_is_needed():

@@ -7,6 +7,7 @@ from benchmarks.config.schema import (
     MAX_SEEDS,
     LayersConfig,
     PresetsConfig,
+    Range,
     RunConfig,
     Splits,
     experiment_name,
@@ -14,7 +15,7 @@ from benchmarks.config.schema import (
     is_baseline,
 )
 from benchmarks.config.stored import from_json
-from benchmarks.config.suite import every_seed, kind, load, load_layers, load_presets
+from benchmarks.config.suite import every_seed, kind, load, load_layers, load_presets, load_sweeps
 
 __all__ = [
     "BASELINE",
@@ -23,6 +24,7 @@ __all__ = [
     "ConfigError",
     "LayersConfig",
     "PresetsConfig",
+    "Range",
     "RunConfig",
     "Splits",
     "every_seed",
@@ -34,6 +36,7 @@ __all__ = [
     "load",
     "load_layers",
     "load_presets",
+    "load_sweeps",
     "suites",
     "unknown",
 ]

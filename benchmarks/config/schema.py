@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from benchmarks.config.errors import ConfigError, unknown, validate
 from benchmarks.layers.implementations import FAMILIES, IMPLEMENTATIONS
 from benchmarks.recipes import Step
 
@@ -104,6 +105,33 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
     equal_parameters: str | None = None
     if_available: bool = False
 
+    def owners(self, name):
+        """What has a key: the model, or else steps of the recipe; a list."""
+        has = lambda part: name in type(part).model_fields
+        return [self.model] if has(self.model) else [step for step in self.recipe if has(step)]
+
+    def with_values(self, values):
+        """The configuration with other values of keys of the model, or else of the recipe.
+
+        Args:
+            values: dict by name.
+
+        Raises:
+            ConfigError: neither has such a key, or a value isn't valid.
+        """
+        parts = (self.model, *self.recipe)
+        for name in values:
+            if not self.owners(name):
+                known = [key for part in parts for key in type(part).model_fields]
+                raise ConfigError(f"{self.entry}, search: {unknown('key', name, known)}")
+
+        def changed(part):
+            here = {name: value for name, value in values.items() if part in self.owners(name)}
+            return validate(type(part), {**part.model_dump(), **here}, f"{self.entry}, search")
+
+        model, *recipe = map(changed, parts)
+        return self.model_copy(update={"model": model, "recipe": tuple(recipe)})
+
     @property
     def dataset_name(self):
         """The name of the dataset; for a folder, its last component."""
@@ -190,6 +218,35 @@ Seeds = Annotated[
     dict[str, Annotated[int, pydantic.Field(ge=1, le=MAX_SEEDS)]],
     pydantic.BeforeValidator(_by_architecture),
 ]
+
+
+class Range(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """The values of a key that a sweep tries: all between two bounds.
+
+    Attributes:
+        low, high: the bounds.
+        log: whether the logarithm is uniform, instead of the value.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _bounds_differ(self):
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("`low` must be less than `high`, and above 0 with `log`")
+        return self
+
+    def __str__(self):
+        return f"{self.low:g}–{self.high:g}{', log' if self.log else ''}"
+
+
+SEARCH = {
+    "learning_rate": Range(low=0.0003, high=0.03, log=True),
+    "units": Range(low=16, high=128, log=True),
+    "dropout": Range(low=0, high=0.6),
+}
 # A step in a suite: its name and its keys.
 OneStep = Annotated[dict[str, dict | None], pydantic.Field(min_length=1, max_length=1)]
 
@@ -210,6 +267,8 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=
         seeds: as in `SuiteConfig`; by default the suite's.
         baselines: names of the task's baselines to compare with.
         if_available: whether the entry is skipped if its dataset can't be had.
+        search: ranges of keys of the model and of the recipe, for sweeps; by default those of
+            `SEARCH` that it has.
     """
 
     task: str | None = None
@@ -224,6 +283,7 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=
     seeds: Seeds | None = None
     baselines: list[str] = [BASELINE]
     if_available: bool = False
+    search: Annotated[dict[str, Range], pydantic.Field(min_length=1)] | None = None
 
     @pydantic.model_validator(mode="after")
     def _folds_differ(self):

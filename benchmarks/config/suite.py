@@ -9,6 +9,7 @@ from benchmarks.config.schema import (
     BASELINE,
     BY_DEFAULT,
     MAX_SEEDS,
+    SEARCH,
     LayersConfig,
     PresetsConfig,
     RunConfig,
@@ -86,6 +87,35 @@ def _check_experiments(config, where):
                 f"{name}. Rename one."
             )
         entries[name] = entry
+
+
+def load_sweeps(suite, *, tasks=None, chosen=None, epochs=None):
+    """What sweeps of a suite start from, by entry.
+
+    Args:
+        suite, tasks, chosen, epochs: as for `load`.
+
+    Returns:
+        A dict from the name of an entry to `(configs, space)`: a list of `RunConfig`, one for each
+        architecture, and a dict of `Range`.
+
+    Raises:
+        ConfigError: as `load`; for an entry with folds, and a range of an unknown key.
+    """
+    path, content = files.read(suite)
+    entries = validate(SuiteConfig, content, path.name).tasks
+    found = {}
+    for config in load(suite, tasks=tasks, chosen=chosen, seeds=1, epochs=epochs):
+        if is_baseline(config.architecture):
+            continue
+        ours = {name: known for name, known in SEARCH.items() if config.owners(name)}
+        space = entries[config.entry].search or ours
+        if config.splits.folds:
+            raise ConfigError(f"{path.name}, {config.entry}: a sweep can't hold out folds in turn.")
+        for end in ("low", "high"):
+            config.with_values({name: getattr(bounds, end) for name, bounds in space.items()})
+        found.setdefault(config.entry, ([], space))[0].append(config)
+    return found
 
 
 def every_seed(suite):

@@ -50,6 +50,10 @@ class Ensemble(Step, frozen=True):
     def total_epochs(self, before):
         return self.members * before
 
+    def reuses(self, config, before):
+        seeds = [config.seed * self.members + number for number in range(self.members)]
+        return [config.model_copy(update={"seed": seed, "recipe": before}) for seed in seeds]
+
     def run(self, training, before):
         members = [self._member(training, number, before) for number in range(self.members)]
         if self.ngrams:
@@ -63,11 +67,10 @@ class Ensemble(Step, frozen=True):
         return Trained(model, {f"val/{name}": value for name, value in values.items()})
 
     def _member(self, training, number, before):
-        seed = training.seed * self.members + number
-        member = training.branch(f"member_{number}", seed=seed)
+        config = self.reuses(training.config, before)[number]
+        member = training.branch(f"member_{number}", seed=config.seed)
         if training.pseudo_labels is None:
-            changes = {"seed": seed, "recipe": before}
-            finished = training.find(training.config.model_copy(update=changes))
+            finished = training.find(config)
             if finished:
                 training.log.add_finished(finished)
                 training.log.notes[f"member_{number}"] = finished.source

@@ -50,6 +50,18 @@ class Step(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
         """Epochs through this step, for the progress bar, given those of the earlier steps."""
         return before
 
+    def reuses(self, config, before):
+        """The runs whose models this step loads if they are finished, with `Training.find`.
+
+        Args:
+            config: the `RunConfig`.
+            before: tuple of the earlier steps.
+
+        Returns:
+            A list of `RunConfig`.
+        """
+        return []
+
     def run(self, training, before):
         """Runs the earlier steps and this one.
 
@@ -150,6 +162,12 @@ def train(training, steps):
         return last.run(training, tuple(before))
     keras.utils.set_random_seed(training.seed)
     return Trained(training.task.build(training.config))
+
+
+def reused(config):
+    """The runs whose models the recipe of a `RunConfig` loads if they are finished, a list."""
+    recipe = config.recipe
+    return [one for n, step in enumerate(recipe) for one in step.reuses(config, recipe[:n])]
 
 
 def total_epochs(recipe):

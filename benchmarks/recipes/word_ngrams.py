@@ -34,8 +34,12 @@ class WordNgramSearch(Step, frozen=True):
         if not any(step.trains for step in before):
             raise ValueError("the earlier steps train the recogniser: add one such as `fit`")
 
+    def reuses(self, config, before):
+        return [config.model_copy(update={"recipe": before})]
+
     def run(self, training, before):
-        found = training.find(training.config.model_copy(update={"recipe": before}))
+        (recogniser,) = self.reuses(training.config, before)
+        found = training.find(recogniser)
         if found:
             training.log.add_finished(found)
             training.log.notes["recogniser"] = found.source

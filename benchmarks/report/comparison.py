@@ -129,7 +129,8 @@ def _row(runs):
 
 def _conditions(runs):
     threads = sorted({run.tags["threads"] for run in runs if "threads" in run.tags})
-    return f"{' or '.join(threads)} threads" if threads else None
+    unit = "thread" if threads == ["1"] else "threads"
+    return f"{' or '.join(threads)} {unit}" if threads else None
 
 
 def _members(run):

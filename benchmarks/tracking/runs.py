@@ -11,7 +11,7 @@ import filelock
 import keras
 import mlflow
 
-from benchmarks.config import is_baseline
+from benchmarks.config import BASELINE, is_baseline
 from benchmarks.layers.implementations import IMPLEMENTATIONS
 from benchmarks.tracking import store
 from zoo.layers import architectures
@@ -38,7 +38,7 @@ class OpenRun:
 
 
 @contextlib.contextmanager
-def run(config, requested, task, dataset_digest, killed=None):
+def run(config, requested, task, dataset_digest, killed=None, more_tags=None):
     """Context manager that logs the run of a configuration.
 
     Args:
@@ -47,6 +47,7 @@ def run(config, requested, task, dataset_digest, killed=None):
         task: the `Task`.
         dataset_digest: str, SHA-256 of the whole dataset.
         killed: `Record` of the run to resume, or None for a new run.
+        more_tags: dict of str, or None.
 
     Yields:
         An `OpenRun`.
@@ -65,6 +66,7 @@ def run(config, requested, task, dataset_digest, killed=None):
         "kernel": "none",
         "config_digest": requested.digest,
         "config": requested.as_json(),
+        **(more_tags or {}),
     }
     with open_run(config.experiment, config.title, tags, config.flat(), killed) as opened:
         yield opened
@@ -88,7 +90,7 @@ def open_run(experiment, title, tags, params, killed=None):
         An `OpenRun`.
     """
     tags = {
-        "mlflow.runColor": _color(tags.get("implementation") or tags["architecture"]),
+        "mlflow.runColor": _color(tags.get("implementation") or tags.get("architecture", BASELINE)),
         "git_commit": git_commit(),
         "backend": keras.backend.backend(),
         "threads": str(_threads()),
@@ -100,17 +102,19 @@ def open_run(experiment, title, tags, params, killed=None):
         if killed:
             tags["resumed"] = str(int(killed.tags.get("resumed", 0)) + 1)
             tags["git_commit"] = killed.tags["git_commit"]
-            mlflow.start_run(run_id=killed.run_id)
+            mlflow.start_run(run_id=killed.run_id, nested=True)
             mlflow.set_tags({**tags, "resumed_commit": git_commit()})
             params = {name: v for name, v in params.items() if name not in killed.params}
             logged = frozenset(store.epochs(killed))
         else:
-            mlflow.start_run(experiment_id=_experiment(experiment), run_name=title, tags=tags)
+            mlflow.start_run(
+                experiment_id=_experiment(experiment), run_name=title, tags=tags, nested=True
+            )
             logged = frozenset()
         run_id = mlflow.active_run().info.run_id
         if not killed:
             store.checkpoints(run_id).mkdir(parents=True)
-            _hold(held, run_id)
+            held.enter_context(store.lock(run_id))
         try:
             mlflow.log_params(params)
             yield OpenRun(run_id, store.checkpoints(run_id), logged)

@@ -25,7 +25,8 @@ from benchmarks.config import ConfigError
 from benchmarks.tracking import errors
 
 ROOT = Path(__file__).parent.parent.parent
-LOCAL_STORE = ROOT / "mlruns"
+# With checkpoints and claims, also of runs that are logged elsewhere.
+LOCAL_STORE = Path(os.environ.get("ZOO_RUNS_DIR") or ROOT / "mlruns").expanduser().absolute()
 NOTE = "mlflow.note.content"
 SQLITE = "sqlite:///"
 CURVES = "curves"  # the tag that names the metrics whose steps are no epochs
@@ -140,6 +141,16 @@ def check_version():
         raise ConfigError(
             f"The runs in {tracking_uri()} are from an older version. Run once: "
             "python -m benchmarks migrate"
+        )
+
+
+def check_shared():
+    """Raises TrackingError if other machines can't log to the store."""
+    uri = tracking_uri()
+    if uri.startswith(SQLITE):
+        raise errors.TrackingError(
+            f"The nodes of a cluster can't log to {uri}. Start a tracking server, and set "
+            "MLFLOW_TRACKING_URI to its address."
         )
 
 
