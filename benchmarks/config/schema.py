@@ -133,8 +133,17 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
         return json.dumps(self.resolved())
 
     def flat(self):
-        """The configuration as a flat dict; nested keys are joined with a dot."""
-        content = self.resolved()
+        """The configuration as a flat dict; nested keys are joined with a dot.
+
+        Options that are off by default, and weren't switched on, are left out.
+        """
+        content = _without_off(self.resolved(), self)
+        if self.model is not None:
+            content["model"] = _without_off(content["model"], self.model)
+        content["recipe"] = [
+            _without_off(keys, step)
+            for keys, step in zip(content["recipe"], self.recipe, strict=True)
+        ]
         names = [step.pop("step") for step in content["recipe"]]
         for number, (name, step) in enumerate(zip(names, content.pop("recipe"), strict=True)):
             repeated = names[:number].count(name)
@@ -159,6 +168,17 @@ def is_baseline(name):
     """Whether a name is that of a baseline, `baseline` or `baseline_<what>`, and no
     architecture's."""
     return name.split("_")[0] == BASELINE
+
+
+def _without_off(content, model):
+    """The content of a pydantic model without what is off, as it is by default."""
+    fields = type(model).model_fields
+    off = {
+        name
+        for name, field in fields.items()
+        if not field.is_required() and not field.default and field.default == getattr(model, name)
+    }
+    return {name: value for name, value in content.items() if name not in off or name == "recipe"}
 
 
 def _flat(content, prefix=""):

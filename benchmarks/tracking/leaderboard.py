@@ -1,0 +1,89 @@
+"""The leaderboard in MLflow: an experiment with one run an architecture and comparison."""
+
+import time
+
+import mlflow
+from mlflow.entities import Metric
+
+from benchmarks.tracking import charts, runs, store
+
+NAME = "leaderboard"
+COSTS = {
+    "params/mean": "Parameters, mean score",
+    "train_seconds/sum": "Training seconds, mean score",
+    "predict_ms/mean": "Latency (ms), mean score",
+}
+
+
+def write(comparison, standings, ranking):
+    """Replaces the runs of a comparison on the leaderboard, and arranges its page.
+
+    Args:
+        comparison: str, its name, such as `"quick"`.
+        standings: dict from an architecture to its metrics, a dict of float.
+        ranking: list of str, the metrics `score/<data>` that rank the architectures.
+
+    Returns:
+        The id of the experiment.
+    """
+    client, experiment_id = mlflow.MlflowClient(), runs.experiment_id(NAME)
+    query = f"tags.suite = '{comparison}'"
+    old = store.search([experiment_id], query)
+    now, commit = int(1000 * time.time()), runs.git_commit()
+    for architecture, values in standings.items():
+        tags = {
+            "suite": comparison,
+            "architecture": architecture,
+            "mlflow.runColor": runs.color(architecture),
+            "git_commit": commit,
+        }
+        run_id = client.create_run(experiment_id, run_name=architecture, tags=tags).info.run_id
+        logged = [Metric(name, value, now, 0) for name, value in values.items()]
+        client.log_batch(run_id, metrics=logged)
+        client.set_terminated(run_id)
+    for record in old:
+        client.delete_run(record.run_id)
+    _arrange(experiment_id, comparison, store.search([experiment_id], query), ranking)
+    return experiment_id
+
+
+def _arrange(experiment_id, comparison, records, ranking):
+    """Arranges the page: the ranking, each task, and the scores against what they cost."""
+    names = sorted({name for record in records for name in record.metrics})
+    costs = {name: title for name, title in COSTS.items() if name in names}
+    mean = "score/mean"
+    parts = {
+        part: [name for name in names if name.startswith(f"{part}/")]
+        for part in ("score", "test", "params", "train_seconds", "predict_ms")
+    }
+    bounds = [name for name in parts["test"] if name.endswith(("_low", "_high"))]
+    values = [name for name in parts["test"] if name not in bounds]
+    sections = [
+        charts.Section(
+            "Ranking",
+            [charts.bars(mean, "Mean score"), charts.lines([*ranking, mean], "Score of each task")]
+            if ranking
+            else [],
+            columns=2,
+            height=360,
+        ),
+        charts.Section(
+            "Score and cost",
+            [charts.points(cost, mean, title) for cost, title in costs.items() if ranking],
+        ),
+        charts.Section("Score of each task", [charts.bars(name) for name in ranking]),
+        charts.Section("Test metric of each task", [charts.bars(name) for name in values]),
+        *(
+            charts.Section(title, [charts.bars(name) for name in shown], is_open=False)
+            for title, shown in (
+                ("Intervals", bounds),
+                ("Parameters", parts["params"]),
+                ("Training seconds", parts["train_seconds"]),
+                ("Latency in milliseconds", parts["predict_ms"]),
+                ("Other", ["tasks", *sorted(set(parts["score"]) - {*ranking, mean})]),
+            )
+        ),
+    ]
+    columns = [f"metrics.`{name}`" for name in (mean, *costs, *ranking)]
+    charts.save(experiment_id, comparison, sections, (mean, False), columns)
+    store.mark(experiment_id, charts.view_name(comparison), records)
