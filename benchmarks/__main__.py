@@ -178,17 +178,15 @@ def ui(options, console):
         webbrowser.open(url)
         return 0
     waiting = console.status("Starting the MLflow UI; on a busy machine this takes a minute")
-
-    def show():
-        waiting.stop()
-        console.print(f"MLflow UI: {url}  (Ctrl-C to stop)", soft_wrap=True)
-        webbrowser.open(url)
-
-    with waiting:
-        try:
-            return server.serve(options.port, show)
-        except KeyboardInterrupt:
-            return 0
+    try:
+        with waiting, server.running(options.port) as process:
+            waiting.stop()
+            if process.poll() is None:
+                console.print(f"MLflow UI: {url}  (Ctrl-C to stop)", soft_wrap=True)
+                webbrowser.open(url)
+            return process.wait()
+    except KeyboardInterrupt:
+        return 0
 
 
 def new(options, console):

@@ -1,5 +1,6 @@
 """The MLflow UI: its server, and the page that it opens on."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -13,15 +14,15 @@ from benchmarks.tracking import charts, errors, store
 HOST = "127.0.0.1"
 
 
-def serve(port, on_ready):
-    """Serves the UI of the local store until interrupted.
+@contextlib.contextmanager
+def running(port):
+    """Context manager that runs the UI of the local store.
 
     Args:
         port: int.
-        on_ready: called without arguments once the server answers.
 
-    Returns:
-        The exit status of the server, an int.
+    Yields:
+        The `Popen` of the server, as soon as it answers or has failed.
 
     Raises:
         TrackingError: the port is taken.
@@ -35,9 +36,7 @@ def serve(port, on_ready):
         try:
             while server.poll() is None and not errors.answers(f"http://{HOST}:{port}"):
                 time.sleep(0.2)
-            if server.poll() is None:
-                on_ready()
-            return server.wait()
+            yield server
         finally:
             server.terminate()
 
