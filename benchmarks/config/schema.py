@@ -137,17 +137,15 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
 
         Options that are off by default, and weren't switched on, are left out.
         """
-        content = _without_off(self.resolved(), self)
+        content = self.resolved()
+        recipe = content.pop("recipe")
+        content = _without_off(content, self)
         if self.model is not None:
             content["model"] = _without_off(content["model"], self.model)
-        content["recipe"] = [
-            _without_off(keys, step)
-            for keys, step in zip(content["recipe"], self.recipe, strict=True)
-        ]
-        names = [step.pop("step") for step in content["recipe"]]
-        for number, (name, step) in enumerate(zip(names, content.pop("recipe"), strict=True)):
+        names = [keys.pop("step") for keys in recipe]
+        for number, (name, keys, step) in enumerate(zip(names, recipe, self.recipe, strict=True)):
             repeated = names[:number].count(name)
-            content[f"{name}_{repeated + 1}" if repeated else name] = step
+            content[f"{name}_{repeated + 1}" if repeated else name] = _without_off(keys, step)
         return _flat(content)
 
     @property
@@ -172,13 +170,12 @@ def is_baseline(name):
 
 def _without_off(content, model):
     """The content of a pydantic model without what is off, as it is by default."""
-    fields = type(model).model_fields
     off = {
         name
-        for name, field in fields.items()
+        for name, field in type(model).model_fields.items()
         if not field.is_required() and not field.default and field.default == getattr(model, name)
     }
-    return {name: value for name, value in content.items() if name not in off or name == "recipe"}
+    return {name: value for name, value in content.items() if name not in off}
 
 
 def _flat(content, prefix=""):

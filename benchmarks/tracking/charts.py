@@ -17,7 +17,7 @@ from benchmarks import metrics
 from benchmarks.tracking import store
 
 PREFIX = "mlflow.sharedViewState."
-COSTS = {"params": "Parameters", "train_seconds": "Training seconds", "predict_ms": "Latency (ms)"}
+COSTS = ("params", "train_seconds", "predict_ms")
 # Sections of MLflow's own for metrics that no chart of a view names.
 OTHERS = ("", "test", "val", "train", "best", "Model metrics", "System metrics")
 
@@ -65,14 +65,7 @@ def compare(experiment_id, comparison, records, grouped=True):
         experiment_id,
         comparison,
         [
-            Section(
-                "Test",
-                [
-                    bars(test),
-                    *(points(cost, test, f"{COSTS[cost]}, {metric.name}") for cost in costs),
-                ],
-                columns=2,
-            ),
+            Section("Test", [bars(test), *(points(cost, test) for cost in costs)], columns=2),
             Section("By step", [curve(name, "log") for name in by_step]),
             Section("Learning curves", [curve(name) for name in learning], columns=2),
         ],
@@ -167,20 +160,21 @@ def url(experiment_id, view):
     )
 
 
-def bars(metric, title=None):
+def bars(metric):
     """A chart with a bar for the last value of a metric, for each run or group."""
-    return _chart("BAR", metric, title, metricKey=metric)
+    return _chart("BAR", metric, metricKey=metric)
 
 
-def points(x, y, title=None):
+def points(x, y):
     """A chart with a point for each run or group, of two metrics."""
     axes = {"xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
-    return _chart("SCATTER", f"{y} against {x}", title, runsCountToCompare=100, **axes)
+    return _chart("SCATTER", f"{y} against {x}", runsCountToCompare=100, **axes)
 
 
-def lines(metrics, title):
-    """A chart of parallel axes, one for each metric, with a line for each run."""
-    return _chart("PARALLEL", title, title, selectedMetrics=metrics, selectedParams=[])
+def lines(metrics):
+    """A chart of parallel axes, one for each metric, with a line for each run. It shows no
+    groups."""
+    return _chart("PARALLEL", "parallel", selectedMetrics=metrics, selectedParams=[])
 
 
 def curve(metric, x_axis="linear"):
@@ -188,7 +182,6 @@ def curve(metric, x_axis="linear"):
     return _chart(
         "LINE",
         metric,
-        None,
         metricKey=metric,
         lineSmoothness=0,
         scaleType="linear",
@@ -200,6 +193,5 @@ def curve(metric, x_axis="linear"):
     )
 
 
-def _chart(kind, name, title, **options):
-    chart = {"type": kind, "uuid": name, "isGenerated": False, "deleted": False, **options}
-    return chart if title is None else {**chart, "displayName": title}
+def _chart(kind, name, **options):
+    return {"type": kind, "uuid": name, "isGenerated": False, "deleted": False, **options}

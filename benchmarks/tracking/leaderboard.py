@@ -8,11 +8,7 @@ from mlflow.entities import Metric
 from benchmarks.tracking import charts, runs, store
 
 NAME = "leaderboard"
-COSTS = {
-    "params/mean": "Parameters, mean score",
-    "train_seconds/sum": "Training seconds, mean score",
-    "predict_ms/mean": "Latency (ms), mean score",
-}
+COSTS = ("params/mean", "train_seconds/sum", "predict_ms/mean")
 
 
 def write(comparison, standings, ranking):
@@ -50,7 +46,7 @@ def write(comparison, standings, ranking):
 def _arrange(experiment_id, comparison, records, ranking):
     """Arranges the page: the ranking, each task, and the scores against what they cost."""
     names = sorted({name for record in records for name in record.metrics})
-    costs = {name: title for name, title in COSTS.items() if name in names}
+    costs = [name for name in COSTS if name in names]
     mean = "score/mean"
     parts = {
         part: [name for name in names if name.startswith(f"{part}/")]
@@ -61,16 +57,11 @@ def _arrange(experiment_id, comparison, records, ranking):
     sections = [
         charts.Section(
             "Ranking",
-            [charts.bars(mean, "Mean score"), charts.lines([*ranking, mean], "Score of each task")]
-            if ranking
-            else [],
+            [charts.bars(mean), charts.lines([*ranking, mean])] if ranking else [],
             columns=2,
             height=360,
         ),
-        charts.Section(
-            "Score and cost",
-            [charts.points(cost, mean, title) for cost, title in costs.items() if ranking],
-        ),
+        charts.Section("Score and cost", [charts.points(cost, mean) for cost in costs if ranking]),
         charts.Section("Score of each task", [charts.bars(name) for name in ranking]),
         charts.Section("Test metric of each task", [charts.bars(name) for name in values]),
         *(
