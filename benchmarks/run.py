@@ -156,7 +156,7 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
     requested, config = config, resolve(config, task)
     with runs.run(config, requested, task, dataset_digest, killed) as run:
         if is_baseline(config.architecture):
-            return _log_baseline(config, task, getattr(task, config.architecture)())
+            return _log_baseline(requested, task, getattr(task, config.architecture)())
         keras.utils.clear_session()
         log = RunLog(
             task.validation_metric,
@@ -171,7 +171,7 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
         evaluation = trained.evaluation or task.evaluate(trained.model, config)
         runs.log_evaluation(task.metric, evaluation)
         _log_model(trained.model, task)
-        runs.describe(descriptions.of_run(config, task, evaluation))
+        runs.describe(descriptions.of_run(requested, task, evaluation))
         return evaluation
 
 

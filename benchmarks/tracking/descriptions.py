@@ -13,7 +13,7 @@ def of_run(run, task, evaluation, baseline=None):
     """The description of a run.
 
     Args:
-        run: `RunConfig`.
+        run: the `RunConfig` as the suite has it.
         task: the `Task`.
         evaluation: the `Evaluation` on the test split.
         baseline: str or None, what a baseline does; the first line of its description.
@@ -24,7 +24,7 @@ def of_run(run, task, evaluation, baseline=None):
         f"`{run.architecture}`, seed {run.seed}, of the suite `{run.suite}`, entry `{run.entry}`: "
         f"**test {value}** ({evaluation.signature}).",
         _data(run.dataset_name, task.data.description, task.data.licence),
-        command(run.suite, TASK=run.entry, ARCH=run.architecture, SEEDS=run.seed + 1),
+        _command_of_run(run.suite, run.entry, run.architecture, run.seed, run.digest),
         *evaluation.warnings,
     ]
     return _paragraphs(lines)
@@ -85,7 +85,13 @@ def describe_champion(name, version, record):
         f"{record.metrics['params']:,.0f} parameters, trained for "
         f"{record.metrics['train_seconds']:,.0f} s, at commit `{tags['git_commit'][:12]}`, on data "
         f"with the digest `{tags['dataset_digest']}`.",
-        command(tags["suite"], TASK=tags["entry"], ARCH=tags["architecture"]),
+        _command_of_run(
+            tags["suite"],
+            tags["entry"],
+            tags["architecture"],
+            int(tags["seed"]),
+            tags["config_digest"],
+        ),
     ]
     client.update_registered_model(name, _paragraphs(model))
     client.update_model_version(name, version, _paragraphs(of_version))
@@ -118,6 +124,14 @@ def describe(experiment_id, intro, comparison, parts):
     client.set_experiment_tag(experiment_id, store.NOTE, note)
 
 
+def command(SUITE, **choices):
+    """The command that reproduces it; None for a suite of the user's, whose path isn't known."""
+    if SUITE not in config.suites():
+        return None
+    chosen = "".join(f" {name}={value}" for name, value in choices.items() if value)
+    return f"```sh\nmake bench SUITE={SUITE}{chosen}\n```"
+
+
 def _data(name, description, licence):
     about = f" {description}" if description else ""
     return f"Data: `{name}`.{about} Licence: {licence or 'not stated'}."
@@ -128,12 +142,17 @@ def _value(metric, value, low, high):
     return f"{metric.name} {metric.text(value)}{bounds}"
 
 
-def command(SUITE, **choices):
-    """The command that reproduces it; None for a suite of the user's, whose path isn't known."""
-    if SUITE not in config.suites():
+def _command_of_run(suite, entry, architecture, seed, digest):
+    """The command that trains a run; None if the suite, as it stands, has no such run."""
+    if suite not in config.suites():
         return None
-    chosen = "".join(f" {name}={value}" for name, value in choices.items() if value)
-    return f"```sh\nmake bench SUITE={SUITE}{chosen}\n```"
+    try:
+        found = config.load(suite, tasks=[entry], chosen=[architecture], seeds=seed + 1)
+    except config.ConfigError:  # the suite has changed
+        return None
+    if digest not in {run.digest for run in found}:
+        return None
+    return command(suite, TASK=entry, ARCH=architecture, SEEDS=seed + 1)
 
 
 def _paragraphs(lines):

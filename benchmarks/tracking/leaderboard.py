@@ -23,8 +23,8 @@ def write(comparison, standings, ranking):
         The id of the experiment.
     """
     client, experiment_id = mlflow.MlflowClient(), runs.experiment_id(NAME)
-    query = f"tags.suite = '{comparison}'"
-    old = store.search([experiment_id], query)
+    mark = store.mark_name(charts.view_name(comparison))
+    old = store.search([experiment_id], f"tags.`{mark}` = 'yes'")
     now, commit = int(1000 * time.time()), runs.git_commit()
     for architecture, values in standings.items():
         tags = {
@@ -32,6 +32,7 @@ def write(comparison, standings, ranking):
             "architecture": architecture,
             "mlflow.runColor": runs.color(architecture),
             "git_commit": commit,
+            mark: "yes",
         }
         run_id = client.create_run(experiment_id, run_name=architecture, tags=tags).info.run_id
         logged = [Metric(name, value, now, 0) for name, value in values.items()]
@@ -39,13 +40,13 @@ def write(comparison, standings, ranking):
         client.set_terminated(run_id)
     for record in old:
         client.delete_run(record.run_id)
-    _arrange(experiment_id, comparison, store.search([experiment_id], query), ranking)
+    names = sorted({name for values in standings.values() for name in values})
+    _arrange(experiment_id, comparison, names, ranking)
     return experiment_id
 
 
-def _arrange(experiment_id, comparison, records, ranking):
-    """Arranges the page: the ranking, each task, and the scores against what they cost."""
-    names = sorted({name for record in records for name in record.metrics})
+def _arrange(experiment_id, comparison, names, ranking):
+    """Arranges the page of these metrics: the ranking, what it costs, and each task."""
     costs = [name for name in COSTS if name in names]
     mean = "score/mean"
     parts = {
@@ -77,4 +78,3 @@ def _arrange(experiment_id, comparison, records, ranking):
     ]
     columns = [f"metrics.`{name}`" for name in (mean, *costs, *ranking)]
     charts.save(experiment_id, comparison, sections, (mean, False), columns)
-    store.mark(experiment_id, charts.view_name(comparison), records)

@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks import __main__ as command_line
 from benchmarks import report
 from benchmarks import run as running
-from benchmarks.tracking import charts, server, store
+from benchmarks.tracking import charts, runs, server, store
 
 
 @pytest.fixture
@@ -125,6 +125,55 @@ def test_without_an_arranged_page_the_ui_opens_the_list_of_experiments(load):
     assert server.ui_url(5000) == address
     running.run_suite(load(tasks=["speech"], chosen=["baseline"]), Console(file=io.StringIO()))
     assert server.ui_url(5000) == address
+
+
+@pytest.mark.usefixtures("store")
+def test_timings_of_layers_have_an_arranged_page(read_view, shown):
+    for implementation, faster in (("zoo", 3.0), ("keras", 1.0), ("zoo", 4.0)):
+        tags = {
+            "suite": "layers",
+            "task": "layers",
+            "architecture": "lstm",
+            "implementation": implementation,
+            "versions": "keras 3",
+        }
+        params = {"shapes": "2x3x4x5", "implementations": "zoo, keras", "rounds": 1, "threads": 1}
+        with runs.open_run("layers/lstm", implementation, tags, params):
+            for mode in ("inference", "training"):
+                values = {"speedup": faster, "low": faster, "high": faster, "ms": 1.0}
+                runs.log_metrics({f"{mode}_{name}/2x3x4x5": v for name, v in values.items()})
+    report.publish("layers")
+    assert [one.metrics["training_speedup/2x3x4x5"] for one in shown("layers/lstm", "layers")] == [
+        4.0,
+        1.0,
+    ]
+    view = read_view("layers/lstm", "layers")
+    opened = [one["name"] for one in view["compareRunSections"] if one["display"]]
+    assert opened == ["training, times as fast as Keras", "inference, times as fast as Keras"]
+    assert view["groupBy"] is None
+    assert server.ui_url(5000).count("viewStateShareKey=layers") == 1
+    assert "| training |" in mlflow.get_experiment_by_name("layers/lstm").tags[store.NOTE]
+
+
+@pytest.mark.usefixtures("store")
+def test_measured_presets_have_an_arranged_page(read_view, shown):
+    tags = {
+        "suite": "pretrained",
+        "preset": "films_gru",
+        "architecture": "gru",
+        "metric": "accuracy",
+        "metric_signature": "how",
+        "kernel": "native",
+    }
+    with runs.open_run("pretrained/films", "films_gru", tags, {"card": 0.9}):
+        values = {"test/accuracy": 0.9, "params": 10, "load_seconds": 1, "evaluate_seconds": 1}
+        runs.log_metrics({**values, "predict_ms": 2.0})
+    report.publish("pretrained")
+    assert len(shown("pretrained/films", "pretrained")) == 1
+    kinds = [
+        chart["type"] for chart in read_view("pretrained/films", "pretrained")["compareRunCharts"]
+    ]
+    assert kinds == ["BAR", "SCATTER", "SCATTER"]
 
 
 def test_the_command_publishes_what_it_ran(suite, shown):
