@@ -18,8 +18,8 @@ from benchmarks.tracking import store
 
 PREFIX = "mlflow.sharedViewState."
 COSTS = ("params", "train_seconds", "predict_ms")
-# Sections of MLflow's own for metrics that no chart of a view names.
-OTHERS = ("", "test", "val", "train", "best", "Model metrics", "System metrics")
+# What MLflow calls the sections of metrics whose names have no first part, and of the system.
+SECTIONS = {"": "Model metrics", "system": "System metrics"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +64,14 @@ def compare(experiment_id, comparison, records, grouped=True):
     save(
         experiment_id,
         comparison,
+        store.metric_names(records),
         [
             Section("Test", [bars(test), *(points(cost, test) for cost in costs)], columns=2),
             Section("By step", [curve(name, "log") for name in by_step]),
             Section("Learning curves", [curve(name) for name in learning], columns=2),
         ],
         order=(test, not metric.higher_is_better),
-        columns=[f"metrics.`{name}`" for name in (test, *costs)],
+        columns=[*(f"metrics.`{name}`" for name in (test, *costs)), "attributes.`Dataset`"],
         group="architecture" if grouped else None,
     )
     store.mark(experiment_id, view_name(comparison), records)
@@ -82,7 +83,7 @@ def speeds(experiment_id, comparison, records):
     Args:
         experiment_id, comparison, records: see `compare`.
     """
-    names = sorted({name for record in records for name in record.metrics})
+    names = store.metric_names(records)
     modes = dict.fromkeys(name.split("_speedup/")[0] for name in names if "_speedup/" in name)
     sections = [
         Section(f"{mode}, times as fast as Keras", [bars(name) for name in of_mode])
@@ -92,15 +93,16 @@ def speeds(experiment_id, comparison, records):
     shown = [chart["metricKey"] for section in sections for chart in section.charts]
     others = Section("Times", [bars(name) for name in names if name not in shown], is_open=False)
     columns = [f"metrics.`{name}`" for name in shown]
-    save(experiment_id, comparison, [*sections, others], (shown[0], False), columns)
+    save(experiment_id, comparison, names, [*sections, others], (shown[0], False), columns)
     store.mark(experiment_id, view_name(comparison), records)
 
 
-def save(experiment_id, comparison, sections, order, columns, group=None):
+def save(experiment_id, comparison, names, sections, order, columns, group=None):
     """Saves the view of a comparison, which shows the runs that `store.mark` marks for it.
 
     Args:
         experiment_id, comparison: see `compare`.
+        names: list of str, the metrics of these runs. Those without a chart are in closed sections.
         sections: list of `Section`; empty ones are left out.
         order: `(metric, ascending)`, by which runs, and so bars, are sorted.
         columns: list of str, the columns of the table.
@@ -118,14 +120,16 @@ def save(experiment_id, comparison, sections, order, columns, group=None):
         }
         for section in sections
     ]
-    others = [
-        {"uuid": f"other {name}", "name": name, "display": False, "isReordered": True}
-        for name in OTHERS
-    ]
     charts = [
         {**chart, "metricSectionId": section.name}
         for section in sections
         for chart in section.charts
+    ]
+    charted = {chart.get("metricKey") for chart in charts}
+    first_parts = dict.fromkeys(name.rpartition("/")[0] for name in names if name not in charted)
+    others = [
+        {"uuid": f"other {name}", "name": name, "display": False, "isReordered": True}
+        for name in (SECTIONS.get(part, part) for part in first_parts)
     ]
     metric, ascending = order
     key = {"mode": "param", "groupByData": group}

@@ -77,4 +77,4 @@ def _arrange(experiment_id, comparison, names, ranking):
         ),
     ]
     columns = [f"metrics.`{name}`" for name in (mean, *costs, *ranking)]
-    charts.save(experiment_id, comparison, sections, (mean, False), columns)
+    charts.save(experiment_id, comparison, names, sections, (mean, False), columns)

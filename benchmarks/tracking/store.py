@@ -294,6 +294,11 @@ def mark_name(view):
     return f"shown.{view}"
 
 
+def metric_names(records):
+    """The names of the metrics of these records, sorted."""
+    return sorted({name for record in records for name in record.metrics})
+
+
 def architectures():
     """The names of the architectures and baselines that any run has, a set of str."""
     return {record.tags["architecture"] for record in every_run() if "architecture" in record.tags}

@@ -54,6 +54,8 @@ def test_pages_of_a_bench(bench, suite, shown, read_view):
     assert view["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "architecture"}]
     opened = [one["name"] for one in view["compareRunSections"] if one["display"]]
     assert opened == ["Test", "Learning curves"]
+    closed = [one["name"] for one in view["compareRunSections"] if not one["display"]]
+    assert closed == ["best/val", "best", "Model metrics", "test"]
 
     board = {run.tags["architecture"]: run for run in shown("leaderboard", "small-1-epochs")}
     assert set(board) == {"baseline", "gru", "rnn"}
