@@ -10,6 +10,7 @@ READY := $(VENV)/.ready
 NOTEBOOKS_READY := $(VENV)/.notebooks
 DISTRIBUTED_READY := $(VENV)/.distributed
 SWEEP_READY := $(VENV)/.sweep
+UI_READY := $(VENV)/.ui
 
 # What was chosen on the command line, as options: make bench TASK=sentiment ARCH=lstm,gru
 CHOICE = $(if $(TASK),--task $(TASK)) $(if $(ARCH),--arch $(ARCH)) $(if $(SEEDS),--seeds $(SEEDS)) \
@@ -22,12 +23,12 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help bench sweep ui serve server report presets new notebooks test lint lock clean
+.PHONY: help bench sweep ui serve server report presets new notebooks test test-ui lint lock clean
 
 help: ## list the targets
 	@echo "Targets:"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
-	  || sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
 	@echo "Choices of bench: SUITE=quick TASK=sentiment,speech ARCH=lstm,gru SEEDS=3 EPOCHS=2 RERUN=1 WORKERS=2"
 	@echo "Choices of sweep: the same without RERUN, and TRIALS=20"
 
@@ -37,7 +38,7 @@ bench: $(READY) $(WITH_WORKERS) ## train and compare the models of a suite, log 
 sweep: $(SWEEP_READY) $(WITH_WORKERS) ## search for good values of each architecture, train the best again
 	@$(BIN)/python -m benchmarks sweep --suite $(SUITE) $(CHOICE)
 
-ui: $(READY) ## open the MLflow UI on the newest comparison
+ui: $(READY) ## open the MLflow UI on the leaderboard of the newest bench
 	@$(BIN)/python -m benchmarks ui --port $(PORT)
 
 serve: PORT := 8000
@@ -63,6 +64,9 @@ notebooks: $(NOTEBOOKS_READY) ## run the notebooks again, in place (seven minute
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
+test-ui: $(UI_READY) ## test the pages of MLflow in Chromium, and renew the picture in the docs
+	@$(BIN)/python -m pytest -m ui tests/benchmarks/tracking/test_ui.py
+
 lint: $(READY) ## check style and format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -72,8 +76,7 @@ lock: $(READY) ## renew the pinned versions in constraints.txt
 	@{ echo "# Versions that the benchmarks ran with, for Python 3.11 and newer. Made by: make lock"; \
 	   $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header \
 	     --no-emit-index-url --extra benchmarks --extra distributed --extra notebooks --extra serve \
-	     --extra sweep --extra test \
-	     setup.cfg; } > constraints.new
+	     --extra sweep --extra test --extra ui setup.cfg; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove the environment; data and results stay
@@ -88,6 +91,11 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --use-pep517 -c constraints.txt -e '.[benchmarks,serve,test]'
 	@echo "Compiling the recurrent kernels, where there is a compiler ..."
 	@$(BIN)/python -m zoo.layers.kernels > /dev/null 2>&1 || echo "Could not compile the native kernels; falling back to Keras."
+	@touch $@
+
+$(UI_READY): $(READY)
+	@command -v chromium > /dev/null || { echo "Chromium is needed, on Debian: apt-get install chromium"; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[ui]'
 	@touch $@
 
 $(NOTEBOOKS_READY) $(DISTRIBUTED_READY) $(SWEEP_READY): $(VENV)/.%: $(READY)

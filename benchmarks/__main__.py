@@ -61,9 +61,9 @@ def run(options, console):
     kind = config.kind(options.suite)
     _check_choices(options, kind)
     if kind == "layers":
-        return run_layers(config.load_layers(options.suite, options.arch), console)
+        return run_layers(options, config.load_layers(options.suite, options.arch), console)
     if kind == "presets":
-        return measure_presets(config.load_presets(options.suite), console)
+        return measure_presets(options, config.load_presets(options.suite), console)
     scope = {"tasks": options.task, "seeds": options.seeds, "epochs": options.epochs}
     configs = config.load(options.suite, chosen=options.arch, **scope)
     # Beside the chosen architectures, the tables show finished ones of the suite.
@@ -79,6 +79,7 @@ def run(options, console):
         store.check_shared()
     with workers.started(options.workers) as pool:
         run_suite(configs, console, options.rerun, pool)
+    report.publish(options.suite, options.epochs)
     report.print_tables(report.comparisons(shown), console)
     return _logged(console)
 
@@ -95,26 +96,28 @@ def _check_choices(options, kind):
             raise ConfigError(f"Suite {options.suite!r} {does}; {name!r} doesn't apply to it.")
 
 
-def run_layers(config, console):
+def run_layers(options, config, console):
     """Runs a suite that times layers and prints its tables."""
     from benchmarks import report, time_layers
     from benchmarks.tracking import store
 
     store.connect()
     time_layers.run_suite(config, console)
+    report.publish(options.suite)
     tables = report.of_latest(config.suite)
     shown = [f"layers/{family}" for family in config.layers]
     report.print_tables([table for table in tables if table.title in shown], console)
     return _logged(console)
 
 
-def measure_presets(config, console):
+def measure_presets(options, config, console):
     """Measures the pretrained models again; the status is 1 if one differs from its card."""
     from benchmarks import presets, report
     from benchmarks.tracking import store
 
     store.connect()
     all_match = presets.measure(config, console)
+    report.publish(options.suite)
     report.print_tables(report.of_latest(config.suite), console)
     _logged(console)
     return 0 if all_match else 1
@@ -195,7 +198,6 @@ def _written(paths, console):
 
 def ui(options, console):
     """Serves the MLflow UI on the local store, opened on the newest comparison."""
-    import threading
     import webbrowser
 
     from benchmarks.tracking import server, store
@@ -206,12 +208,14 @@ def ui(options, console):
         console.print(f"MLflow UI: {url}", soft_wrap=True)
         webbrowser.open(url)
         return 0
-    console.print(f"MLflow UI: {url}  (Ctrl-C to stop)", soft_wrap=True)
-    opener = threading.Timer(5, webbrowser.open, [url])
-    opener.daemon = True
-    opener.start()
+    waiting = console.status("Starting the MLflow UI; on a busy machine this takes a minute")
     try:
-        return server.serve(options.port)
+        with waiting, server.running(options.port) as process:
+            waiting.stop()
+            if process.poll() is None:
+                console.print(f"MLflow UI: {url}  (Ctrl-C to stop)", soft_wrap=True)
+                webbrowser.open(url)
+            return process.wait()
     except KeyboardInterrupt:
         return 0
 

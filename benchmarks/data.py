@@ -3,8 +3,9 @@
 import functools
 import re
 
-from benchmarks.config import ConfigError
+from benchmarks.config import SPLITS, ConfigError
 from benchmarks.tasks import TASKS
+from benchmarks.tasks.task import Data
 from zoo import datasets
 
 
@@ -50,8 +51,7 @@ def load_task(name, dataset, splits, features=()):
             raise ConfigError(f"{dataset}: the split {split}, {wanted!r}, has no examples.")
         return {ours.get(theirs, theirs): column for theirs, column in data.items()}
 
-    licence = builder.info.redistribution_info.license or "not stated"
-    task = TASKS[name](read, known, licence)
+    task = TASKS[name](read, known, _data(builder.info, splits))
     for feature in filter(None, (task.feature, task.target_feature)):
         if feature not in known:
             raise ConfigError(
@@ -59,6 +59,22 @@ def load_task(name, dataset, splits, features=()):
                 f"{', '.join(builder.info.features)}. Map one to it with `features` in the suite."
             )
     return task, datasets.digest(builder)
+
+
+def _data(info, splits):
+    """The `Data` of a dataset, from its TFDS information and the `Splits`."""
+    paragraphs = [text.strip() for text in (info.description or "").split("\n\n")]
+    counts = {}
+    for split in SPLITS:
+        wanted = getattr(splits, split)
+        if wanted is not None:
+            is_known = not splits.feature and re.split(r"[\[+]", wanted)[0] in info.splits
+            counts[split] = info.splits[wanted].num_examples if is_known else None
+    return Data(
+        licence=info.redistribution_info.license or "not stated",
+        description=next((text for text in paragraphs if text and text[0] != "#"), ""),
+        counts=counts,
+    )
 
 
 def task_of(config):

@@ -23,6 +23,7 @@ class Metric:
             `(low, high)`, or None if the library that computes the metric returns one.
         center: function from the values of all seeds to the one in tables.
         spread: function from the values of all seeds to what follows it after ±, or to None.
+        best: the best possible value, None if there is none.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Metric:
     interval: Callable | None = None
     center: Callable = statistics.fmean
     spread: Callable = statistics.stdev
+    best: float | None = None
 
     def text(self, value):
         """Formats a value for tables."""
@@ -44,6 +46,17 @@ class Metric:
     def reaches(self, value, target):
         """Whether a value is at least as good as a target."""
         return value == target or self.is_better(value, target)
+
+    def score(self, value, reference):
+        """The part of a reference's error that a value avoids: 1 if it is perfect, 0 if it is as
+        good as the reference, negative if it is worse.
+
+        Returns:
+            float; None if the metric has no best value, or the reference has it.
+        """
+        if self.best is None or reference == self.best:
+            return None
+        return 1 - (self.best - value) / (self.best - reference)
 
     def rank(self, value):
         """A sort key: higher for better values, lowest for NaN."""
@@ -114,8 +127,8 @@ def get(name):
     return _metrics[name]
 
 
-ACCURACY = register(Metric("accuracy", True, ".3f", tolerance=0.001, interval=wilson))
-BLEU = register(Metric("bleu", True, ".1f", tolerance=0.1))
+ACCURACY = register(Metric("accuracy", True, ".3f", tolerance=0.001, best=1, interval=wilson))
+BLEU = register(Metric("bleu", True, ".1f", tolerance=0.1, best=100))
 # Gaps grow by factors, so a mean would be that of the longest.
 LONGEST_GAP = register(
     Metric(
@@ -127,15 +140,15 @@ LONGEST_GAP = register(
         spread=lambda gaps: None,
     )
 )
-LOSS = register(Metric("loss", False, ".4f", tolerance=0.001))
-PERPLEXITY = register(Metric("perplexity", False, ".1f", tolerance=0.1, interval=bootstrap))
+LOSS = register(Metric("loss", False, ".4f", tolerance=0.001, best=0))
+PERPLEXITY = register(Metric("perplexity", False, ".1f", tolerance=0.1, best=1, interval=bootstrap))
 BITS_PER_CHARACTER = register(
-    Metric("bits_per_character", False, ".3f", tolerance=0.002, interval=bootstrap)
+    Metric("bits_per_character", False, ".3f", tolerance=0.002, best=0, interval=bootstrap)
 )
-MAE = register(Metric("mae", False, ".3f", tolerance=0.001, interval=bootstrap))
-MASE = register(Metric("mase", False, ".3f", tolerance=0.002, interval=bootstrap))
-MSE = register(Metric("mse", False, ".3f", tolerance=0.001, interval=bootstrap))
-OWA = register(Metric("owa", False, ".3f", tolerance=0.001, interval=bootstrap))
-SMAPE = register(Metric("smape", False, ".2f", tolerance=0.02, interval=bootstrap))
-WER = register(Metric("wer", False, ".1f", tolerance=0.1, interval=bootstrap))
-CER = register(Metric("cer", False, ".1f", tolerance=0.1, interval=bootstrap))
+MAE = register(Metric("mae", False, ".3f", tolerance=0.001, best=0, interval=bootstrap))
+MASE = register(Metric("mase", False, ".3f", tolerance=0.002, best=0, interval=bootstrap))
+MSE = register(Metric("mse", False, ".3f", tolerance=0.001, best=0, interval=bootstrap))
+OWA = register(Metric("owa", False, ".3f", tolerance=0.001, best=0, interval=bootstrap))
+SMAPE = register(Metric("smape", False, ".2f", tolerance=0.02, best=0, interval=bootstrap))
+WER = register(Metric("wer", False, ".1f", tolerance=0.1, best=0, interval=bootstrap))
+CER = register(Metric("cer", False, ".1f", tolerance=0.1, best=0, interval=bootstrap))

@@ -24,7 +24,7 @@ from benchmarks.measure import kernels_of, latency_ms
 from benchmarks.recipes import Training, train
 from benchmarks.recipes.run_log import RunLog
 from benchmarks.recipes.step import reused, total_epochs
-from benchmarks.tracking import charts, models, runs, store
+from benchmarks.tracking import descriptions, models, runs, store
 from zoo import plot_gates
 from zoo.datasets.errors import DatasetError
 from zoo.layers.kernels import build
@@ -59,7 +59,6 @@ def run_suite(configs, console, rerun=False, pool=None):
         for experiment in folds:
             if not folds[experiment]:  # models of different folds aren't comparable
                 models.register_champion(experiment)
-            charts.arrange(experiment)
 
 
 def _in_turn(named, console, rerun=False, timeout=0):
@@ -237,7 +236,7 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
     requested, config = config, resolve(config, task)
     with runs.run(config, requested, task, dataset_digest, killed) as run:
         if is_baseline(config.architecture):
-            return _log_baseline(task, getattr(task, config.architecture)())
+            return _log_baseline(requested, task, getattr(task, config.architecture)())
         keras.utils.clear_session()
         log = RunLog(
             task.validation_metric,
@@ -252,6 +251,7 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
         evaluation = trained.evaluation or task.evaluate(trained.model, config)
         runs.log_evaluation(task.metric, evaluation)
         _log_model(trained.model, task)
+        runs.describe(descriptions.of_run(requested, task, evaluation))
         return evaluation
 
 
@@ -331,8 +331,8 @@ def _log_model(model, task):
     models.log_model(model, task.example_for(model))
 
 
-def _log_baseline(task, baseline):
+def _log_baseline(config, task, baseline):
     runs.log_evaluation(task.metric, baseline.evaluation)
     runs.log_metrics({"params": baseline.parameters, "train_seconds": baseline.seconds})
-    runs.describe(baseline.name)
+    runs.describe(descriptions.of_run(config, task, baseline.evaluation, baseline.name))
     return baseline.evaluation

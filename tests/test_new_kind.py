@@ -3,10 +3,12 @@
 `tests/new_kind` holds its model folder, its module of benchmarks and its layout of own data.
 """
 
+import base64
 import importlib
 import json
 import shutil
 import sys
+import zlib
 
 import mlflow
 import numpy as np
@@ -124,9 +126,12 @@ def test_the_best_epoch_and_the_champion_are_those_of_the_least_error(ran):
 
 def test_the_charts_are_of_its_metric(ran):
     experiment = mlflow.get_experiment_by_name("summing/sums")
-    view = json.loads(experiment.tags["mlflow.sharedViewState.learning-curves"])
-    names = [chart["metricKey"] for chart in view["compareRunCharts"]]
-    assert names == ["val/squared_error", "val/loss", "train/squared_error", "train/loss"]
+    state = json.loads(experiment.tags["mlflow.sharedViewState.mine"])["state"]
+    view = json.loads(zlib.decompress(base64.b64decode(state.removeprefix("deflate;"))))
+    names = [chart["metricKey"] for chart in view["compareRunCharts"] if "metricKey" in chart]
+    learning = ["val/squared_error", "val/loss", "train/squared_error", "train/loss"]
+    assert names == ["test/squared_error", *learning]
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`test/squared_error`", True)
 
 
 def test_its_runs_hold_gates_and_a_model_that_is_served(ran):

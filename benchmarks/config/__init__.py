@@ -5,6 +5,7 @@ from benchmarks.config.files import SUITES, suites
 from benchmarks.config.schema import (
     BASELINE,
     MAX_SEEDS,
+    SPLITS,
     LayersConfig,
     PresetsConfig,
     Range,
@@ -20,6 +21,7 @@ from benchmarks.config.suite import every_seed, kind, load, load_layers, load_pr
 __all__ = [
     "BASELINE",
     "MAX_SEEDS",
+    "SPLITS",
     "SUITES",
     "ConfigError",
     "LayersConfig",

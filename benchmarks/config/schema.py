@@ -161,12 +161,19 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
         return json.dumps(self.resolved())
 
     def flat(self):
-        """The configuration as a flat dict; nested keys are joined with a dot."""
+        """The configuration as a flat dict; nested keys are joined with a dot.
+
+        Options that are off by default, and weren't switched on, are left out.
+        """
         content = self.resolved()
-        names = [step.pop("step") for step in content["recipe"]]
-        for number, (name, step) in enumerate(zip(names, content.pop("recipe"), strict=True)):
+        recipe = content.pop("recipe")
+        content = _without_off(content, self)
+        if self.model is not None:
+            content["model"] = _without_off(content["model"], self.model)
+        names = [keys.pop("step") for keys in recipe]
+        for number, (name, keys, step) in enumerate(zip(names, recipe, self.recipe, strict=True)):
             repeated = names[:number].count(name)
-            content[f"{name}_{repeated + 1}" if repeated else name] = step
+            content[f"{name}_{repeated + 1}" if repeated else name] = _without_off(keys, step)
         return _flat(content)
 
     @property
@@ -187,6 +194,16 @@ def is_baseline(name):
     """Whether a name is that of a baseline, `baseline` or `baseline_<what>`, and no
     architecture's."""
     return name.split("_")[0] == BASELINE
+
+
+def _without_off(content, model):
+    """The content of a pydantic model without what is off, as it is by default."""
+    off = {
+        name
+        for name, field in type(model).model_fields.items()
+        if not field.is_required() and not field.default and field.default == getattr(model, name)
+    }
+    return {name: value for name, value in content.items() if name not in off}
 
 
 def _flat(content, prefix=""):

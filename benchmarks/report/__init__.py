@@ -1,6 +1,7 @@
-"""Reports: tables of results for the terminal, `docs/results` and the README."""
+"""Reports: results for the terminal, `docs/results`, the README and the pages of MLflow."""
 
 from benchmarks.report import results
+from benchmarks.report.pages import publish
 from benchmarks.report.results import comparisons, of_latest, pretrained, tables
 from benchmarks.report.table import Table, print_tables
 
@@ -10,6 +11,7 @@ __all__ = [
     "of_latest",
     "pretrained",
     "print_tables",
+    "publish",
     "results",
     "tables",
 ]

@@ -122,9 +122,15 @@ def _row(runs):
         predict_ms=mean("predict_ms"),
         kernel=", ".join(sorted({run.tags["kernel"] for run in runs})),
         signature=tags["metric_signature"],
-        note=runs[0].description or None,
+        note=_note(runs[0]),
         conditions=_conditions(runs),
     )
+
+
+def _note(run):
+    """What a baseline does: the first line of its description."""
+    is_described = is_baseline(run.tags["architecture"]) and run.description
+    return run.description.splitlines()[0] if is_described else None
 
 
 def _conditions(runs):
@@ -172,6 +178,29 @@ def _cells(row):
         MISSING if row.predict_ms is None else f"{row.predict_ms:,.1f}",
         row.kernel,
     ]
+
+
+def conclusion(rows):
+    """What the rows of an experiment say, in a sentence or two; empty without architectures."""
+    metric = metrics.get(rows[0].metric)
+    trained = [row for row in rows if not is_baseline(row.architecture)]
+    baselines = [row for row in rows if is_baseline(row.architecture)]
+    if not trained:
+        return ""
+    best = max(trained, key=lambda row: metric.rank(row.value))
+    text = f"Best architecture: {best.architecture}, {metric.name} {metric.text(best.value)}."
+    near = [
+        row.architecture
+        for row in trained
+        if row is not best and row.low is not None and row.low <= best.value <= row.high
+    ]
+    if near:
+        text += f" This value is inside the 95 % interval of {', '.join(near)}."
+    if baselines:
+        top = max(baselines, key=lambda row: metric.rank(row.value))
+        verb = "beats" if metric.is_better(best.value, top.value) else "doesn't beat"
+        text += f" It {verb} the best baseline, {top.architecture}, {metric.text(top.value)}."
+    return text
 
 
 def _footnote(rows):

@@ -22,13 +22,20 @@ def comparisons(configs):
 
 def of_latest(suite):
     """The tables of a suite that times layers or measures presets, one per experiment."""
-    tables = []
-    for name, records in store.latest(suite).items():
-        if "implementation" in records[0].tags:
-            tables += layers.tables(layers.rows(name, records))
-        else:
-            tables.append(presets.measured(name, records))
-    return tables
+    found = store.latest(suite).items()
+    return [table for name, records in found for table in of_records(name, records)]
+
+
+def of_records(name, records):
+    """The tables of an experiment that times layers or measures presets.
+
+    Args:
+        name: str, the name of the experiment.
+        records: list of its `Record`.
+    """
+    if "implementation" in records[0].tags:
+        return layers.tables(layers.rows(name, records))
+    return [presets.measured(name, records)]
 
 
 def pretrained():

@@ -32,8 +32,8 @@ class Speech(Classification):
     The dataset has a feature `audio`, 1-D waveforms, or `frames`, `[time, features]`.
     """
 
-    def __init__(self, read, features, licence):
-        super().__init__(functools.cache(lambda split: _scaled(read(split))), features, licence)
+    def __init__(self, read, features, data):
+        super().__init__(functools.cache(lambda split: _scaled(read(split))), features, data)
         self.feature = "audio" if "audio" in features else "frames"
 
     class Model(ClassifierConfig, frozen=True):

@@ -22,6 +22,22 @@ class ModelConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan
         return False
 
 
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What is known of a task's dataset besides its examples.
+
+    Attributes:
+        licence: str.
+        description: str, a paragraph; empty if there is none.
+        counts: dict from a split's name to its number of examples, or to None if only reading
+            tells it.
+    """
+
+    licence: str
+    description: str
+    counts: dict
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
     """Raw inputs and their targets.
@@ -104,7 +120,7 @@ class Task(abc.ABC):
         read: callable from a split's name to a dict of lists, one per feature, or None for a split
             that the suite doesn't name; `gap` replaces `GAP` in the suite's expression.
         features: dict from a feature's name to its TFDS feature.
-        licence: str, the licence of the dataset.
+        data: the `Data`.
     """
 
     metric: ClassVar[Metric]
@@ -116,10 +132,10 @@ class Task(abc.ABC):
     one_direction: ClassVar[bool] = False
     Model: ClassVar[type[ModelConfig]]
 
-    def __init__(self, read, features, licence):
+    def __init__(self, read, features, data):
         self.read = read
         self.features = features
-        self.licence = licence
+        self.data = data
         self.examples = functools.cache(self.read_examples)
 
     @abc.abstractmethod

@@ -28,6 +28,16 @@ def check_server(uri):
         ) from error
 
 
+def answers(uri):
+    """Whether a tracking server answers within a second."""
+    import requests
+
+    try:
+        return requests.get(f"{uri}/health", timeout=1).ok
+    except requests.RequestException:
+        return False
+
+
 @contextlib.contextmanager
 def explained():
     """Turns errors of MLflow and of full disks into ones of one line.

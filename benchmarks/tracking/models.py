@@ -15,7 +15,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, Schema
 
 from benchmarks.recipes.step import Finished
-from benchmarks.tracking import store
+from benchmarks.tracking import descriptions, store
 from zoo import pretrained
 
 SERVED_REQUIREMENTS = ("keras", "keras-hub", "sentencepiece", "tensorflow")
@@ -133,9 +133,11 @@ def register_champion(experiment):
     best = max(records, key=lambda record: record.selection_key)
     name = registered_name(experiment)
     client = mlflow.MlflowClient()
+    champion = None
     with contextlib.suppress(mlflow.exceptions.MlflowException):
-        if client.get_model_version_by_alias(name, "champion").run_id == best.run_id:
-            return
-    with contextlib.redirect_stderr(io.StringIO()):  # MLflow reports success there
-        registered = mlflow.register_model(best.model_uri, name)
-    client.set_registered_model_alias(name, "champion", registered.version)
+        champion = client.get_model_version_by_alias(name, "champion")
+    if champion is None or champion.run_id != best.run_id:
+        with contextlib.redirect_stderr(io.StringIO()):  # MLflow reports success there
+            champion = mlflow.register_model(best.model_uri, name)
+        client.set_registered_model_alias(name, "champion", champion.version)
+    descriptions.describe_champion(name, champion.version, best)

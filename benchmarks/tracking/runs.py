@@ -13,7 +13,7 @@ import mlflow
 
 from benchmarks.config import BASELINE, is_baseline
 from benchmarks.layers.implementations import IMPLEMENTATIONS
-from benchmarks.tracking import store
+from benchmarks.tracking import inputs, store
 from zoo.layers import architectures
 
 
@@ -58,7 +58,8 @@ def run(config, requested, task, dataset_digest, killed=None, more_tags=None):
         "task": config.task,
         "dataset": config.dataset_name,
         "dataset_digest": dataset_digest,
-        "dataset_licence": task.licence,
+        "dataset_licence": task.data.licence,
+        "dataset_description": task.data.description,
         "architecture": config.architecture,
         "seed": str(config.seed),
         "metric": task.metric.name,
@@ -69,6 +70,7 @@ def run(config, requested, task, dataset_digest, killed=None, more_tags=None):
         **(more_tags or {}),
     }
     with open_run(config.experiment, config.title, tags, config.flat(), killed) as opened:
+        inputs.log(config, task, dataset_digest)
         yield opened
     for record in store.unfinished(requested, dataset_digest):  # which no run will resume now
         shutil.rmtree(store.checkpoints(record.run_id), ignore_errors=True)
@@ -90,7 +92,7 @@ def open_run(experiment, title, tags, params, killed=None):
         An `OpenRun`.
     """
     tags = {
-        "mlflow.runColor": _color(tags.get("implementation") or tags.get("architecture", BASELINE)),
+        "mlflow.runColor": color(tags.get("implementation") or tags.get("architecture", BASELINE)),
         "git_commit": git_commit(),
         "backend": keras.backend.backend(),
         "threads": str(_threads()),
@@ -108,7 +110,7 @@ def open_run(experiment, title, tags, params, killed=None):
             logged = frozenset(store.epochs(killed))
         else:
             mlflow.start_run(
-                experiment_id=_experiment(experiment), run_name=title, tags=tags, nested=True
+                experiment_id=experiment_id(experiment), run_name=title, tags=tags, nested=True
             )
             logged = frozenset()
         run_id = mlflow.active_run().info.run_id
@@ -196,7 +198,7 @@ def _threads():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def _experiment(name):
+def experiment_id(name):
     """The id of the experiment with this name, which is created if it doesn't exist."""
     experiment = mlflow.get_experiment_by_name(name)
     if experiment is not None:
@@ -216,7 +218,7 @@ def _experiment(name):
         return experiment.experiment_id
 
 
-def _color(name):
+def color(name):
     """The colour of an architecture or implementation in the UI, the same in all experiments."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex

@@ -1,36 +1,76 @@
-"""The MLflow UI: its server, and the page that compares the newest runs."""
+"""The MLflow UI: its server, and the page that it opens on."""
 
+import contextlib
+import os
+import socket
 import subprocess
 import sys
+import time
 
 import mlflow
 
-from benchmarks.tracking import charts, store
+from benchmarks.tracking import charts, errors, store
+
+HOST = "127.0.0.1"
 
 
-def serve(port):
-    """Serves the UI of the local store until interrupted; returns the exit status."""
-    server = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
-    server += ["--backend-store-uri", store.tracking_uri()]
-    return subprocess.run(server, check=False).returncode
+@contextlib.contextmanager
+def running(port):
+    """Context manager that runs the UI of the local store.
+
+    Args:
+        port: int.
+
+    Yields:
+        The `Popen` of the server, as soon as it answers or has failed.
+
+    Raises:
+        TrackingError: the port is taken.
+    """
+    _check_free(port)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    # One process is enough for one user, and imports MLflow once. No job is ever queued.
+    command += ["--workers", "1", "--backend-store-uri", store.tracking_uri()]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen(command, env=environment) as server:
+        try:
+            while server.poll() is None and not errors.answers(f"http://{HOST}:{port}"):
+                time.sleep(0.2)
+            yield server
+        finally:
+            server.terminate()
 
 
 def ui_url(port):
-    """The URL of the page that compares the runs of the newest experiment."""
-    server = store.tracking_uri() if is_remote() else f"http://127.0.0.1:{port}"
-    base = f"{server}/#/experiments"
-    ids = [experiment.experiment_id for experiment in mlflow.search_experiments()]
-    newest = mlflow.search_runs(
-        ids, order_by=["attributes.start_time DESC"], max_results=1, output_format="list"
-    )
-    if not newest:
-        return base
-    page = f"{base}/{newest[0].info.experiment_id}/runs?compareRunsMode=CHART"
-    experiment = mlflow.get_experiment(newest[0].info.experiment_id)
-    arranged = f"mlflow.sharedViewState.{charts.VIEW}" in experiment.tags
-    return f"{page}&viewStateShareKey={charts.VIEW}" if arranged else page
+    """The URL of the newest run's page: the leaderboard after a bench. Only arranged pages count;
+    without one, it is the list of experiments."""
+    server = store.tracking_uri() if is_remote() else f"http://{HOST}:{port}"
+    experiments = {one.experiment_id: one for one in mlflow.search_experiments()}
+    views = {
+        id: [tag.removeprefix(charts.PREFIX) for tag in one.tags if tag.startswith(charts.PREFIX)]
+        for id, one in experiments.items()
+    }
+    arranged = [id for id, names in views.items() if names]
+    newest = store.newest(arranged) if arranged else None
+    if newest is None:
+        return f"{server}/#/experiments?workflowType=machine_learning"
+    names = views[newest.experiment_id]
+    own = charts.view_name(newest.tags.get("suite", ""))
+    return f"{server}/{charts.url(newest.experiment_id, own if own in names else names[0])}"
 
 
 def is_remote():
     """Whether runs are logged to a tracking server, which has its own UI."""
     return store.is_server(store.tracking_uri())
+
+
+def _check_free(port):
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((HOST, port))
+        except OSError as error:
+            raise errors.TrackingError(
+                f"Port {port} is taken, perhaps by an earlier make ui. Stop that, or take another "
+                f"port: make ui PORT={port + 1}"
+            ) from error

@@ -254,12 +254,18 @@ def latest(suite):
     return found
 
 
-def search(experiment_ids, query):
+def newest(experiment_ids):
+    """The `Record` of the newest run of these experiments, or None if they have none."""
+    return next(iter(search(experiment_ids, "", 1)), None)
+
+
+def search(experiment_ids, query, limit=100_000):
     """The `Record` of each run that matches an MLflow filter string, newest first."""
     runs = mlflow.search_runs(
         experiment_ids,
         filter_string=query,
         run_view_type=ViewType.ACTIVE_ONLY,
+        max_results=limit,
         order_by=["attributes.start_time DESC"],
         output_format="list",
     )
@@ -290,6 +296,38 @@ def update_run(run_id, tags, params=None, remove=()):
         client.set_tag(run_id, name, value)
     for name in remove:
         client.delete_tag(run_id, name)
+
+
+def mark(experiment_id, view, records):
+    """Marks the runs that a view shows, and no others of their experiment.
+
+    Args:
+        experiment_id: str.
+        view: str, the name of the view.
+        records: list of `Record`.
+    """
+    client, name = mlflow.MlflowClient(), mark_name(view)
+    marked = {record.run_id for record in search([experiment_id], f"tags.`{name}` = 'yes'")}
+    shown = {record.run_id for record in records}
+    for run_id in marked - shown:
+        client.delete_tag(run_id, name)
+    for run_id in shown - marked:
+        client.set_tag(run_id, name, "yes")
+
+
+def mark_name(view):
+    """The tag of the runs that a view shows."""
+    return f"shown.{view}"
+
+
+def metric_names(records):
+    """The names of the metrics of these records, sorted."""
+    return sorted({name for record in records for name in record.metrics})
+
+
+def architectures():
+    """The names of the architectures and baselines that any run has, a set of str."""
+    return {record.tags["architecture"] for record in every_run() if "architecture" in record.tags}
 
 
 def epochs(record):

@@ -119,6 +119,7 @@ def suite(tmp_path, monkeypatch, store):
         info = types.SimpleNamespace(
             features=tfds.features.FeaturesDict(features[name]),
             redistribution_info=types.SimpleNamespace(license="CC0"),
+            description="# Heading\n\nTones of three heights." if name == "tones" else None,
             splits={k: types.SimpleNamespace(num_examples=v) for k, v in splits.items()},
         )
         return types.SimpleNamespace(content=content, info=info)

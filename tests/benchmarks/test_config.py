@@ -273,6 +273,19 @@ def test_flat_parameters_are_prefixed_with_the_step():
     assert twice["pretrain.epochs"] == twice["pretrain_2.epochs"] == 2
 
 
+def test_flat_parameters_leave_out_what_is_off_by_default():
+    (run,) = config.load("quick", tasks=["sentiment"], chosen=["gru"])
+    flat = run.flat()
+    assert (run.model.token_dropout, run.model.embedding_window) == (0, 0)
+    assert not {"model.token_dropout", "model.embedding_window", "features"} & flat.keys()
+    assert flat["seed"] == 0  # which isn't a default
+    assert flat["model.bidirectional"] is False  # nor is this
+    assert flat["fit.monitor"] == "loss"  # a default that is on
+    dropped = run.model.model_copy(update={"token_dropout": 0.1})
+    assert run.model_copy(update={"model": dropped}).flat()["model.token_dropout"] == 0.1
+    assert '"token_dropout": 0.0' in run.as_json()  # the digest and the tag have all of them
+
+
 def test_a_value_may_differ_by_architecture(tmp_path):
     path = write(
         tmp_path, lambda content: fit(content, "speech").update(epochs={"default": 9, "rnn": 2})

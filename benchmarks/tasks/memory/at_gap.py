@@ -21,14 +21,14 @@ class AtGap(Task):
         problem: the `Problem`.
         gap: int.
         sequences: int, training sequences per epoch. They are drawn anew in each epoch.
-        read, licence: see `Task`.
+        read, data: see `Task`.
     """
 
     metric = ACCURACY
     validation_metric = ACCURACY
 
-    def __init__(self, problem, gap, sequences, read, licence):
-        super().__init__(lambda split: read(split, gap), problem.features, licence)
+    def __init__(self, problem, gap, sequences, read, data):
+        super().__init__(lambda split: read(split, gap), problem.features, data)
         self.problem = problem
         self.gap = gap
         self.sequences = sequences

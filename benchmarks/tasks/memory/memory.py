@@ -38,8 +38,8 @@ class Memory(Task):
         units: pydantic.PositiveInt
         num_layers: pydantic.PositiveInt
 
-    def __init__(self, read, features, licence):
-        super().__init__(read, features, licence)
+    def __init__(self, read, features, data):
+        super().__init__(read, features, data)
         found = [problem for problem in PROBLEMS if problem.target_feature in features]
         if not found:
             known = ", ".join(problem.target_feature for problem in PROBLEMS)
@@ -64,7 +64,7 @@ class Memory(Task):
 
     def at(self, gap, sequences=1):
         """The task at one gap, an `AtGap` with that many training sequences per epoch."""
-        return AtGap(self.problem, gap, sequences, self.read, self.licence)
+        return AtGap(self.problem, gap, sequences, self.read, self.data)
 
     def read_examples(self, split):
         return self.at(GAPS[0]).examples(split)

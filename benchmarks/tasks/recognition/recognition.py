@@ -62,8 +62,8 @@ class Recognition(Task):
         feature_width: pydantic.NonNegativeInt = 0
         beam_width: pydantic.PositiveInt = 1
 
-    def __init__(self, read, features, licence):
-        super().__init__(read, features, licence)
+    def __init__(self, read, features, data):
+        super().__init__(read, features, data)
         self.feature = "audio" if "audio" in features else "frames"
 
     def read_examples(self, split):
