@@ -28,7 +28,8 @@ BENCHMARKS = [
     {"data"},
     {"config"},
     {"tasks", "recipes", "layers"},
-    {"plots", "metrics", "measure", "atomic", "interrupts", "pipeline", "__init__"},
+    {"plots", "metrics", "measure", "atomic", "pipeline", "__init__"},
+    {"interrupts"},
 ]
 
 
