@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM, which end a command wherever they find it.
 
-Python drops an exception that a signal raises inside a destructor or a library's callback. So the
-signal is remembered too, and whatever runs for long asks for it with `check`.
+Python drops an exception that a signal raises inside a destructor or a library's callback, and
+libraries make other exceptions of it. So the signal is remembered too, and whatever runs for long
+asks for it with `check`.
 """
 
 import contextlib
@@ -26,8 +27,10 @@ def handled():
     for number in before:
         signal.signal(number, _handle)
     try:
-        yield
-        check()
+        try:
+            yield
+        finally:
+            check()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -39,6 +39,22 @@ def drop(number, is_asked, reached):
         reached.append("and lost")
 
 
+@pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_signal_of_which_a_library_made_another_exception_is_raised(number, expected):
+    with pytest.raises(expected):
+        convert(number)
+
+
+@interrupts.handled()
+def convert(number):
+    try:
+        signal.raise_signal(number)
+    except BaseException as error:
+        raise AttributeError("of a library") from error
+
+
 def test_handlers_are_restored_and_signals_forgotten():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), interrupts.handled():
