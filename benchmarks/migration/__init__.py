@@ -2,6 +2,7 @@
 
 from benchmarks import config, report
 from benchmarks.migration import presets, runs
+from benchmarks.tracking import store
 from zoo import pretrained
 
 
@@ -16,7 +17,7 @@ def migrate(console):
     for title, reason in left.items():
         message = f"Not updated: {title}: {reason}"
         console.print(message, highlight=False, markup=False, soft_wrap=True)
-    for suite in config.suites():
+    for suite in sorted(store.suites() & set(config.suites())):
         report.publish(suite)
     for name in pretrained.list_presets():
         try:
