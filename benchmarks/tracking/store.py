@@ -301,16 +301,7 @@ def metric_names(records):
 
 def architectures():
     """The names of the architectures and baselines that any run has, a set of str."""
-    return _values("architecture")
-
-
-def suites():
-    """The names of the suites that any run has, a set of str."""
-    return _values("suite")
-
-
-def _values(tag):
-    return {record.tags[tag] for record in every_run() if tag in record.tags}
+    return {record.tags["architecture"] for record in every_run() if "architecture" in record.tags}
 
 
 def epochs(record):

@@ -127,6 +127,10 @@ def test_without_an_arranged_page_the_ui_opens_the_list_of_experiments(load):
     assert server.ui_url(5000) == address
     running.run_suite(load(tasks=["speech"], chosen=["baseline"]), Console(file=io.StringIO()))
     assert server.ui_url(5000) == address
+    id = mlflow.get_experiment_by_name("speech/tones").experiment_id
+    tag = "mlflow.sharedViewState.learning-curves"  # as an older version saved it
+    mlflow.MlflowClient().set_experiment_tag(id, tag, "{}")
+    assert server.ui_url(5000).endswith(charts.url(id, "learning-curves"))
 
 
 @pytest.mark.usefixtures("store")
