@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 
+STARTS = 3  # of Ray on this machine, which gives up early if the processors are busy
 RETRIES = 3  # of a call whose process or node died
 SECONDS_TO_END = 20  # for calls that are cancelled to end by themselves
 OBJECT_STORE = 100 * 2**20  # bytes of shared memory; results are a few words
@@ -114,10 +115,14 @@ def started(count=None):
         shared = {k: v for k, v in os.environ.items() if k.startswith("MLFLOW_")}
         options["runtime_env"] = {"env_vars": shared}
     handler = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address() or "local", **options)
-    except Exception as error:  # Ray has no class of its own for it
-        raise WorkerError(f"Ray can't be started: {error}") from error
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init(address() or "local", **options)
+            break
+        except Exception as error:  # Ray has no class of its own for it
+            ray.shutdown()
+            if attempt == STARTS or address():
+                raise WorkerError(f"Ray can't be started: {error}") from error
     signal.signal(signal.SIGTERM, handler)  # which Ray has replaced
     pool = Pool()
     try:

@@ -1,12 +1,11 @@
 """Migration: a command that updates the runs and presets of an older version."""
 
-from benchmarks import config, report
 from benchmarks.migration import presets, runs
 from zoo import pretrained
 
 
 def migrate(console):
-    """Migrates the runs in the store and their pages, and the presets in `zoo/presets`.
+    """Migrates the runs in the store and the presets in `zoo/presets`.
 
     Args:
         console: `rich.console.Console` for messages, also about what can't be updated.
@@ -16,8 +15,6 @@ def migrate(console):
     for title, reason in left.items():
         message = f"Not updated: {title}: {reason}"
         console.print(message, highlight=False, markup=False, soft_wrap=True)
-    for suite in config.suites():
-        report.publish(suite)
     for name in pretrained.list_presets():
         try:
             changed = presets.migrate_preset(pretrained.PRESETS / name)

@@ -2,6 +2,7 @@
 
 import contextlib
 import graphlib
+import importlib.util
 import io
 import os
 import secrets
@@ -24,6 +25,9 @@ from benchmarks import workers
 from benchmarks.recipes.ensemble import Ensemble
 from benchmarks.tracking import store
 
+with_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="needs the extra `distributed`"
+)
 MACHINE_DEPENDENT = {"train_seconds", "seconds_to_quality", "examples_per_second", "predict_ms"}
 SUITE = """
 architectures: [rnn, gru]
@@ -128,6 +132,26 @@ def test_workers_that_cannot_be_had_are_an_error(address, message, monkeypatch, 
         pass
 
 
+@with_ray
+def test_ray_is_started_again_if_it_gives_up(monkeypatch):
+    import ray
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    outcomes = [Exception("timed out"), None]
+    monkeypatch.setattr(ray, "init", lambda *_, **__: raised(outcomes.pop(0)))
+    with workers.started(2) as pool:
+        assert isinstance(pool, workers.Pool)
+    outcomes += [Exception("timed out")] * workers.STARTS
+    with pytest.raises(workers.WorkerError, match="timed out"), workers.started(2):
+        pass
+    assert outcomes == []
+
+
+def raised(error):
+    if error:
+        raise error
+
+
 def test_a_cluster_needs_a_tracking_server(monkeypatch, suite, capsys):
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     assert command_line.main(["run", "--suite", suite]) == 2
@@ -225,6 +249,7 @@ def in_turn(folder, tmp_path_factory):
     return bench.numbers()
 
 
+@with_ray
 @pytest.mark.slow
 def test_side_by_side_gives_the_numbers_of_one_after_the_other(folder, in_turn, tmp_path):
     bench = Bench(tmp_path, folder, "--workers", "2")
@@ -243,6 +268,7 @@ def of_gru(numbers):
     return {name: values for name, values in numbers.items() if name[1].startswith("gru")}
 
 
+@with_ray
 @pytest.mark.slow
 def test_a_worker_that_dies_goes_on_from_its_checkpoint(folder, in_turn, tmp_path):
     bench = Bench(tmp_path, folder, "--workers", "2", "--arch", "gru")
@@ -275,6 +301,7 @@ def server(tmp_path):
     process.wait()
 
 
+@with_ray
 @pytest.mark.slow
 def test_a_node_that_is_killed_loses_nothing(folder, in_turn, tmp_path, server, monkeypatch):
     from ray.cluster_utils import Cluster
@@ -303,6 +330,7 @@ def test_a_node_that_is_killed_loses_nothing(folder, in_turn, tmp_path, server, 
     assert "1" in [one.data.tags.get("resumed") for one in bench.runs(server)]
 
 
+@with_ray
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_workers_and_their_runs(folder, tmp_path, number):
@@ -311,16 +339,17 @@ def test_a_signal_ends_all_workers_and_their_runs(folder, tmp_path, number):
     children = psutil.Process(bench.process.pid).children(recursive=True)
     bench.process.send_signal(number)
     bench.end(130 if number == signal.SIGINT else 128 + number)
-    _, alive = psutil.wait_procs(children, timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=300)
     assert not alive
     assert {one.info.status for one in bench.runs()} == {"KILLED"}
 
 
+@with_ray
 @pytest.mark.slow
 def test_workers_die_with_a_bench_that_is_killed(folder, tmp_path):
     bench = Bench(tmp_path, folder, "--workers", "2", "--arch", "gru", epochs=2000)
     bench.worker_with_a_checkpoint()
     children = psutil.Process(bench.process.pid).children(recursive=True)
     bench.process.kill()
-    _, alive = psutil.wait_procs(children, timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=300)
     assert not alive

@@ -134,7 +134,7 @@ def test_the_picture_is_of_the_own_runs(monkeypatch):
     found = mlflow.get_experiment_by_name("leaderboard")
     if found is None or f"{charts.PREFIX}quick" not in found.tags:
         pytest.skip("The suite quick has not been run: make bench")
-    with browser(height=1000) as (page, address):
+    with browser(height=1200) as (page, address):
         page.goto(address + arranged("leaderboard", "quick"))
         drawn(page, "score/mean")
         drawn(page, "params/mean vs. score/mean")
