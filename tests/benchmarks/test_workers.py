@@ -213,9 +213,9 @@ class Bench:
         """Waits for a process that trains and has saved a checkpoint."""
         while True:
             assert self.process.poll() is None, self.process.communicate()[0]
-            with contextlib.suppress(psutil.Error):
-                for saved in self.root.glob("mlruns/checkpoints/*/*.npz"):
-                    for one in psutil.process_iter():
+            for saved in self.root.glob("mlruns/checkpoints/*/*.npz"):
+                for one in psutil.process_iter():
+                    with contextlib.suppress(psutil.Error):  # of one that has ended
                         if str(saved.parent / ".lock") in [file.path for file in one.open_files()]:
                             return one
             time.sleep(0.05)
