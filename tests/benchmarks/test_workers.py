@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 
 import mlflow
 import numpy as np
@@ -132,13 +133,13 @@ def test_workers_that_cannot_be_had_are_an_error(address, message, monkeypatch, 
         pass
 
 
-@with_ray
 def test_ray_is_started_again_if_it_gives_up(monkeypatch):
-    import ray
-
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     outcomes = [Exception("timed out"), None]
-    monkeypatch.setattr(ray, "init", lambda *_, **__: raised(outcomes.pop(0)))
+    ray = types.SimpleNamespace(
+        init=lambda *_, **__: raised(outcomes.pop(0)), shutdown=lambda: None
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
     with workers.started(2) as pool:
         assert isinstance(pool, workers.Pool)
     outcomes += [Exception("timed out")] * workers.STARTS
@@ -212,9 +213,9 @@ class Bench:
         """Waits for a process that trains and has saved a checkpoint."""
         while True:
             assert self.process.poll() is None, self.process.communicate()[0]
-            with contextlib.suppress(psutil.Error):
-                for saved in self.root.glob("mlruns/checkpoints/*/*.npz"):
-                    for one in psutil.process_iter():
+            for saved in self.root.glob("mlruns/checkpoints/*/*.npz"):
+                for one in psutil.process_iter():
+                    with contextlib.suppress(psutil.Error):  # of one that has ended
                         if str(saved.parent / ".lock") in [file.path for file in one.open_files()]:
                             return one
             time.sleep(0.05)
@@ -297,19 +298,20 @@ def server(tmp_path):
             break
         time.sleep(0.2)
     yield address
-    process.terminate()
+    for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+        one.kill()
     process.wait()
 
 
 @with_ray
 @pytest.mark.slow
 def test_a_node_that_is_killed_loses_nothing(folder, in_turn, tmp_path, server, monkeypatch):
-    from ray.cluster_utils import Cluster
-
     monkeypatch.setenv("ZOO_RUNS_DIR", str(tmp_path / "mlruns"))  # which the nodes share
     monkeypatch.setenv("ZOO_DATA_DIR", str(folder.parent / "cache"))
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    from ray.cluster_utils import Cluster  # which reads them
+
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
