@@ -107,7 +107,7 @@ def test_pages_are_drawn(load, suite):
         assert bars["x"] == sorted(bars["x"])
         assert len(drawn(page, "params vs. test/accuracy")[0]["x"]) == 3
         curves = drawn(page, "val/accuracy")
-        assert {tuple(one["x"]) for one in curves if one["name"] == "gru"} >= {(1, 2, 3)}
+        assert sum(one["x"] == [1, 2, 3] for one in curves) >= 2  # the epochs of gru and rnn
         screenshot(page, "task")
 
         page.goto(address + arranged("speech/tones", view).replace("=CHART", "=TABLE"))
