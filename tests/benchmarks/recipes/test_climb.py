@@ -41,6 +41,8 @@ def load(tmp_path, monkeypatch, store):
     info = types.SimpleNamespace(
         features=tfds.features.FeaturesDict({"symbols": text, "label": label}),
         redistribution_info=types.SimpleNamespace(license="CC0"),
+        description="",
+        splits={},
     )
 
     def read(builder, name):
