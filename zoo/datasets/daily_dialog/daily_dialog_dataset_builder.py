@@ -1,5 +1,6 @@
 """Everyday conversations of two people, for dialogue."""
 
+import collections
 import re
 import zipfile
 
@@ -13,6 +14,7 @@ URL = (
 )
 SPLITS = ("train", "validation", "test")
 END_OF_TURN = "__eou__"
+LONG = 20  # letters and digits of a turn that tells dialogues apart
 
 ASCII = str.maketrans("’‘′“”。、", "'''\"\".,")
 CONTRACTION = re.compile(r"(?<=\w) ' (s|m|t|d|ll|re|ve)\b", re.IGNORECASE)
@@ -39,34 +41,55 @@ def detokenised(turn):
     return text.strip()
 
 
-def normalised(turns):
-    """Returns the letters and digits of a dialogue, in lower case."""
-    return re.sub("[^a-z0-9]", "", "".join(turns).lower())
+def parts(turns):
+    """Returns what a dialogue is recognised by: a set of texts of letters and digits in lower case.
+
+    These are its longer turns, since short ones are common phrases; or else all of it.
+    """
+    keys = [re.sub("[^a-z0-9]", "", turn.lower()) for turn in turns]
+    return {key for key in keys if len(key) >= LONG} or {"".join(keys)}
 
 
 def duplicates(dialogues):
-    """Returns whether each dialogue is also on the other side of the training split's border.
+    """Returns whether each dialogue has a duplicate across the border of the training split.
 
     Args:
         dialogues: A dict of each split's list of dialogues.
 
     Returns:
-        A dict of lists of bools. In `train`, they say whether the normalised dialogue is also in
-        `validation` or `test`; in these, whether it is also in `train`.
+        A dict of lists of bools. In `train`, they say whether a single dialogue of `validation` or
+        `test` has half of the dialogue's `parts` or more; in these, whether one of `train` has.
     """
-    keys = {split: list(map(normalised, of_split)) for split, of_split in dialogues.items()}
-    train, held_out = set(keys["train"]), {*keys["validation"], *keys["test"]}
+    keys = {split: list(map(parts, of_split)) for split, of_split in dialogues.items()}
+    train, held_out = _having(keys["train"]), _having(keys["validation"] + keys["test"])
     return {
-        split: [key in (held_out if split == "train" else train) for key in of_split]
+        split: [_is_in(one, held_out if split == "train" else train) for one in of_split]
         for split, of_split in keys.items()
     }
+
+
+def _having(dialogues):
+    """A dict from each part of dialogues to the numbers of those that have it."""
+    numbers = collections.defaultdict(list)
+    for number, of_dialogue in enumerate(dialogues):
+        for part in of_dialogue:
+            numbers[part].append(number)
+    return numbers
+
+
+def _is_in(of_dialogue, having):
+    shared = collections.Counter(number for part in of_dialogue for number in having.get(part, ()))
+    return max(shared.values(), default=0) >= len(of_dialogue) / 2
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Builder of `daily_dialog`."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Initial release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {
+        "1.0.0": "Initial release.",
+        "1.1.0": "`duplicate` marks dialogues that share half of their longer turns, too.",
+    }
 
     def _info(self):
         return self.dataset_info_from_configs(

@@ -71,3 +71,17 @@ def test_duplicates_ignore_all_but_letters_and_digits():
         "validation": [True, False],
         "test": [False, True],
     }
+
+
+def test_dialogues_are_duplicates_if_they_share_half_of_their_longer_turns():
+    longer = [f"We shall meet at the station, gate {number}." for number in range(6)]
+    dialogues = {
+        "train": [["Hello.", *longer[:2]], [longer[2], "Fine, thank you."], [longer[3], longer[4]]],
+        "validation": [["Hello.", longer[0], longer[5]], ["Hello.", "Fine, thank you.", longer[1]]],
+        "test": [[longer[2], *longer[4:], "Good!", "A third longer turn of a dialogue."]],
+    }
+    assert module.duplicates(dialogues) == {
+        "train": [True, True, True],
+        "validation": [True, True],
+        "test": [False],  # a quarter is in each of two dialogues
+    }
