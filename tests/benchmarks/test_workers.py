@@ -221,9 +221,10 @@ class Bench:
             time.sleep(0.05)
 
     def runs(self, uri=None):
-        """All logged runs."""
+        """All logged runs, without the leaderboard's."""
         mlflow.set_tracking_uri(uri or f"sqlite:///{self.root / 'mlruns' / 'mlflow.db'}")
-        ids = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+        experiments = mlflow.search_experiments(filter_string="name != 'leaderboard'")
+        ids = [experiment.experiment_id for experiment in experiments]
         return mlflow.search_runs(ids, output_format="list")
 
     def numbers(self, uri=None):
