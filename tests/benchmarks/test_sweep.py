@@ -106,6 +106,7 @@ def test_each_architecture_gets_the_same_points_at_first_and_the_same_budget(sui
 
 
 @pytest.mark.usefixtures("only_trials")
+@pytest.mark.slow
 def test_a_sweep_goes_on_behind_its_finished_trials(suite, trained, prune, monkeypatch):
     prune(1)
     expected = points(run(suite, 3)[2])

@@ -94,6 +94,7 @@ def test_an_ensemble_waits_for_the_runs_it_reuses(load, pool):
     assert {"member_0", "member_1"} <= logged.data.tags.keys()
 
 
+@pytest.mark.slow
 def test_an_ensemble_waits_for_a_member_that_another_process_trains(load, pool, monkeypatch):
     configs = ensemble_and_members(load)
     once = running._run_unless_taken
