@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import gc
 import json
 import queue
 import socket
@@ -169,6 +170,9 @@ def serve(model, host="127.0.0.1", port=8000):
     Raises:
         OSError: the address can't be had.
     """
+    # What is loaded stays, so the garbage collector needn't search it, for which all would wait.
+    gc.collect()
+    gc.freeze()
     with socket.create_server((host, port)) as listener:
         print(f"Serving at http://{host}:{listener.getsockname()[1]}", flush=True)
         settings = uvicorn.Config(application(model), log_level="warning", access_log=False)
