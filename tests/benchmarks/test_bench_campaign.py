@@ -12,7 +12,7 @@ import signal
 import time
 
 import pytest
-from bench_processes import finish, leftovers, metrics, output, runs, start
+from bench_processes import finish, leftovers, metrics, output, runs, small_suite, start
 
 from zoo.layers.kernels import build
 
@@ -20,18 +20,6 @@ BENCH_KILLS = int(os.environ.get("BENCH_KILLS", 24))
 SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 # What shows that a part of a bench has begun: its start, the store, the data, the first run.
 PARTS = ("output.txt", "mlruns/.mlflow.db.lock", "cache/tfds/folder", "mlruns/checkpoints/*")
-SUITE = """
-architectures: [gru]
-seeds: 1
-tasks:
-  sentiment:
-    dataset: {folder}
-    quality: 0.6
-    model: {{vocabulary_size: 60, embedding_dim: 4, units: 4, bidirectional: false, num_layers: 1,
-            pooling: mean, dropout: 0.0, token_dropout: 0.0, max_length: 16}}
-    recipe:
-      - fit: {{epochs: 2, batch_size: 32, learning_rate: 0.01}}
-"""
 # A compiler whose work is done by a child, as that of g++, and which yields a library made before.
 COMPILER = """#!/bin/sh
 for word; do
@@ -44,14 +32,7 @@ echo 1.0
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory):
-    root = tmp_path_factory.mktemp("suite")
-    folder = root / "films"
-    folder.mkdir()
-    rows = [f"a {word} film {n},{word}" for n in range(60) for word in ("good", "bad")]
-    (folder / "train.csv").write_text("\n".join(["text,label", *rows, ""]))
-    path = root / "films.yaml"
-    path.write_text(SUITE.format(folder=folder))
-    return path
+    return small_suite(tmp_path_factory.mktemp("suite"), epochs=2)
 
 
 @pytest.fixture(scope="module")

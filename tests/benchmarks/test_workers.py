@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import requests
+from bench_processes import MACHINE_DEPENDENT
 from rich.console import Console
 
 from benchmarks import __main__ as command_line
@@ -29,7 +30,6 @@ from benchmarks.tracking import store
 with_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs the extra `distributed`"
 )
-MACHINE_DEPENDENT = {"train_seconds", "seconds_to_quality", "examples_per_second", "predict_ms"}
 SUITE = """
 architectures: [rnn, gru]
 seeds: 2

@@ -9,20 +9,7 @@ import time
 
 import pytest
 import requests
-from bench_processes import finish, leftovers, output, runs, start
-
-SUITE = """
-architectures: [gru]
-seeds: 1
-tasks:
-  sentiment:
-    dataset: {folder}
-    quality: 0.6
-    model: {{vocabulary_size: 60, embedding_dim: 4, units: 4, bidirectional: false, num_layers: 1,
-            pooling: mean, dropout: 0.0, token_dropout: 0.0, max_length: 16}}
-    recipe:
-      - fit: {{epochs: 3, batch_size: 32, learning_rate: 0.01}}
-"""
+from bench_processes import finish, leftovers, output, runs, small_suite, start
 
 
 @pytest.fixture
@@ -66,12 +53,7 @@ def end(process):
 
 @pytest.mark.slow
 def test_a_run_whose_server_goes_away_is_resumed(tmp_path, server):
-    folder = tmp_path / "films"
-    folder.mkdir()
-    rows = [f"a {word} film {n},{word}" for n in range(60) for word in ("good", "bad")]
-    (folder / "train.csv").write_text("\n".join(["text,label", *rows, ""]))
-    suite = tmp_path / "films.yaml"
-    suite.write_text(SUITE.format(folder=folder))
+    suite = small_suite(tmp_path, epochs=3)
     uri, process = server()
     bench = start(tmp_path, suite, "--arch", "gru", MLFLOW_TRACKING_URI=uri)
     while not list(tmp_path.glob("mlruns/checkpoints/*/*.npz")):
