@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 import requests
+import urllib3
 
 from zoo import datasets
 from zoo.datasets import cache, testing, wheels
@@ -123,6 +124,18 @@ def test_an_unreachable_site_is_an_error_that_says_what_to_do(dummy_data, monkey
         datasets.builder("japanese_vowels")
     for said in ("japanese_vowels/1.0.0", "example.org", "downloads/manual", "TFDS_DATA_DIR"):
         assert said in str(error.value)
+
+
+def test_a_missing_network_is_noticed_within_seconds(dummy_data, monkeypatch):
+    def fetch(builder, manager):
+        manager.download("http://127.0.0.1:9/data.zip")
+
+    waits = []
+    monkeypatch.setattr(japanese_vowels_dataset_builder.Builder, "_split_generators", fetch)
+    monkeypatch.setattr(urllib3.Retry, "_sleep_backoff", lambda self: waits.append(self))
+    with pytest.raises(DatasetError, match="can't be fetched"):
+        datasets.builder("japanese_vowels")
+    assert 2 < sum(retry.get_backoff_time() for retry in waits) < 20
 
 
 @pytest.mark.parametrize(

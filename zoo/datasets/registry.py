@@ -141,8 +141,9 @@ def _prepared_once(make, quietly):
 
 def _prepare(builder, quietly):
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import download_manager, util
+    from tensorflow_datasets.core.download import download_manager, downloader, util
 
+    downloader.MAX_RETRIES = 6  # by default 10, which take over three minutes without a network
     tfds.display_progress_bar(not quietly)
     not_fetched = (OSError, util.DownloadError, download_manager.NonMatchingChecksumError)
     try:
