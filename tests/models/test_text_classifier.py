@@ -53,6 +53,12 @@ def test_empty_long_and_foreign_texts_are_classified(model):
     assert np.isfinite(model.predict(texts)).all()
 
 
+def test_one_function_predicts_texts_of_all_lengths(model):
+    for length in range(1, 10):
+        model.predict(["film " * length] * length)
+    assert model.predict_function.experimental_get_tracing_count() == 1
+
+
 def test_keras_hub_loads_a_preset(model, tmp_path):
     model.save_to_preset(str(tmp_path))
     loaded = keras_hub.models.TextClassifier.from_preset(str(tmp_path))

@@ -225,6 +225,26 @@ class TaskModel:
             x = self.training_inputs(x)
         return super().evaluate(x, y, batch_size, sample_weight, **kwargs)
 
+    # Prediction
+
+    def predict_on_batch(self, x, **kwargs):
+        """As `keras_hub.models.Task.predict_on_batch`, at the same small cost for every shape.
+
+        TensorFlow searches all shapes that came before for one that suits a new one, which takes
+        longer than a small network. So one function is asked for that serves them all.
+        """
+        if keras.backend.backend() != "tensorflow" or self.run_eagerly:
+            return super().predict_on_batch(x, **kwargs)
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(self.preprocess_samples(x))
+        keras.tree.assert_same_structure(x, self.input)
+        inputs = keras.tree.map_structure(
+            lambda t, v: tf.convert_to_tensor(v, t.dtype), self.input, x
+        )
+        any_shape = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), self.input)
+        self.make_predict_function()
+        function = self.predict_function.get_concrete_function([(any_shape,)])
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, function([(inputs,)]))
+
     # Answers
 
     def answers(self, inputs):

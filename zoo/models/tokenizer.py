@@ -150,7 +150,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         room = None if max_length is None else max_length - start - end
         rows = [
             [self.start_token_id] * start + list(row)[:room] + [self.end_token_id] * end
-            for row in self(texts)
+            for row in self.tokenize(texts)
         ]
         return pad_rows(rows, self.pad_token_id, min_length)
 
