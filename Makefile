@@ -61,8 +61,8 @@ notebooks: export PYTHONWARNINGS := ignore:IProgress not found
 notebooks: $(NOTEBOOKS_READY) ## run the notebooks again, in place (seven minutes)
 	@$(BIN)/python notebooks/run.py
 
-test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## run the tests, several files side by side; or those of ARGS="tests/layers -k gru"
+	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile)
 
 test-ui: $(UI_READY) ## test the pages of MLflow in Chromium, and renew the picture in the docs
 	@$(BIN)/python -m pytest -m ui tests/benchmarks/tracking/test_ui.py
