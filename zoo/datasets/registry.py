@@ -31,6 +31,7 @@ _NAMES = [
     "multi30k",
     "rotten_tomatoes",
     "shakespeare_plays",
+    "spoken_arabic_digits",
     "temporal_order",
     "tourism_monthly",
     "wikitext2",
