@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from examples import dialogue_model as example
+from keras import ops
 
 from zoo import models
 
@@ -44,6 +45,40 @@ def test_a_reply_has_no_marker_and_no_prompt(model):
     for reply in model.generate([["zzz"]] * 8, seed=0, max_length=30):
         assert "<cut>" not in reply
         assert "zzz" not in reply
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.5, 2.0])
+def test_a_penalty_on_what_is_likely_without_the_conversation(penalty):
+    model = example.build("lstm")
+    generator = np.random.default_rng(0)
+    for variable in model.trainable_variables:  # so that replies depend on the conversation
+        variable.assign(generator.normal(size=variable.shape))
+    conversations = [["Hi!", "a fine film"], ["dull, really"], []]
+    replies = model.generate(
+        conversations, sampler="greedy", max_length=6, likelihood_penalty=penalty
+    )
+    preprocessor = model.preprocessor
+    for turns, reply in zip(conversations, replies, strict=True):
+        row, alone, drawn = preprocessor.conversation_ids(turns), [preprocessor.cut_id], []
+        while len(drawn) < 6 and not {*drawn} & {*preprocessor.stop_token_ids}:
+            given, without = (log_probabilities(model, ids + drawn) for ids in (row, alone))
+            scores = given - penalty * without
+            scores[given < given.max() + np.log(0.1)] = -np.inf
+            drawn.append(int(scores.argmax()))
+        assert reply == preprocessor.detokenize(drawn).strip()
+
+
+def log_probabilities(model, token_ids):
+    """Those of the token after some, float array `[vocabulary]`."""
+    inputs = {"token_ids": np.array([token_ids]), "padding_mask": np.ones((1, len(token_ids)))}
+    return np.array(ops.log_softmax(model(inputs)[0, -1]))
+
+
+def test_a_penalty_must_suit_the_sampler(model):
+    with pytest.raises(ValueError, match=r"at least 0\. Received: -1"):
+        model.generate(["Hi!"], likelihood_penalty=-1)
+    with pytest.raises(ValueError, match=r"one token after the other\. Received: BeamSampler"):
+        model.generate(["Hi!"], sampler="beam", likelihood_penalty=0.5)
 
 
 def test_a_conversation_replies_as_generate_does(model):

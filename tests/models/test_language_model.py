@@ -98,6 +98,9 @@ def test_a_streamed_text_is_the_generated_one(model):
 @pytest.mark.parametrize("prompt", ["a fine", "film"])
 def test_words_after_a_prompt_begin_with_a_space(prompt):
     model = example.build("gru", unit="word")
+    bias = np.zeros(model.backbone.vocabulary_size)
+    bias[model.preprocessor.tokenizer(["film"])[0]] = 100
+    model.backbone.output_bias.bias.assign(bias)
     whole = model.generate(prompt, max_length=12, sampler="greedy")
     rest = model.generate(prompt, max_length=12, sampler="greedy", strip_prompt=True)
     assert prompt + rest == whole

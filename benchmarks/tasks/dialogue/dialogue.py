@@ -25,6 +25,7 @@ VOCABULARY = 4096  # perplexities per token compare only between equal tokens
 ORDER = 4  # n-grams of the baseline
 SCORED = 4000  # replies whose perplexity is measured
 ANSWERED = 300  # contexts that models reply to, and choose replies for
+PENALTY = 0.5  # the `likelihood_penalty` that is measured
 PLOTTED_TOKENS = 40
 CUT_FRACTION = 0.5  # of training batches
 
@@ -43,7 +44,8 @@ class Dialogue(Task):
 
     Besides, a model is given 0, 1, 2 and all turns before the same replies; it chooses replies
     among ten candidates, see `choice`; and it replies to the first 4 turns of up to 300
-    conversations, greedily and with nucleus sampling.
+    conversations: greedily, greedily with a penalty on what is likely without them, and with
+    nucleus sampling.
     """
 
     metric = PERPLEXITY
@@ -114,8 +116,9 @@ class Dialogue(Task):
         }
         contexts, human = self._contexts_and_replies(choices)
         greedy = model.generate(contexts, sampler="greedy")
+        penalized = model.generate(contexts, sampler="greedy", likelihood_penalty=PENALTY)
         nucleus = model.generate(contexts, sampler="top_p", seed=0)
-        columns = {"human": human, "greedy": greedy, "nucleus": nucleus}
+        columns = {"human": human, "greedy": greedy, "penalized": penalized, "nucleus": nucleus}
         return dataclasses.replace(
             evaluation,
             details={
@@ -123,6 +126,7 @@ class Dialogue(Task):
                 "perplexity_all_turns": of_all,
                 **measures("human", human),
                 **measures("greedy", greedy, human),
+                **measures("penalized", penalized, human),
                 **measures("top_p", nucleus, human),
             },
             figures={"context_curve": plots.context_curve(by_turns)},

@@ -150,7 +150,7 @@ def test_the_perplexity_is_that_of_the_logits_of_the_replies(task, model, config
     assert curve[0] / curve[4] - 1 == pytest.approx(evaluation.details["context_gain"])
     assert "perplexity_official" not in evaluation.details
     lines = evaluation.texts["replies.tsv"].splitlines()
-    assert lines[0] == "context\thuman\tgreedy\tnucleus"
+    assert lines[0] == "context\thuman\tgreedy\tpenalized\tnucleus"
     long = sum(len(turns) > GIVEN for turns in task.examples("test").inputs)
     assert len(lines) == 1 + long
     assert all(line.split("\t")[0].count(" | ") == 3 for line in lines[1:])

@@ -2,13 +2,25 @@
 
 import contextlib
 import json
+import math
+import numbers
+
+import keras
+import numpy as np
+from keras import ops
 
 from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
 from zoo.models.dialogue.dialogue_preprocessor import DialoguePreprocessor
-from zoo.models.language_model.causal_task import CausalTask, Continuation, check_count
+from zoo.models.language_model.causal_task import (
+    TOKEN_BY_TOKEN,
+    CausalTask,
+    Continuation,
+    check_count,
+)
 from zoo.models.protocol import InputError, InputSchema, register
 
 REPLY_TOKENS = 64
+LEAST_LIKELY = math.log(0.1)  # of the tokens to choose from, relative to the likeliest
 
 
 @register
@@ -33,9 +45,20 @@ class DialogueModel(CausalTask):
     preprocessor_cls = DialoguePreprocessor
 
     def generate(
-        self, inputs, max_length=None, sampler=None, temperature=1.0, seed=None, batch_size=32
+        self,
+        inputs,
+        max_length=None,
+        sampler=None,
+        temperature=1.0,
+        seed=None,
+        batch_size=32,
+        likelihood_penalty=0.0,
     ):
         """The reply to each conversation.
+
+        With a penalty, each token is chosen by `log p(token | conversation) - likelihood_penalty *
+        log p(token | no conversation)`, among those with a tenth of the largest probability at
+        least, so that replies that suit every conversation are rare.
 
         Args:
             inputs: a conversation, a list of str, or a list of conversations; or an array or a
@@ -43,21 +66,71 @@ class DialogueModel(CausalTask):
                 `[[]]`, the reply is an opening.
             max_length: int, the most tokens of a reply; by default 64.
             sampler, temperature, seed, batch_size: see `CausalTask.generate`.
+            likelihood_penalty: float of at least 0; a usual value is 0.5. It needs a sampler that
+                chooses one token after the other, so not `"beam"` or `"contrastive"`.
 
         Returns:
             A str or a list of str, in the order of `inputs`.
+
+        Raises:
+            ValueError: as in `CausalTask.generate`, or the penalty is negative or not possible.
+
+        Reference:
+            J. Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation
+            Models", https://arxiv.org/abs/1510.03055; the choice among likely tokens is that of
+            X. L. Li et al. 2023, "Contrastive Decoding", https://arxiv.org/abs/2210.15097
         """
         check_count("max_length", max_length)
         self._use(sampler, temperature, seed)
+        penalty = self._checked_penalty(likelihood_penalty)
         conversations, is_single = self._parsed(inputs)
         prompts = self.preprocessor.token_ids(conversations)
         limits = [len(prompt) + (max_length or REPLY_TOKENS) for prompt in prompts]
-        rows = self._continue(prompts, limits, self.preprocessor.stop_token_ids, batch_size)
+        further = {"likelihood_penalty": penalty} if penalty else {}
+        rows = self._continue(
+            prompts, limits, self.preprocessor.stop_token_ids, batch_size, **further
+        )
         replies = [
             self.preprocessor.detokenize(row[len(prompt) :]).strip()
             for row, prompt in zip(rows, prompts, strict=True)
         ]
         return replies[0] if is_single else replies
+
+    def _checked_penalty(self, penalty):
+        if isinstance(penalty, bool) or not isinstance(penalty, numbers.Real) or not penalty >= 0:
+            raise ValueError(f"`likelihood_penalty` must be at least 0. Received: {penalty!r}")
+        if penalty and not isinstance(self.sampler, TOKEN_BY_TOKEN):
+            raise ValueError(
+                "`likelihood_penalty` needs a sampler that chooses one token after the other. "
+                f"Received: {type(self.sampler).__name__}"
+            )
+        return np.float32(penalty)
+
+    def _stepper(self, inputs, states):
+        next, states = super()._stepper(inputs, states)
+        if "likelihood_penalty" not in inputs:
+            return next, states
+        lengths = ops.sum(ops.cast(inputs["padding_mask"], "int32"), axis=1)
+        alone = self.backbone.initial_states(ops.shape(lengths)[0])
+
+        def penalized(prompt, states, index):
+            """The step of a second reader, for which each reply follows `<cut>`, is beside."""
+            states, alone = states
+            logits, hidden, states = next(prompt, states, index)
+            begins = ops.equal(lengths, index)
+            token_ids = ops.take(prompt, index - 1, axis=1)
+            token_ids = ops.where(begins, self.preprocessor.cut_id, token_ids)
+            alone = keras.tree.map_structure(
+                lambda state: ops.where(begins[:, None], ops.zeros_like(state), state), alone
+            )
+            hidden_alone, alone = self.backbone.step(token_ids, alone)
+            scores = ops.log_softmax(logits)
+            is_likely = scores >= ops.max(scores, axis=-1, keepdims=True) + LEAST_LIKELY
+            penalty = ops.log_softmax(self.backbone.logits(hidden_alone))
+            scores = scores - inputs["likelihood_penalty"] * penalty
+            return ops.where(is_likely, scores, -1e9), hidden, (states, alone)
+
+        return penalized, (states, alone)
 
     def fit(self, x=None, y=None, sample_weight=None, validation_data=None, **kwargs):
         """As `keras.Model.fit`; `x` may be a list of conversations, lists of str."""

@@ -150,7 +150,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             return [self.input_schema.parse(one) for one in every], is_single
         return self.input_schema.parse_all(inputs), False
 
-    def _continue(self, prompts, limits, stop_token_ids, batch_size):
+    def _continue(self, prompts, limits, stop_token_ids, batch_size, **inputs):
         """The token ids of each prompt, a list of int, with its continuation.
 
         Prompts of similar length are batched together, in a search those of equal length: it would
@@ -160,6 +160,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             prompts: list of lists of int.
             limits: list of int, the length of each result.
             stop_token_ids, batch_size: see `generate`.
+            **inputs: further inputs of `generate_step`, the same for all prompts.
         """
         lengths = [len(prompt) for prompt in prompts]
         for length, limit in zip(lengths, limits, strict=True):
@@ -175,16 +176,18 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         for _, group in itertools.groupby(order, lambda index: is_search and lengths[index]):
             for chosen in _chunks(group, batch_size):
                 limit = max(limits[index] for index in chosen)
-                results = self._continue_batch([prompts[i] for i in chosen], limit, stop_token_ids)
+                results = self._continue_batch(
+                    [prompts[index] for index in chosen], limit, stop_token_ids, **inputs
+                )
                 for index, row in zip(chosen, results, strict=True):
                     rows[index] = row[: limits[index]]
         return rows
 
-    def _continue_batch(self, prompts, limit, stop_token_ids):
+    def _continue_batch(self, prompts, limit, stop_token_ids, **inputs):
         longest = max(map(len, prompts))
         token_ids, mask = pad_rows(prompts)
         room = [[0, 0], [0, limit - longest]]
-        inputs = {"token_ids": np.pad(token_ids, room), "padding_mask": np.pad(mask, room)}
+        inputs |= {"token_ids": np.pad(token_ids, room), "padding_mask": np.pad(mask, room)}
         outputs = self.make_generate_function()(
             {name: ops.convert_to_tensor(value) for name, value in inputs.items()},
             stop_token_ids=stop_token_ids,
@@ -218,21 +221,8 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         hidden_states = None
         if isinstance(self.sampler, keras_hub.samplers.ContrastiveSampler):
             hidden_states = self.backbone({"token_ids": token_ids, "padding_mask": mask})
-        token_ids = self._sample(
-            self.sampler, token_ids, mask, first, begun["states"], stop_token_ids, hidden_states
-        )
-        if stop_token_ids is None:
-            return {"token_ids": token_ids, "padding_mask": ops.ones_like(token_ids, "bool")}
-        ends = ops.cast(_is_any(token_ids, stop_token_ids, ops.logical_not(mask)), "int32")
-        after = ops.cumsum(ends, axis=1) - ends
-        return {"token_ids": token_ids, "padding_mask": after == 0}
-
-    def _sample(self, sampler, token_ids, mask, first, states, stop_token_ids, hidden_states=None):
-        def next(prompt, states, index):
-            hidden, states = self.backbone.step(ops.take(prompt, index - 1, axis=1), states)
-            return self.backbone.logits(hidden), hidden, states
-
-        return sampler(
+        next, states = self._stepper(inputs, begun["states"])
+        token_ids = self.sampler(
             next=next,
             prompt=token_ids,
             cache=states,
@@ -242,6 +232,25 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             hidden_states=hidden_states,
             model=self,
         )
+        if stop_token_ids is None:
+            return {"token_ids": token_ids, "padding_mask": ops.ones_like(token_ids, "bool")}
+        ends = ops.cast(_is_any(token_ids, stop_token_ids, ops.logical_not(mask)), "int32")
+        after = ops.cumsum(ends, axis=1) - ends
+        return {"token_ids": token_ids, "padding_mask": after == 0}
+
+    def _stepper(self, inputs, states):
+        """What a sampler calls for the logits of the next token, and the states it begins with.
+
+        Args:
+            inputs: see `generate_step`.
+            states: the states after the tokens that all prompts have, but for the last of them.
+        """
+
+        def next(prompt, states, index):
+            hidden, states = self.backbone.step(ops.take(prompt, index - 1, axis=1), states)
+            return self.backbone.logits(hidden), hidden, states
+
+        return next, states
 
     def make_generate_function(self):
         if self.generate_function is None and keras.backend.backend() == "tensorflow":
@@ -260,7 +269,16 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
                 )
 
             def draw(token_ids, mask, states, stop_token_ids):
-                return self._sample(sampler, token_ids, mask, 1, states, stop_token_ids)
+                next, states = self._stepper({}, states)
+                return sampler(
+                    next=next,
+                    prompt=token_ids,
+                    cache=states,
+                    index=1,
+                    mask=mask,
+                    stop_token_ids=stop_token_ids,
+                    model=self,
+                )
 
             is_tensorflow = keras.backend.backend() == "tensorflow"
             self._generate_functions[key] = compiled(draw) if is_tensorflow else draw
