@@ -12,6 +12,13 @@ DISTRIBUTED_READY := $(VENV)/.distributed
 SWEEP_READY := $(VENV)/.sweep
 UI_READY := $(VENV)/.ui
 
+# The first comparison trains two models side by side, if there are two processors: it ends earlier.
+ifeq ($(SUITE)$(TASK)$(ARCH)$(RAY_ADDRESS),quick)
+ifneq ($(shell nproc 2> /dev/null),1)
+WORKERS ?= 2
+endif
+endif
+
 # What was chosen on the command line, as options: make bench TASK=sentiment ARCH=lstm,gru
 CHOICE = $(if $(TASK),--task $(TASK)) $(if $(ARCH),--arch $(ARCH)) $(if $(SEEDS),--seeds $(SEEDS)) \
          $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(RERUN),--rerun) $(if $(TRIALS),--trials $(TRIALS)) \

@@ -85,12 +85,13 @@ def started(count=None):
         count: int, number of workers on this machine.
 
     Yields:
-        A `Pool`; None with neither a cluster nor a count, to do everything in this process.
+        A `Pool`; None without a cluster and without two workers, to do everything in this process.
 
     Raises:
         WorkerError: Ray isn't installed, the cluster can't be reached, or both it and `count` are
             given.
     """
+    count = None if count == 1 else count
     if not (count or address()):
         yield None
         return
@@ -122,7 +123,8 @@ def started(count=None):
         except Exception as error:  # Ray has no class of its own for it
             ray.shutdown()
             if attempt == STARTS or address():
-                raise WorkerError(f"Ray can't be started: {error}") from error
+                hint = "" if address() else " Without it, runs follow one another: WORKERS=1."
+                raise WorkerError(f"Ray can't be started: {error}.{hint}") from error
     signal.signal(signal.SIGTERM, handler)  # which Ray has replaced
     pool = Pool()
     try:
