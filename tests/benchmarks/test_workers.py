@@ -145,7 +145,7 @@ def test_ray_is_started_again_if_it_gives_up(monkeypatch):
     with workers.started(2) as pool:
         assert isinstance(pool, workers.Pool)
     outcomes += [Exception("timed out")] * workers.STARTS
-    with pytest.raises(workers.WorkerError, match="timed out.*=1"), workers.started(2):
+    with pytest.raises(workers.WorkerError, match=r"timed out.*=1"), workers.started(2):
         pass
     assert outcomes == []
 
