@@ -133,8 +133,8 @@ class GRUCell(GatedCell):
         return lambda h: product(h) + d
 
     @property
-    def native_family(self):
-        return "gru" if type(self) is GRUCell and self.reset_after else None
+    def native_cell(self):
+        return "gru" if self.reset_after else None
 
     def recurrent_weights(self, training=False):
         return super().recurrent_weights(training) + ([self.bias[1]] if self.use_bias else [])

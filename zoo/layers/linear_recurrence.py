@@ -39,6 +39,9 @@ class LinearCell(RecurrentCell):
     def recurrent_product(self, training=False):
         return None
 
+    def native_arguments(self, sequences, training=False):
+        return {"weights": [self.kernel, self.bias]}
+
     def step(self, projected, states, recur):
         (h,) = states
         a, b, gates = self.coefficients(projected)

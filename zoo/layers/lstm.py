@@ -69,6 +69,7 @@ class LSTMCell(GatedCell):
 
     num_blocks = 4
     state_names = ("h", "c")
+    native_cell = "lstm"
     forget_gate = 1
     timescale_gates = {0: -1, 1: 1}
     adds_product = True
@@ -131,10 +132,6 @@ class LSTMCell(GatedCell):
                 self.bias_initializer((shape[0] - before - units,), dtype=dtype),
             ]
         )
-
-    @property
-    def native_family(self):
-        return "lstm" if type(self) is LSTMCell else None
 
     def step(self, projected, states, recur):
         h, c = states

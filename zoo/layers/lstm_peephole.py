@@ -34,9 +34,15 @@ class PeepholeLSTMCell(LSTMCell):
     Call arguments and return values are those of `zoo.layers.LSTMCell`.
     """
 
+    native_cell = "lstm_peephole"
+
     def build(self, input_shape):
         super().build(input_shape)
         self.peephole_kernel = self.add_kernel("peephole_kernel", (3, self.units))
+
+    def native_arguments(self, sequences, training=False):
+        arguments = super().native_arguments(sequences, training)
+        return {**arguments, "weights": [*arguments["weights"], self.peephole_kernel]}
 
     def step(self, projected, states, recur):
         h, c = states

@@ -62,13 +62,14 @@ def problem(family, shape, mask="none", seed=0, dtype="float32", **options):
 
 def run(family, layer, x, state, mask, weights=None):
     cell = layer.cell
-    weights = weights or [cell.kernel, cell.recurrent_kernel, cell.bias][: len(layer.weights)]
+    weights = list(weights or [cell.kernel, cell.recurrent_kernel, cell.bias])
+    weights += [None] * (3 - len(weights))
     last, outputs, state = kernels.run(
         family,
         x,
         state,
         mask,
-        **dict(zip(("kernel", "recurrent_kernel", "bias"), weights, strict=False)),
+        weights=weights,
         activation=layer.activation,
         recurrent_activation=getattr(layer, "recurrent_activation", "sigmoid"),
         go_backwards=layer.go_backwards,
@@ -319,8 +320,8 @@ def test_without_a_compiler_keras_runs_after_one_warning(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING, "zoo"):
         for _ in range(2):
             cell = layer.cell
-            weights = {"kernel": cell.kernel, "recurrent_kernel": cell.recurrent_kernel}
-            assert kernels.run("lstm", x, state, **weights) is None
+            weights = [cell.kernel, cell.recurrent_kernel, cell.bias]
+            assert kernels.run("lstm", x, state, weights=weights) is None
     (record,) = caplog.records
     assert "using Keras instead: the C++ compiler failed (/bin/false)" in record.getMessage()
     monkeypatch.setenv("ZOO_KERNEL", "native")

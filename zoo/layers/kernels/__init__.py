@@ -1,4 +1,4 @@
-"""Python interface of the native kernels: LSTM, GRU and SimpleRNN on the CPU.
+"""Python interface of the native kernels, which run recurrent layers on the CPU.
 
 The environment variable `ZOO_KERNEL` selects the kernel. `auto`, the default, uses the native
 kernels if they are compiled or can be compiled; otherwise it logs one warning and uses Keras.
@@ -11,6 +11,7 @@ imported and `load()` was called. To export a graph that loads anywhere, set `ZO
 import logging
 import os
 import threading
+from pathlib import Path
 
 import keras
 
@@ -24,8 +25,10 @@ else:
     do_not_convert = lambda function: function
 
 _ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu")
-_STATES = {"lstm": 2, "gru": 1, "simple_rnn": 1}
 _CHOICES = ("auto", "native", "keras")
+
+# The names of the native cells; each has a header of its own.
+CELLS = tuple(sorted(path.stem for path in Path(__file__).with_name("cells").glob("*.h")))
 
 _lock = threading.Lock()
 _ops = None  # the loaded library
@@ -34,14 +37,13 @@ _failure = None  # the error that prevented loading
 
 @do_not_convert
 def run(
-    family,
+    cell,
     sequences,
     initial_state,
     mask=None,
     *,
-    kernel,
-    recurrent_kernel,
-    bias=None,
+    weights,
+    draw=None,
     activation="tanh",
     recurrent_activation="sigmoid",
     go_backwards=False,
@@ -54,14 +56,18 @@ def run(
     sequences, the weights and the initial state.
 
     Args:
-        family: `"lstm"`, `"gru"` (with the reset gate after the product) or `"simple_rnn"`.
+        cell: One of `CELLS`.
         sequences: Tensor of shape `(batch, time, features)`.
-        initial_state: List of tensors of shape `(batch, units)`: h, and c for LSTM.
+        initial_state: List of tensors of shape `(batch, units)`, the states of the cell.
         mask: Boolean tensor of shape `(batch, time)` or `None`.
-        kernel: Weights of shape `(features, num_blocks * units)`, in Keras' order.
-        recurrent_kernel: Weights of shape `(units, num_blocks * units)`.
-        bias: Weights of shape `(num_blocks * units,)`, for GRU `(2, num_blocks * units)`, or
-            `None`.
+        weights: List of the kernel, `(features, num_blocks * units)`, with the blocks in the order
+            of the layer; the recurrent kernel, `(units, num_blocks * units)`, if the cell has one;
+            the bias, `(num_blocks * units,)`, or `(2, num_blocks * units)` if the recurrent product
+            has its own, or `None`; and a matrix of `units` columns with the further weights of the
+            cell, if it has any.
+        draw: Function without arguments that returns the list of what the cell draws at every step,
+            each `(time, batch, units)` in the order of processing, or `(1, 1, units)`. `None` for
+            cells that draw nothing.
         activation: A function of `keras.activations` or its name.
         recurrent_activation: The same, for the gates.
         go_backwards: Whether to start at the last step, and return outputs in that order.
@@ -78,19 +84,19 @@ def run(
         RuntimeError: If `ZOO_KERNEL=native` and the native kernels are not available.
         ValueError: If the value of `ZOO_KERNEL` is unknown.
     """
-    if decline_reason(family, sequences, activation, recurrent_activation) or not available():
+    if decline_reason(cell, sequences, activation, recurrent_activation) or not available():
         return None
     dtype = sequences.dtype
-    as_tensor = lambda value: keras.ops.convert_to_tensor(value, dtype=dtype.name)
+    # Keras leaves a variable as it is.
+    as_tensor = lambda v: tf.convert_to_tensor(keras.ops.convert_to_tensor(v, dtype=dtype.name))
     initial_state = [as_tensor(state) for state in initial_state]
     result = _ops.zoo_recurrence(
         sequences,
-        as_tensor(kernel),
-        as_tensor(recurrent_kernel),
-        tf.zeros([0], dtype) if bias is None else as_tensor(bias),
         tf.zeros([0, 0], tf.bool) if mask is None else tf.cast(mask, tf.bool),
+        [tf.zeros([0], dtype) if weight is None else as_tensor(weight) for weight in weights],
         initial_state,
-        family=family,
+        [as_tensor(drawn) for drawn in draw()] if draw else [],
+        cell=cell,
         activation=_name(activation),
         recurrent_activation=_name(recurrent_activation),
         go_backwards=go_backwards,
@@ -104,7 +110,7 @@ def run(
     return result.last, outputs, list(result.state)
 
 
-def decline_reason(family, sequences, activation="tanh", recurrent_activation="sigmoid"):
+def decline_reason(cell, sequences, activation="tanh", recurrent_activation="sigmoid"):
     """Returns why the native kernels do not apply to this call, or `None` if they do.
 
     It does not check that they can be compiled; see `available`.
@@ -113,8 +119,8 @@ def decline_reason(family, sequences, activation="tanh", recurrent_activation="s
         return "ZOO_KERNEL=keras"
     if keras.backend.backend() != "tensorflow":
         return f"the Keras backend is {keras.backend.backend()}"
-    if family not in _STATES:
-        return f"there is no kernel for {family}"
+    if cell not in CELLS:
+        return f"there is no kernel for {cell}"
     if sequences.dtype not in (tf.float32, tf.float64):
         return f"the data type is {sequences.dtype.name}"
     for function in (activation, recurrent_activation):
@@ -187,7 +193,7 @@ def _gradient(op, *gradients):
     attributes = {
         name: op.get_attr(name)
         for name in (
-            "family",
+            "cell",
             "activation",
             "recurrent_activation",
             "go_backwards",
@@ -195,17 +201,17 @@ def _gradient(op, *gradients):
             "return_sequences",
         )
     }
-    *weights, mask = op.inputs[:5]
-    initial_state = list(op.inputs[5:])
+    sequences, mask, *tensors = op.inputs
+    counts = [op.get_attr(name) for name in ("W", "S", "D")]
+    tensors = iter(tensors)
+    inputs = [sequences, mask, *([next(tensors) for _ in range(count)] for count in counts)]
     _, outputs, saved = op.outputs[:3]
     if not op.get_attr("save"):
-        rerun = _ops.zoo_recurrence(*weights, mask, initial_state, save=True, **attributes)
+        rerun = _ops.zoo_recurrence(*inputs, save=True, **attributes)
         outputs, saved = rerun.outputs, rerun.saved
     d_last, d_outputs, _, *d_state = gradients
     result = _ops.zoo_recurrence_grad(
-        *weights,
-        mask,
-        initial_state,
+        *inputs,
         outputs,
         saved,
         d_last,
@@ -213,8 +219,8 @@ def _gradient(op, *gradients):
         d_state,
         **attributes,
     )
-    d_weights = [result.d_x, result.d_kernel, result.d_recurrent_kernel, result.d_bias]
-    return [*d_weights, None, *result.d_initial_state]
+    d_drawn = [None] * counts[-1]
+    return [result.d_x, None, *result.d_weights, *result.d_initial_state, *d_drawn]
 
 
 def _second_gradient(op, *gradients):

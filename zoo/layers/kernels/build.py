@@ -14,7 +14,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-SOURCES = [Path(__file__).with_name(n) for n in ("ops.cc", "recurrence.h", "simd.h", "threads.h")]
+HEADERS = sorted(Path(__file__).parent.rglob("*.h"))
+SOURCES = [Path(__file__).with_name("ops.cc"), *HEADERS]
 
 # No -ffast-math: it would reorder sums and break comparisons with NaN.
 FLAGS = ["-O2", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-fvisibility=hidden"]

@@ -150,20 +150,17 @@ class RecurrentLayer(keras.layers.RNN):
         masks_in_step = training and (
             cell.recurrent_dropout or (cell.dropout and cell.has_masks_per_block)
         )
-        if cell.native_family is None or self.unroll or masks_in_step:
+        native_cell = cell.native()
+        if native_cell is None or self.unroll or masks_in_step:
             return None
         if masks := cell.dropout_masks("dropout", training):
             sequences = sequences * masks(sequences[:, 0])[0][:, None]
         return kernels.run(
-            cell.native_family,
+            native_cell,
             sequences,
             initial_state,
             mask,
-            kernel=cell.kernel,
-            recurrent_kernel=cell.read_recurrent_kernel(training),
-            bias=cell.bias,
-            activation=cell.activation,
-            recurrent_activation=getattr(cell, "recurrent_activation", "sigmoid"),
+            **cell.native_arguments(sequences, training),
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
             zero_output_for_mask=self.zero_output_for_mask,
