@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
+from zoo.layers.recurrence import CuDNNLayer, GatedCell, of_cell
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -181,7 +181,7 @@ class GRUCell(GatedCell):
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class GRU(RecurrentLayer):
+class GRU(CuDNNLayer, keras.layers.GRU):
     """The gated recurrent unit; see `GRUCell` for the equations.
 
     A drop-in for `keras.layers.GRU`, with its arguments and weights.
@@ -212,8 +212,8 @@ class GRU(RecurrentLayer):
         go_backwards: Whether to process the sequence backwards, and return it reversed.
         stateful: Whether the last state is the initial state of the next batch.
         unroll: Whether to unroll the loop. The number of time steps must then be known.
-        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN implementation, so `True`
-            raises a `ValueError` when the layer is called.
+        use_cudnn: Whether to use cuDNN on a GPU: `"auto"` if it supports the call, `True`, or
+            `False`. With `True`, a call that it does not support raises a `ValueError`.
         **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`, and `max_timescale`: the
             longest dependency of the data in steps, from which `b_z` starts; see
             `zoo.layers.ChronoGRU`.
@@ -240,6 +240,7 @@ class GRU(RecurrentLayer):
 
     cell_class = GRUCell
     cell_name = "gru_cell"
+    backend_function = "gru"
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class PeepholeLSTMCell(LSTMCell):
 
     def step(self, projected, states, recur):
         h, c = states
-        p_i, p_f, p_o = ops.unstack(self.peephole_kernel)
+        p_i, p_f, p_o = ops.unstack(ops.convert_to_tensor(self.peephole_kernel))
         i, f, c_tilde, o = ops.split(projected + recur(h), 4, axis=-1)
         i = self.recurrent_activation(i + p_i * c)
         f = self.recurrent_activation(f + p_f * c)

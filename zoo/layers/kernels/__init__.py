@@ -4,12 +4,14 @@ The environment variable `ZOO_KERNEL` selects the kernel. `auto`, the default, u
 kernels if they are compiled or can be compiled; otherwise it logs one warning and uses Keras.
 `native` raises an error instead. `keras` never uses the native kernels.
 
-A graph with native kernels, such as an exported SavedModel, loads only after this package was
-imported and `load()` was called. To export a graph that loads anywhere, set `ZOO_KERNEL=keras`.
+A graph that is traced by an exporter, such as `model.export`, contains no native kernels, so it loads
+anywhere. A function that was traced before keeps them: it loads only where this package was imported
+and `load()` was called.
 """
 
 import logging
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -17,8 +19,8 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
-    from tensorflow.python.eager import record
-    from tensorflow.python.ops import control_flow_util
+    from tensorflow.python.eager import forwardprop_util, record
+    from tensorflow.python.ops import control_flow_ops, control_flow_util
 
     do_not_convert = tf.autograph.experimental.do_not_convert
 else:
@@ -26,6 +28,14 @@ else:
 
 _ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu")
 _CHOICES = ("auto", "native", "keras")
+# Modules whose functions trace a graph to write it into a file.
+_EXPORTERS = (
+    "keras.src.export.",
+    "tensorflow.lite.",
+    "tensorflow.python.saved_model.save",
+    "tf2onnx.",
+    "zoo.export",
+)
 
 # The names of the native cells; each has a header of its own.
 CELLS = tuple(sorted(path.stem for path in Path(__file__).with_name("cells").glob("*.h")))
@@ -33,6 +43,10 @@ CELLS = tuple(sorted(path.stem for path in Path(__file__).with_name("cells").glo
 _lock = threading.Lock()
 _ops = None  # the loaded library
 _failure = None  # the error that prevented loading
+
+
+class Declined(Exception):
+    """The native kernels do not apply to a call; the message gives the reason."""
 
 
 @do_not_convert
@@ -50,7 +64,7 @@ def run(
     return_sequences=False,
     zero_output_for_mask=False,
 ):
-    """Runs a recurrent layer over its sequences if the native kernels support it.
+    """Runs a recurrent layer over its sequences.
 
     Masks may have any pattern, and masked steps cost nothing. The result is differentiable in the
     sequences, the weights and the initial state.
@@ -77,23 +91,29 @@ def run(
     Returns:
         What `keras.layers.RNN.inner_loop` returns: the last output, `(batch, units)`; all
         outputs, `(batch, time, units)`, or the last one again, `(batch, 1, units)`, without
-        `return_sequences`; and the list of the last states. `None` if the native kernels do not
-        apply (see `decline_reason`) or are not available.
+        `return_sequences`; and the list of the last states.
 
     Raises:
+        Declined: If the native kernels do not apply to this call (see `decline_reason`), are not
+            available, or a `tf.autodiff.ForwardAccumulator` watches an input.
         RuntimeError: If `ZOO_KERNEL=native` and the native kernels are not available.
         ValueError: If the value of `ZOO_KERNEL` is unknown.
     """
-    if decline_reason(cell, sequences, activation, recurrent_activation) or not available():
-        return None
+    if reason := decline_reason(cell, sequences, activation, recurrent_activation):
+        raise Declined(reason)
+    if not available():
+        raise Declined(f"the native kernels are not available: {_failure}")
     dtype = sequences.dtype
     # Keras leaves a variable as it is.
     as_tensor = lambda v: tf.convert_to_tensor(keras.ops.convert_to_tensor(v, dtype=dtype.name))
     initial_state = [as_tensor(state) for state in initial_state]
+    weights = [tf.zeros([0], dtype) if weight is None else as_tensor(weight) for weight in weights]
+    if has_tangents([sequences, *weights, *initial_state]):
+        raise Declined("a ForwardAccumulator watches an input")
     result = _ops.zoo_recurrence(
         sequences,
         tf.zeros([0, 0], tf.bool) if mask is None else tf.cast(mask, tf.bool),
-        [tf.zeros([0], dtype) if weight is None else as_tensor(weight) for weight in weights],
+        weights,
         initial_state,
         [as_tensor(drawn) for drawn in draw()] if draw else [],
         cell=cell,
@@ -128,9 +148,26 @@ def decline_reason(cell, sequences, activation="tanh", recurrent_activation="sig
             return f"there is no kernel for the activation {function}"
     if tf.config.list_logical_devices("GPU"):
         return "there is a GPU"
+    return graph_reason()
+
+
+def graph_reason():
+    """Returns why the graph that is traced can hold no native operation, or `None` if it can."""
+    if keras.backend.backend() != "tensorflow" or tf.executing_eagerly():
+        return None
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         return "XLA compiles this graph"
+    frame = sys._getframe()
+    while frame:
+        if frame.f_globals.get("__name__", "").startswith(_EXPORTERS):
+            return "this graph is exported"
+        frame = frame.f_back
     return None
+
+
+def has_tangents(tensors):
+    """Returns whether a `tf.autodiff.ForwardAccumulator` watches one of the tensors."""
+    return bool(forwardprop_util.pack_tangents(tensors).tangents)
 
 
 def available():
@@ -186,6 +223,9 @@ def _load():
         raise RuntimeError(f"the compiled kernels cannot be loaded: {error}") from error
     tf.RegisterGradient("ZooRecurrence")(_gradient)
     tf.RegisterGradient("ZooRecurrenceGrad")(_second_gradient)
+    # XLA can't compile these operations. By default, TensorFlow calls a function that was traced
+    # before without tracing it again in an XLA context.
+    control_flow_ops.XLAControlFlowContext.RequiresUniqueFunctionRetracing = lambda self: True
     return ops
 
 
@@ -225,13 +265,14 @@ def _gradient(op, *gradients):
 
 def _second_gradient(op, *gradients):
     raise NotImplementedError(
-        "The native recurrent kernels have no second derivative. Build the layer with "
-        "unroll=True, or set ZOO_KERNEL=keras."
+        "The native recurrent kernels have no second derivative, which forward-mode differentiation "
+        "of a function also needs. Build the layer with `unroll=True`; or, unless it is called with "
+        "`training=True`, set ZOO_KERNEL=keras."
     )
 
 
 def _choice():
-    choice = os.environ.get("ZOO_KERNEL", "auto")
+    choice = os.environ.get("ZOO_KERNEL") or "auto"
     if choice not in _CHOICES:
         raise ValueError(f"ZOO_KERNEL must be one of {', '.join(_CHOICES)}; received: {choice!r}")
     return choice
