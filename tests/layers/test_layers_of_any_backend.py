@@ -175,6 +175,4 @@ def test_mixed_precision_is_close_to_full(name, dtype):
     expected = ops.convert_to_numpy(layer(x, mask=mask))
     found = half(x, mask=mask)
     assert keras.backend.standardize_dtype(found.dtype) == half.compute_dtype
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(ops.cast(found, "float32")), expected, atol=0.1
-    )
+    np.testing.assert_allclose(ops.convert_to_numpy(ops.cast(found, "float32")), expected, atol=0.1)

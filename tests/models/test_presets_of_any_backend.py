@@ -28,7 +28,6 @@ if keras.backend.backend() == "tensorflow":
     pytest.skip("these compare another backend with TensorFlow", allow_module_level=True)
 
 
-
 @pytest.fixture(scope="module")
 def expected():
     code = (

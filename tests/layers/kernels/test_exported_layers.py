@@ -1,4 +1,4 @@
-"""A model of a user with layers of the zoo is exported without native kernels, so it loads anywhere."""
+"""Models of users are exported without native kernels, so they load where the zoo isn't."""
 
 import os
 import shutil
@@ -91,9 +91,7 @@ def test_tensorflow_saves_a_model_of_a_user_that_loads_without_the_zoo(tmp_path)
 def test_onnx_of_a_fixed_number_of_steps_loads(architecture, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")
-    model = keras.Sequential(
-        [keras.Input((6, 3)), zoo.layers.architectures.make(architecture, 4)]
-    )
+    model = keras.Sequential([keras.Input((6, 3)), zoo.layers.architectures.make(architecture, 4)])
     x = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
     expected = model.predict(x, verbose=0)
     model.export(str(tmp_path / "m.onnx"), format="onnx", verbose=False)

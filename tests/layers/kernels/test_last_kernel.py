@@ -142,9 +142,7 @@ def test_masks_and_states_that_keras_broadcasts_run_natively(name):
     layer(X)
     generator = np.random.default_rng(1)
     mask = generator.random((2, 5)) < 0.6
-    states = [
-        generator.normal(size=(1, size)).astype("float32") for size in layer.state_size
-    ]
+    states = [generator.normal(size=(1, size)).astype("float32") for size in layer.state_size]
     for given, full in (
         ({"mask": mask[..., None]}, {"mask": mask}),
         ({"mask": mask[:1]}, {"mask": np.repeat(mask[:1], 2, 0)}),

@@ -4,9 +4,9 @@ The environment variable `ZOO_KERNEL` selects the kernel. `auto`, the default, u
 kernels if they are compiled or can be compiled; otherwise it logs one warning and uses Keras.
 `native` raises an error instead. `keras` never uses the native kernels.
 
-A graph that is traced by an exporter, such as `model.export`, contains no native kernels, so it loads
-anywhere. A function that was traced before keeps them: it loads only where this package was imported
-and `load()` was called.
+A graph that an exporter traces, such as `model.export`, contains no native kernels, so it loads
+anywhere. A function that was traced before keeps them: it loads only where this package was
+imported and `load()` was called.
 """
 
 import logging
@@ -265,9 +265,9 @@ def _gradient(op, *gradients):
 
 def _second_gradient(op, *gradients):
     raise NotImplementedError(
-        "The native recurrent kernels have no second derivative, which forward-mode differentiation "
-        "of a function also needs. Build the layer with `unroll=True`; or, unless it is called with "
-        "`training=True`, set ZOO_KERNEL=keras."
+        "The native recurrent kernels have no second derivative, which forward-mode "
+        "differentiation of a tf.function needs too. Build the layer with `unroll=True`; or, "
+        "unless it is called with `training=True`, set ZOO_KERNEL=keras."
     )
 
 

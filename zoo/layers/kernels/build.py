@@ -82,7 +82,7 @@ def build():
 
 
 def _find_whole(cache, name):
-    """A cached library whose name starts so and whose content is what it was; removes damaged ones."""
+    """A cached library of such a name whose content is what it was; removes damaged ones."""
     for library in sorted(cache.glob(f"{name}_*.so")):
         if library.stem.rpartition("_")[2] == _digest(library):
             return library

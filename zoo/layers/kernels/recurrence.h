@@ -173,6 +173,8 @@ class Recurrence {
     return std::clamp<int64_t>(p_.units - unit, 0, L);
   }
 
+  // Padding repeats a column. With zeros, an infinite input would make NaN of it, and the backward
+  // pass would spread it.
   void pack(const T* weights, int64_t rows, int64_t from, int64_t to, T* packed) const {
     for (int64_t p = from; p < to; ++p) {
       for (int64_t k = 0; k < rows; ++k) {
@@ -182,7 +184,8 @@ class Recurrence {
           if (n == L) {
             store(out, load(weights + k * columns() + first));
           } else {
-            for (int l = 0; l < L; ++l) out[l] = l < n ? weights[k * columns() + first + l] : T(0);
+            const T* row = weights + k * columns() + std::max<int64_t>(first, 0);
+            for (int l = 0; l < L; ++l) out[l] = row[l < n ? l : 0];
           }
         }
       }

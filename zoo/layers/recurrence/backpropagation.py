@@ -10,7 +10,7 @@ if keras.backend.backend() == "tensorflow":
 
 
 def applies(cell):
-    """Returns whether `loop` can run a cell: with TensorFlow, if it has a vector-Jacobian product."""
+    """Returns whether `loop` can run a cell."""
     return keras.backend.backend() == "tensorflow" and cell.has_vector_jacobian_product
 
 

@@ -53,9 +53,7 @@ class CuDNNLayer(RecurrentLayer):
                 "Invalid value received for argument `use_cudnn`. "
                 f"Expected one of 'auto', True, False. Received: use_cudnn={value}"
             )
-        applies = (
-            self.cell.native() == self.backend_function and not self.recurrent_weight_dropout
-        )
+        applies = self.cell.native() == self.backend_function and not self.recurrent_weight_dropout
         if value is True and not applies:
             raise ValueError(
                 f"There is no cuDNN implementation of {type(self).__name__} with these arguments. "

@@ -136,7 +136,7 @@ def _masked(step, x, keep, states):
 
 
 def favours_large_ops():
-    """Returns whether few large ops beat many small ones, as everywhere but in TensorFlow on a CPU."""
+    """Returns whether few large ops beat many small ones: not in TensorFlow on a CPU."""
     return not _is_tensorflow() or bool(tf.config.list_logical_devices("GPU"))
 
 
