@@ -134,7 +134,15 @@ class GRUCell(GatedCell):
 
     @property
     def native_cell(self):
-        return "gru" if self.reset_after else None
+        return "gru" if self.reset_after else "gru_reset_before"
+
+    def native_arguments(self, sequences, training=False):
+        arguments = super().native_arguments(sequences, training)
+        if self.reset_after:
+            return arguments
+        kernel, recurrent_kernel, bias = arguments["weights"]
+        r_zr, r_h = ops.split(recurrent_kernel, [2 * self.units], axis=-1)
+        return {**arguments, "weights": [kernel, r_zr, bias, r_h]}
 
     def recurrent_weights(self, training=False):
         return super().recurrent_weights(training) + ([self.bias[1]] if self.use_bias else [])

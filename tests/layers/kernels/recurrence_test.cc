@@ -54,11 +54,13 @@ struct Case {
   const Cell<T>& cell;
   Problem p;
   bool masked, biased;
-  std::vector<T> x, kernel, recurrent, bias, vectors, initial[kMaxStates], drawn[kMaxDrawn];
+  std::vector<T> x, kernel, recurrent, bias, vectors, second, second_bias;
+  std::vector<T> initial[kMaxStates], drawn[kMaxDrawn];
   std::vector<char> mask;
   std::vector<T> outputs, last, finals[kMaxStates], saved;
   std::vector<T> d_outputs, d_last, d_finals[kMaxStates];
-  std::vector<T> d_x, d_kernel, d_recurrent, d_bias, d_vectors, d_initial[kMaxStates];
+  std::vector<T> d_x, d_kernel, d_recurrent, d_bias, d_vectors, d_second, d_second_bias;
+  std::vector<T> d_initial[kMaxStates];
 
   Case(const Cell<T>& the_cell, const Problem& problem, bool with_mask, bool with_bias,
        unsigned seed)
@@ -69,20 +71,26 @@ struct Case {
       v->resize(n);
       for (auto& e : *v) e = static_cast<T>(scale * normal(generator));
     };
+    p.hidden = cell.second && cell.states > 1 ? p.units + 3 : p.units;
     const int64_t columns = cell.blocks * p.units, rows = p.batch, state = rows * p.units;
-    const int64_t steps = p.return_sequences ? rows * p.time * p.units : 0;
+    const int64_t last_size = rows * p.hidden, steps = p.return_sequences ? p.time * last_size : 0;
     fill(&x, rows * p.time * p.input, 1);
     fill(&kernel, p.input * columns, 0.5);
-    fill(&recurrent, p.units * columns, 0.5 / std::sqrt(p.units));
+    if (cell.recurrent) {
+      fill(&recurrent, p.hidden * (columns - cell.input_blocks * p.units),
+           0.5 / std::sqrt(p.hidden));
+    }
+    if (cell.second) fill(&second, p.units * p.hidden, 0.5 / std::sqrt(p.units));
+    if (cell.second_bias) fill(&second_bias, p.hidden, 0.5);
     fill(&bias, columns * cell.biases(), 0.5);
     fill(&vectors, cell.vectors * p.units, 0.5);
     for (int k = 0; k < cell.states; ++k) {
-      fill(&initial[k], state, 1);
-      fill(&d_finals[k], state, 1);
+      fill(&initial[k], k == 0 ? last_size : state, 1);
+      fill(&d_finals[k], k == 0 ? last_size : state, 1);
     }
     // The normalizer of sLSTM is at least 1.
     for (auto& n : initial[2]) n = 1 + n * n;
-    fill(&d_last, state, 1);
+    fill(&d_last, last_size, 1);
     fill(&d_outputs, steps, 1);
     for (int k = 0; k < cell.drawn; ++k) {
       drawn[k].resize(p.time * state);
@@ -91,23 +99,26 @@ struct Case {
     mask.resize(rows * p.time);
     for (auto& m : mask) m = generator() % 3 != 0;
     outputs.resize(steps);
-    last.resize(state);
+    last.resize(last_size);
     for (int k = 0; k < cell.states; ++k) {
-      finals[k].resize(state);
-      d_initial[k].resize(state);
+      finals[k].resize(initial[k].size());
+      d_initial[k].resize(initial[k].size());
     }
     d_x.resize(x.size());
     d_kernel.resize(kernel.size());
     d_recurrent.resize(recurrent.size());
     d_bias.resize(bias.size());
     d_vectors.resize(vectors.size());
+    d_second.resize(second.size());
+    d_second_bias.resize(second_bias.size());
   }
 
   template <class A>
   void fill_arguments(A* a) {
     a->x = x.data();
     a->mask = masked ? reinterpret_cast<const bool*>(mask.data()) : nullptr;
-    a->weights = {kernel.data(), recurrent.data(), biased ? bias.data() : nullptr, vectors.data()};
+    a->weights = {kernel.data(),  recurrent.data(), biased ? bias.data() : nullptr,
+                  vectors.data(), second.data(),    biased ? second_bias.data() : nullptr};
     for (int k = 0; k < cell.states; ++k) a->initial[k] = initial[k].data();
     for (int k = 0; k < cell.drawn; ++k) {
       a->drawn[k] = {drawn[k].data(), p.batch * p.units, p.units};
@@ -134,8 +145,8 @@ struct Case {
     a.d_outputs = p.return_sequences ? d_outputs.data() : nullptr;
     a.d_last = d_last.data();
     a.d_x = d_x.data();
-    a.d_weights = {d_kernel.data(), d_recurrent.data(), biased ? d_bias.data() : nullptr,
-                   d_vectors.data()};
+    a.d_weights = {d_kernel.data(),  d_recurrent.data(), biased ? d_bias.data() : nullptr,
+                   d_vectors.data(), d_second.data(),    biased ? d_second_bias.data() : nullptr};
     for (int k = 0; k < cell.states; ++k) {
       a.d_finals[k] = d_finals[k].data();
       a.d_initial[k] = d_initial[k].data();
@@ -147,9 +158,9 @@ struct Case {
     forward(pool, false);
     double sum = 0;
     for (size_t i = 0; i < outputs.size(); ++i) sum += outputs[i] * d_outputs[i];
-    for (size_t i = 0; i < last.size(); ++i) {
-      sum += last[i] * d_last[i];
-      for (int k = 0; k < cell.states; ++k) sum += finals[k][i] * d_finals[k][i];
+    for (size_t i = 0; i < last.size(); ++i) sum += last[i] * d_last[i];
+    for (int k = 0; k < cell.states; ++k) {
+      for (size_t i = 0; i < finals[k].size(); ++i) sum += finals[k][i] * d_finals[k][i];
     }
     return sum;
   }
@@ -185,10 +196,10 @@ void check_gradient(const Cell<double>& cell, const Problem& problem, bool maske
   };
   check(&test.x, test.d_x, "gradient of x");
   check(&test.kernel, test.d_kernel, "gradient of kernel");
-  if (cell.recurrent) {
-    check(&test.recurrent, test.d_recurrent, "gradient of recurrent_kernel");
-  }
+  check(&test.recurrent, test.d_recurrent, "gradient of recurrent_kernel");
+  check(&test.second, test.d_second, "gradient of the second recurrent kernel");
   if (biased) check(&test.bias, test.d_bias, "gradient of bias");
+  if (biased) check(&test.second_bias, test.d_second_bias, "gradient of the second bias");
   check(&test.vectors, test.d_vectors, "gradient of vectors");
   const char* names[] = {"gradient of state 0", "gradient of state 1", "gradient of state 2",
                          "gradient of state 3"};
@@ -229,7 +240,9 @@ void check_threads(const Cell<float>& cell, const Problem& problem, bool masked)
                  difference(one.d_kernel, other.d_kernel) <= 2e-6 &&
                  difference(one.d_recurrent, other.d_recurrent) <= 2e-6 &&
                  difference(one.d_bias, other.d_bias) <= 2e-6 &&
-                 difference(one.d_vectors, other.d_vectors) <= 2e-6,
+                 difference(one.d_vectors, other.d_vectors) <= 2e-6 &&
+                 difference(one.d_second, other.d_second) <= 2e-6 &&
+                 difference(one.d_second_bias, other.d_second_bias) <= 2e-6,
              "agreement of gradients", cell.name, problem, threads);
     }
   }
@@ -271,7 +284,7 @@ int main() {
                                  {2, 0, 3, 5}};
     for (const auto& s : shapes) {
       for (int flags = 0; flags < 16; ++flags) {
-        Problem problem{s[0], s[1], s[2], s[3]};
+        Problem problem{s[0], s[1], s[2], s[3], s[3]};
         problem.go_backwards = flags & 1;
         problem.return_sequences = flags & 2;
         problem.zero_output_for_mask = flags & 4;
@@ -279,7 +292,7 @@ int main() {
       }
     }
     for (Activation activation : {Activation::kLinear, Activation::kSigmoid}) {
-      Problem problem{4, 5, 3, 20};
+      Problem problem{4, 5, 3, 20, 20};
       problem.activation = activation;
       check_gradient(cell, problem, true, true, 2);
     }
@@ -287,7 +300,7 @@ int main() {
   for (const Cell<float>& cell : kCells<float>) {
     const int64_t large[][4] = {{1, 40, 70, 150}, {13, 40, 20, 100}, {33, 6, 33, 90}};
     for (const auto& s : large) {
-      for (bool masked : {false, true}) check_threads(cell, {s[0], s[1], s[2], s[3]}, masked);
+      for (bool masked : {false, true}) check_threads(cell, {s[0], s[1], s[2], s[3], s[3]}, masked);
     }
   }
   std::printf(failures == 0 ? "all checks passed\n" : "%d failures\n", failures);

@@ -73,19 +73,23 @@ std::vector<float> numbers(int64_t n) {
 
 void run(const Cell<float>& cell, const Pool& pool, int64_t batch, int64_t time, int64_t input,
          int64_t units, bool masked, bool sequences, bool biased, bool backwards) {
-  Problem problem{batch, time, input, units};
+  const int64_t hidden = cell.second && cell.states > 1 ? units / 2 + 1 : units;
+  Problem problem{batch, time, input, units, hidden};
   problem.return_sequences = sequences;
   problem.go_backwards = backwards;
   problem.zero_output_for_mask = backwards;
-  const int64_t columns = cell.blocks * units, state = batch * units;
+  const int64_t columns = cell.blocks * units, state = batch * units, h_size = batch * hidden;
   const Recurrence<float> recurrence(cell, problem, pool.threads);
-  const int64_t depth = cell.recurrent ? units : 0;
+  const int64_t depth = cell.recurrent ? hidden : 0;
   auto x = numbers(batch * time * input), kernel = numbers(input * columns),
-       recurrent = numbers(depth * columns), bias = numbers(cell.biases() * columns),
-       vectors = numbers(cell.vectors * units), outputs = numbers(sequences ? state * time : 0),
-       last = numbers(state), saved = numbers(batch * time * recurrence.saved_width()),
-       d_outputs = outputs, d_last = last, d_x = x, d_kernel = kernel, d_recurrent = recurrent,
-       d_bias = bias, d_vectors = vectors;
+       recurrent = numbers(depth * (columns - cell.input_blocks * units)),
+       bias = numbers(cell.biases() * columns), vectors = numbers(cell.vectors * units),
+       second = numbers(cell.second ? units * hidden : 0),
+       second_bias = numbers(cell.second_bias ? hidden : 0),
+       outputs = numbers(sequences ? h_size * time : 0), last = numbers(h_size),
+       saved = numbers(batch * time * recurrence.saved_width()), d_outputs = outputs, d_last = last,
+       d_x = x, d_kernel = kernel, d_recurrent = recurrent, d_bias = bias, d_vectors = vectors,
+       d_second = second, d_second_bias = second_bias;
   auto mask = std::make_unique<bool[]>(batch * time);
   const auto chance = numbers(batch * time);
   for (int64_t i = 0; i < batch * time; ++i) mask[i] = chance[i] > -0.2f;
@@ -93,7 +97,8 @@ void run(const Cell<float>& cell, const Pool& pool, int64_t batch, int64_t time,
   ForwardArguments<float> a{};
   a.x = at(x);
   a.mask = masked ? mask.get() : nullptr;
-  a.weights = {at(kernel), at(recurrent), biased ? at(bias) : nullptr, at(vectors)};
+  a.weights = {at(kernel),  at(recurrent), biased ? at(bias) : nullptr,
+               at(vectors), at(second),    biased ? at(second_bias) : nullptr};
   a.outputs = at(outputs);
   a.last = at(last);
   a.saved = at(saved);
@@ -101,7 +106,7 @@ void run(const Cell<float>& cell, const Pool& pool, int64_t batch, int64_t time,
   std::vector<float> initial[kMaxStates], finals[kMaxStates], d_initial[kMaxStates],
       drawn[kMaxDrawn];
   for (int k = 0; k < cell.states; ++k) {
-    initial[k] = numbers(state);
+    initial[k] = numbers(k == 0 ? h_size : state);
     d_initial[k] = finals[k] = initial[k];
     back.initial[k] = a.initial[k] = at(initial[k]);
     back.d_finals[k] = a.finals[k] = at(finals[k]);
@@ -116,7 +121,8 @@ void run(const Cell<float>& cell, const Pool& pool, int64_t batch, int64_t time,
   back.d_outputs = at(d_outputs);
   back.d_last = at(d_last);
   back.d_x = at(d_x);
-  back.d_weights = {at(d_kernel), at(d_recurrent), biased ? at(d_bias) : nullptr, at(d_vectors)};
+  back.d_weights = {at(d_kernel),  at(d_recurrent), biased ? at(d_bias) : nullptr,
+                    at(d_vectors), at(d_second),    biased ? at(d_second_bias) : nullptr};
   recurrence.forward(pool, a);
   recurrence.backward(pool, back);
   a.weights.bias = nullptr;

@@ -270,7 +270,7 @@ def test_an_unknown_cell_is_an_error(monkeypatch):
         (0, (3, 20), r"kernel must be \[4,20\]; received \[3,20\]"),
         (1, (5, 19), r"recurrent_kernel must be \[5,20\]; received \[5,19\]"),
         (2, (19,), r"bias must have 0 or 20 elements; received \[19\]"),
-        (3, (2, 5), r"the last of weights must be \[3,5\]; received \[2,5\]"),
+        (3, (2, 5), r"the vectors of weights must be \[3,5\]; received \[2,5\]"),
     ],
 )
 def test_weights_of_another_shape_are_an_error(index, wrong, message):

@@ -72,13 +72,13 @@ def run(
     Args:
         cell: One of `CELLS`.
         sequences: Tensor of shape `(batch, time, features)`.
-        initial_state: List of tensors of shape `(batch, units)`, the states of the cell.
+        initial_state: List of tensors of shape `(batch, units)`, the states of the cell. The size
+            of its other states may differ from that of its output.
         mask: Boolean tensor of shape `(batch, time)` or `None`.
         weights: List of the kernel, `(features, num_blocks * units)`, with the blocks in the order
             of the layer; the recurrent kernel, `(units, num_blocks * units)`, if the cell has one;
             the bias, `(num_blocks * units,)`, or `(2, num_blocks * units)` if the recurrent product
-            has its own, or `None`; and a matrix of `units` columns with the further weights of the
-            cell, if it has any.
+            has its own, or `None`; and the further weights of the cell, in the order of its header.
         draw: Function without arguments that returns the list of what the cell draws at every step,
             each `(time, batch, units)` in the order of processing, or `(1, 1, units)`. `None` for
             cells that draw nothing.

@@ -10,6 +10,14 @@
 //
 // `forward` computes a panel of units, all rows of it at once. `backward` computes one vector of
 // units of one row.
+//
+// With a second product in each step, `forward` outputs its factor, and the cell also has
+//
+//   template <class Step> static void finish(const Step& step);
+//   template <class Step> static void finish_backward(const Step& step);
+//
+// which start from the product, as `forward` and `backward` start from the first one, and have one
+// block. `finish` outputs h.
 
 #ifndef ZOO_LAYERS_KERNELS_CELL_H_
 #define ZOO_LAYERS_KERNELS_CELL_H_
@@ -21,7 +29,7 @@
 
 namespace zoo {
 
-constexpr int kMaxStates = 4, kMaxDrawn = 2;
+constexpr int kMaxStates = 4, kMaxDrawn = 2, kMaxHanded = 2;
 
 struct CellDefaults {
   // The blocks of `units` columns, the last ones, whose products with the input and with h are not
@@ -40,6 +48,13 @@ struct CellDefaults {
   static constexpr bool kRecurrent = true;
   // Whether the new h depends on h without the recurrent kernel too.
   static constexpr bool kKeepsH = false;
+  // The blocks, the last ones, that the recurrent kernel does not have.
+  static constexpr int kInputBlocks = 0;
+  // Whether there is a second product in each step, and whether that has a bias.
+  static constexpr bool kSecond = false, kSecondBias = false;
+  // The numbers of each unit that `forward` hands to `finish`. The first is added to the second
+  // product.
+  static constexpr int kHanded = 0;
 };
 
 // A panel at a step forward: one vector of units, or several if there is only one block.
@@ -56,7 +71,7 @@ struct ForwardPanel {
   // These point to the rows; `unit` is the first unit of the panel.
   const T* h;
   T* next_h;
-  T* states[kMaxStates];
+  T *states[kMaxStates], *handed[kMaxHanded];
   int64_t state_stride, unit, units;
   const T* const* drawn;   // [kDrawn][rows], null for cells that draw nothing
   T* const* outputs;       // [rows], each null if only the last output is needed
@@ -76,7 +91,9 @@ struct BackwardRow {
   const T* d_output;  // null if only the last output has a gradient
   int64_t repeats;    // how many steps have this output, counting the masked ones that follow
   const T* weights;
-  T *dh, *d_states[kMaxStates], *gates, *gates_h, *d_weights;
+  const T* inner;     // the output of `forward`, with a second product
+  const T* d_result;  // of the part of the step that is computed
+  T *dh, *d_states[kMaxStates], *gates, *gates_h, *d_second, *d_weights;
   int64_t units;
 };
 
@@ -114,18 +131,27 @@ struct ForwardStep : ForwardPanel<T> {
     return load_some(this->drawn[k * rows + j] + this->unit, left(0));
   }
 
-  ZOO_INLINE Vec previous_h(int64_t j) const {
-    return load(this->h + j * this->state_stride + this->unit);
+  ZOO_INLINE Vec previous_h(int64_t j, int v = 0) const {
+    return load(this->h + j * this->state_stride + this->unit + v * L);
   }
   ZOO_INLINE Vec state(int64_t j, int k) const { return load(state_at(j, k)); }
   ZOO_INLINE void set_state(int64_t j, int k, Vec value) const { store(state_at(j, k), value); }
 
+  // What `forward` hands to `finish`.
+  ZOO_INLINE void hand(int64_t j, int k, Vec value) const { store(handed_at(j, k, 0), value); }
+  ZOO_INLINE Vec handed_over(int64_t j, int k, int v) const { return load(handed_at(j, k, v)); }
+
   // Saves vectors for the backward pass, if there will be one, from the given slot on.
   template <class... V>
   ZOO_INLINE void save(int64_t j, int slot, V... values) const {
+    save_unit(j, 0, slot, values...);
+  }
+  // The same for vector v of the units.
+  template <class... V>
+  ZOO_INLINE void save_unit(int64_t j, int v, int slot, V... values) const {
     T* row = this->saved[j];
-    if (row == nullptr) return;
-    row += (this->unit / L * C::kSaved + slot) * L;
+    if (row == nullptr || (v > 0 && left(v) <= 0)) return;
+    row += ((this->unit / L + v) * C::kSaved + slot) * L;
     ((store(row, values), row += L), ...);
   }
 
@@ -141,6 +167,9 @@ struct ForwardStep : ForwardPanel<T> {
 
  private:
   ZOO_INLINE T* at(int64_t j, int v) const { return products + j * products_stride + v * L; }
+  ZOO_INLINE T* handed_at(int64_t j, int k, int v) const {
+    return this->handed[k] + j * this->state_stride + this->unit + v * L;
+  }
   ZOO_INLINE T* state_at(int64_t j, int k) const {
     return this->states[k] + j * this->state_stride + this->unit;
   }
@@ -168,9 +197,12 @@ struct BackwardStep : BackwardRow<T> {
   ZOO_INLINE Vec weight(int k) const { return load(this->weights + weight_at(k)); }
   ZOO_INLINE Vec draw(int k) const { return load_some(this->drawn[k] + unit, left()); }
 
-  // The gradient of the new h.
+  // The output of `forward`, for cells with a second product.
+  ZOO_INLINE Vec inner_at() const { return load_some(this->inner + unit, left()); }
+
+  // The gradient of the output.
   ZOO_INLINE Vec d_h() const {
-    Vec d = load(this->dh + unit);
+    Vec d = load(this->d_result + unit);
     for (int64_t k = 0; this->d_output != nullptr && k < this->repeats; ++k) {
       d += load_some(this->d_output + k * units + unit, left());
     }
@@ -178,6 +210,7 @@ struct BackwardStep : BackwardRow<T> {
   }
   // The gradient of h before the step, without the path through the recurrent kernel.
   ZOO_INLINE void set_d_h(Vec value) const { store(this->dh + unit, value); }
+  ZOO_INLINE void add_d_h(Vec value) const { store(this->dh + unit, load(this->dh + unit) + value); }
 
   // The gradient of another state: after the step until it is set, then before the step.
   ZOO_INLINE Vec d_state(int k) const { return load(this->d_states[k] + unit); }
@@ -193,6 +226,9 @@ struct BackwardStep : BackwardRow<T> {
     store(this->gates + unit * C::kBlocks + v * L, of_input);
     store(this->gates_h + unit * C::kBlocks + v * L, of_product);
   }
+
+  // The gradient of the second product.
+  ZOO_INLINE void set_d_second(Vec value) const { store(this->d_second + unit, value); }
 
   ZOO_INLINE void add_d_weight(int k, Vec value) const {
     T* sum = this->d_weights + weight_at(k);
@@ -213,24 +249,55 @@ struct Cell {
   const char* name;
   int blocks, separate_blocks, states, saved, vectors, drawn;
   bool recurrent, keeps_h;
+  int input_blocks;
+  bool second, second_bias;
+  int handed;
   void (*forward)(const ForwardPanel<T>&);
   // Computes the units `from` to `to` - 1, whole vectors.
   void (*backward)(const BackwardRow<T>&, int64_t from, int64_t to);
+  // Null without a second product.
+  void (*finish)(const ForwardPanel<T>&);
+  void (*finish_backward)(const BackwardRow<T>&, int64_t from, int64_t to);
 
   int biases() const { return separate_blocks > 0 ? 2 : 1; }
 };
 
+// These work on copies, which stay in registers.
+template <class T, class C, bool kFinish>
+void step_forward(const ForwardPanel<T>& panel) {
+  const ForwardStep<T, C> step(panel);
+  if constexpr (kFinish) {
+    C::finish(step);
+  } else {
+    C::forward(step);
+  }
+}
+
+template <class T, class C, bool kFinish>
+void step_backward(const BackwardRow<T>& row, int64_t from, int64_t to) {
+  BackwardStep<T, C> step(row);
+  for (step.unit = from; step.unit < to; step.unit += kLanes<T>) {
+    if constexpr (kFinish) {
+      C::finish_backward(step);
+    } else {
+      C::backward(step);
+    }
+  }
+}
+
 template <class T, class C>
 constexpr Cell<T> make_cell() {
-  static_assert(C::kStates <= kMaxStates && C::kDrawn <= kMaxDrawn);
-  return {C::kName, C::kBlocks, C::kSeparateBlocks, C::kStates, C::kSaved, C::kVectors, C::kDrawn,
-          C::kRecurrent, C::kKeepsH,
-          // Both work on copies, which stay in registers.
-          [](const ForwardPanel<T>& panel) { C::forward(ForwardStep<T, C>(panel)); },
-          [](const BackwardRow<T>& row, int64_t from, int64_t to) {
-            BackwardStep<T, C> step(row);
-            for (step.unit = from; step.unit < to; step.unit += kLanes<T>) C::backward(step);
-          }};
+  static_assert(C::kStates <= kMaxStates && C::kDrawn <= kMaxDrawn && C::kHanded <= kMaxHanded);
+  Cell<T> cell{C::kName,     C::kBlocks,      C::kSeparateBlocks, C::kStates,
+               C::kSaved,    C::kVectors,     C::kDrawn,          C::kRecurrent,
+               C::kKeepsH,   C::kInputBlocks, C::kSecond,         C::kSecondBias,
+               C::kHanded,   step_forward<T, C, false>,
+               step_backward<T, C, false>, nullptr, nullptr};
+  if constexpr (C::kSecond) {
+    cell.finish = step_forward<T, C, true>;
+    cell.finish_backward = step_backward<T, C, true>;
+  }
+  return cell;
 }
 
 }  // namespace zoo

@@ -8,10 +8,13 @@
 
 #include "cell.h"
 #include "cells/gru.h"
+#include "cells/gru_reset_before.h"
+#include "cells/jordan.h"
 #include "cells/lstm.h"
 #include "cells/lstm_1997.h"
 #include "cells/lstm_coupled.h"
 #include "cells/lstm_peephole.h"
+#include "cells/lstm_projection.h"
 #include "cells/lstm_zoneout.h"
 #include "cells/min_gru.h"
 #include "cells/min_lstm.h"
@@ -27,8 +30,8 @@ constexpr std::array<Cell<T>, sizeof...(C)> make_cells() {
 
 template <class T>
 inline constexpr auto kCells =
-    make_cells<T, GRU, LSTM, LSTM1997, CoupledLSTM, PeepholeLSTM, ZoneoutLSTM, MinGRU, MinLSTM,
-               SimpleRNN, SLSTM>();
+    make_cells<T, GRU, GRUResetBefore, JordanRNN, LSTM, LSTM1997, CoupledLSTM, PeepholeLSTM,
+               ProjectionLSTM, ZoneoutLSTM, MinGRU, MinLSTM, SimpleRNN, SLSTM>();
 
 // The cell of this name, or null.
 template <class T>

@@ -49,7 +49,8 @@ using tensorflow::shape_inference::ShapeHandle;
       .Input("drawn: D * T")
 
 // mask is [batch, time], or [0, 0] for no mask. weights are the kernel, the recurrent kernel if the
-// cell has one, the bias, [0] for no bias, and the further weights of the cell, if it has any.
+// cell has one, the bias, [0] for no bias, and the further weights of the cell, if it has any: a
+// matrix of vectors, the kernel of the second product, and its bias.
 // drawn are [time, batch, units]; a dimension of 1 repeats them. outputs is [batch, time, units], or
 // [batch, 0, units] without return_sequences. saved is what the gradient needs, empty without save.
 REGISTER_OP("ZooRecurrence")
@@ -73,7 +74,11 @@ REGISTER_OP("ZooRecurrence")
       c->set_output(0, c->Matrix(batch, units));
       c->set_output(1, c->MakeShape({batch, time, units}));
       c->set_output(2, c->Vector(InferenceContext::kUnknownDim));
-      for (int i = 3; i < c->num_outputs(); ++i) c->set_output(i, c->Matrix(batch, units));
+      for (int i = 3; i < c->num_outputs(); ++i) {
+        ShapeHandle state;
+        TF_RETURN_IF_ERROR(c->WithRank(c->input(2 + weights + i - 3), 2, &state));
+        c->set_output(i, c->Matrix(batch, c->Dim(state, 1)));
+      }
       return absl::OkStatus();
     });
 
@@ -120,6 +125,12 @@ absl::Status check(const Tensor& tensor, const char* name, const TensorShape& sh
                          tensor.shape().DebugString());
 }
 
+absl::Status check_bias(const Tensor& bias, const char* name, int64_t size) {
+  if (bias.NumElements() == 0 || bias.NumElements() == size) return absl::OkStatus();
+  return InvalidArgument(name, " must have 0 or ", size, " elements; received ",
+                         bias.shape().DebugString());
+}
+
 template <class T>
 const T* values(const Tensor& tensor) {
   return tensor.NumElements() == 0 ? nullptr : tensor.flat<T>().data();
@@ -142,6 +153,8 @@ zoo::Weights<T> weights_of(const zoo::Cell<std::remove_const_t<T>>& cell, const 
   weights.recurrent = next(cell.recurrent);
   weights.bias = next(true);
   weights.vectors = next(cell.vectors > 0);
+  weights.second = next(cell.second);
+  weights.second_bias = next(cell.second_bias);
   return weights;
 }
 
@@ -195,29 +208,37 @@ class RecurrenceOpBase : public OpKernel {
     p.batch = x.dim_size(0);
     p.time = x.dim_size(1);
     p.input = x.dim_size(2);
-    p.units = inputs->states[0].dim_size(1);
-    for (const Tensor& state : inputs->states) {
-      TF_RETURN_IF_ERROR(check(state, "initial_state", {p.batch, p.units}));
-    }
-    const int count = 2 + cell_->recurrent + (cell_->vectors > 0);
+    p.units = p.hidden = inputs->states[0].dim_size(1);
+    const int count = 2 + cell_->recurrent + (cell_->vectors > 0) + cell_->second +
+                      cell_->second_bias;
     if (inputs->weights.size() != count) {
       return InvalidArgument("weights must have ", count, " tensors; received ",
                              inputs->weights.size());
     }
-    const int64_t columns = cell_->blocks * p.units, biases = cell_->biases() * columns;
+    const auto& kernel = inputs->weights[0];
+    if (cell_->second && kernel.dims() == 2) p.units = kernel.dim_size(1) / cell_->blocks;
+    for (int k = 0; k < cell_->states; ++k) {
+      TF_RETURN_IF_ERROR(check(inputs->states[k], "initial_state",
+                               {p.batch, k == 0 ? p.hidden : p.units}));
+    }
+    const int64_t columns = cell_->blocks * p.units;
     int i = 0;
     TF_RETURN_IF_ERROR(check(inputs->weights[i++], "kernel", {p.input, columns}));
     if (cell_->recurrent) {
-      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "recurrent_kernel", {p.units, columns}));
+      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "recurrent_kernel",
+                               {p.hidden, columns - cell_->input_blocks * p.units}));
     }
-    const Tensor& bias = inputs->weights[i++];
-    if (bias.NumElements() != 0 && bias.NumElements() != biases) {
-      return InvalidArgument("bias must have 0 or ", biases, " elements; received ",
-                             bias.shape().DebugString());
-    }
+    TF_RETURN_IF_ERROR(check_bias(inputs->weights[i++], "bias", cell_->biases() * columns));
     if (cell_->vectors > 0) {
-      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "the last of weights",
+      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "the vectors of weights",
                                {cell_->vectors, p.units}));
+    }
+    if (cell_->second) {
+      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "the second recurrent kernel",
+                               {p.units, p.hidden}));
+    }
+    if (cell_->second_bias) {
+      TF_RETURN_IF_ERROR(check_bias(inputs->weights[i++], "the second bias", p.hidden));
     }
     if (mask.NumElements() != 0) {
       TF_RETURN_IF_ERROR(check(mask, "mask", {p.batch, p.time}));
@@ -275,11 +296,11 @@ class RecurrenceOp : public RecurrenceOpBase<T> {
     const zoo::Problem& p = inputs.problem;
     const zoo::Pool pool = this->pool(context);
     const zoo::Recurrence<T> recurrence(this->cell(), p, pool.threads);
-    const TensorShape state_shape({p.batch, p.units});
-    const TensorShape outputs_shape({p.batch, p.return_sequences ? p.time : 0, p.units});
+    const TensorShape last_shape({p.batch, p.hidden});
+    const TensorShape outputs_shape({p.batch, p.return_sequences ? p.time : 0, p.hidden});
     const int64_t kept = save_ ? p.batch * p.time * recurrence.saved_width() : 0;
     Tensor *last = nullptr, *outputs = nullptr, *saved = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, state_shape, &last));
+    OP_REQUIRES_OK(context, context->allocate_output(0, last_shape, &last));
     OP_REQUIRES_OK(context, context->allocate_output(1, outputs_shape, &outputs));
     OP_REQUIRES_OK(context, context->allocate_output(2, TensorShape({kept}), &saved));
     prefer_huge_pages(saved);
@@ -289,7 +310,7 @@ class RecurrenceOp : public RecurrenceOpBase<T> {
     this->fill(context, inputs, &a);
     for (int k = 0; k < inputs.states.size(); ++k) {
       Tensor* state = nullptr;
-      OP_REQUIRES_OK(context, finals.allocate(k, state_shape, &state));
+      OP_REQUIRES_OK(context, finals.allocate(k, inputs.states[k].shape(), &state));
       a.finals[k] = values<T>(state);
     }
     a.outputs = values<T>(outputs);
@@ -320,15 +341,15 @@ class RecurrenceGradOp : public RecurrenceOpBase<T> {
     OP_REQUIRES_OK(context, context->input("d_last", &d_last));
     OP_REQUIRES_OK(context, context->input("d_outputs", &d_outputs));
     OP_REQUIRES_OK(context, context->input_list("d_state", &d_finals));
-    const TensorShape state_shape({p.batch, p.units});
-    const TensorShape outputs_shape({p.batch, p.return_sequences ? p.time : 0, p.units});
+    const TensorShape last_shape({p.batch, p.hidden});
+    const TensorShape outputs_shape({p.batch, p.return_sequences ? p.time : 0, p.hidden});
     const TensorShape saved_shape({p.batch * p.time * recurrence.saved_width()});
     OP_REQUIRES_OK(context, check(*outputs, "outputs", outputs_shape));
     OP_REQUIRES_OK(context, check(*saved, "saved", saved_shape));
-    OP_REQUIRES_OK(context, check(*d_last, "d_last", state_shape));
+    OP_REQUIRES_OK(context, check(*d_last, "d_last", last_shape));
     OP_REQUIRES_OK(context, check(*d_outputs, "d_outputs", outputs_shape));
-    for (const Tensor& d_final : d_finals) {
-      OP_REQUIRES_OK(context, check(d_final, "d_state", state_shape));
+    for (int k = 0; k < inputs.states.size(); ++k) {
+      OP_REQUIRES_OK(context, check(d_finals[k], "d_state", inputs.states[k].shape()));
     }
     Tensor* d_x = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(), &d_x));
@@ -344,7 +365,7 @@ class RecurrenceGradOp : public RecurrenceOpBase<T> {
     this->fill(context, inputs, &a);
     for (int k = 0; k < inputs.states.size(); ++k) {
       Tensor* state = nullptr;
-      OP_REQUIRES_OK(context, d_initial.allocate(k, state_shape, &state));
+      OP_REQUIRES_OK(context, d_initial.allocate(k, inputs.states[k].shape(), &state));
       a.d_initial[k] = values<T>(state);
       a.d_finals[k] = values<T>(d_finals[k]);
     }

@@ -28,8 +28,10 @@
 
 namespace zoo {
 
+// `units` is the size of a block of the weights and of the states but h, whose size is `hidden`.
+// They differ only for cells with a second product.
 struct Problem {
-  int64_t batch, time, input, units;
+  int64_t batch, time, input, units, hidden;
   Activation activation = Activation::kTanh;
   Activation recurrent_activation = Activation::kSigmoid;
   bool go_backwards = false;
@@ -37,12 +39,12 @@ struct Problem {
   bool return_sequences = true;
 };
 
-// Layouts are those of Keras: kernel [input, blocks * units], recurrent [units, blocks * units],
-// bias [blocks * units] or, with separate blocks, [2, blocks * units]; vectors [vectors, units].
-// What is missing is null.
+// Layouts are those of Keras: kernel [input, blocks * units], recurrent [hidden, blocks * units]
+// without the input blocks, bias [blocks * units] or, with separate blocks, [2, blocks * units];
+// vectors [vectors, units]; second [units, hidden], second_bias [hidden]. What is missing is null.
 template <class T>
 struct Weights {
-  T *kernel, *recurrent, *bias, *vectors;
+  T *kernel, *recurrent, *bias, *vectors, *second, *second_bias;
 };
 
 // Numbers that come with the input: [time, batch, units], in processing order. A stride of zero
@@ -53,7 +55,7 @@ struct Drawn {
   int64_t time_stride, row_stride;
 };
 
-// x is [batch, time, input], mask is [batch, time] or null, and a state is [batch, units].
+// x is [batch, time, input], mask is [batch, time] or null, and a state is [batch, its size].
 template <class T>
 struct ForwardArguments {
   const T* x;
@@ -61,7 +63,7 @@ struct ForwardArguments {
   Weights<const T> weights;
   const T* initial[kMaxStates];
   Drawn<T> drawn[kMaxDrawn];
-  T* outputs;  // [batch, time, units], or null without return_sequences
+  T* outputs;  // [batch, time, hidden], or null without return_sequences
   T* last;
   T* finals[kMaxStates];
   T* saved;  // [time, batch, saved_width], or null if no gradient is needed
@@ -92,13 +94,17 @@ class Recurrence {
       : cell_(cell),
         p_(problem),
         vectors_(cell.blocks > 1 ? cell.blocks : panel_vectors<T>(problem.units)),
+        recurrent_vectors_(vectors_ - cell.input_blocks),
         panel_(vectors_ * L),
         panel_units_(cell.blocks > 1 ? L : panel_),
         panels_(divide_up(problem.units, panel_units_)),
         padded_units_(panels_ * panel_units_),
         width_(panels_ * panel_),
-        depth_(cell.recurrent ? problem.units : 0) {
-    const double products = 2.0 * p_.batch * p_.time * width_ * (p_.input + depth_);
+        depth_(cell.recurrent ? problem.hidden : 0),
+        to_h_(panels_of<T>(problem.hidden)),
+        padded_hidden_(cell.second ? to_h_.padded : padded_units_) {
+    const double products = 2.0 * p_.batch * p_.time *
+                            (width_ * (p_.input + depth_) + second_depth() * p_.hidden);
     if (products < 2e6) threads = 1;
     // If the weights exceed a core's cache, each core should read a part of them rather than all.
     const int64_t most_rows = width_ * depth_ * sizeof(T) > (1 << 20) ? 32 : 4;
@@ -107,11 +113,9 @@ class Recurrence {
     parts_ = static_cast<int>(std::max<int64_t>(1, most_parts));
   }
 
-  // What each step of each row saves: the vectors of the cell for all units, then h if outputs do
-  // not hold it.
-  int64_t saved_width() const {
-    return padded_units_ * cell_.saved + (p_.return_sequences ? 0 : padded_units_);
-  }
+  // What each step of each row saves: the vectors of the cell for all units, then the factor of the
+  // second product, then h if outputs do not hold it.
+  int64_t saved_width() const { return saved_h() + (p_.return_sequences ? 0 : padded_hidden_); }
 
   void forward(const Pool& pool, const ForwardArguments<T>& a) const {
     run_in_team(pool, parts_, std::make_shared<const Forward>(*this, a));
@@ -124,19 +128,26 @@ class Recurrence {
  private:
   static int64_t ld(int64_t n) { return padded_stride<T>(n); }
 
+  int64_t saved_inner() const { return padded_units_ * cell_.saved; }
+  int64_t saved_h() const { return saved_inner() + (cell_.second ? padded_units_ : 0); }
+  int64_t second_depth() const { return cell_.second ? p_.units : 0; }
+  // The width of a history row of the second product: its factor and, for its bias, 1.
+  int64_t second_width() const { return second_depth() + cell_.second_bias; }
+
   // The width of a history row, the factor that turns the gradients of the pre-activations into
   // those of the weights: x, 1, the previous h and, for a second bias, 1.
   int64_t history_width() const { return p_.input + cell_.biases() + depth_; }
 
   // The buffers of a part. A part has its own share of the rows, or all parts use the first share.
   struct ForwardPart {
-    Buffer<T> x, products, projected, h, states;
-    Buffer<T*> outputs, saved;
+    Buffer<T> x, products, projected, h, states, inner;
+    Buffer<T*> outputs, saved, none;
     Buffer<const T*> drawn;
   };
 
   struct BackwardPart {
     Buffer<T> history, products, state, gates, sums, vector_sums;
+    Buffer<T> second_history, d_second, d_inner, second_sums;
     Buffer<BackwardRow<T>> rows;
     Buffer<T*> dx;
   };
@@ -173,20 +184,49 @@ class Recurrence {
     return std::clamp<int64_t>(p_.units - unit, 0, L);
   }
 
-  // Padding repeats a column. With zeros, an infinite input would make NaN of it, and the backward
-  // pass would spread it.
-  void pack(const T* weights, int64_t rows, int64_t from, int64_t to, T* packed) const {
+  // Packs the first `vectors` vectors of the panels; the weights have no columns for the others.
+  void pack(const T* weights, int64_t rows, int vectors, int64_t from, int64_t to,
+            T* packed) const {
+    const int64_t columns = this->columns() - (vectors_ - vectors) * p_.units;
     for (int64_t p = from; p < to; ++p) {
       for (int64_t k = 0; k < rows; ++k) {
-        for (int v = 0; v < vectors_; ++v) {
-          T* out = packed + ((p * rows + k) * vectors_ + v) * L;
+        for (int v = 0; v < vectors; ++v) {
+          T* out = packed + ((p * rows + k) * vectors + v) * L;
           const int64_t first = column(p, v, 0), n = columns_of(p, v);
           if (n == L) {
-            store(out, load(weights + k * columns() + first));
+            store(out, load(weights + k * columns + first));
           } else {
-            const T* row = weights + k * columns() + std::max<int64_t>(first, 0);
-            for (int l = 0; l < L; ++l) out[l] = row[l < n ? l : 0];
+            for (int l = 0; l < L; ++l) out[l] = l < n ? weights[k * columns + first + l] : T(0);
           }
+        }
+      }
+    }
+  }
+
+  // Packs a matrix without blocks, or zeros for null, into panels.
+  static void pack_plain(const T* weights, int64_t rows, int64_t columns, const Panels& to,
+                         int piece, int pieces, T* packed) {
+    const int64_t wide = to.vectors * L;
+    for (int64_t q = to.count * piece / pieces; q < to.count * (piece + 1) / pieces; ++q) {
+      for (int64_t k = 0; k < rows; ++k) {
+        for (int64_t n = 0; n < wide; ++n) {
+          const int64_t c = q * wide + n;
+          packed[(q * rows + k) * wide + n] =
+              weights != nullptr && c < columns ? weights[k * columns + c] : T(0);
+        }
+      }
+    }
+  }
+
+  // Packs its transpose into panels of its rows: packed[q][column][n].
+  static void pack_plain_transposed(const T* weights, int64_t rows, int64_t columns,
+                                    const Panels& to, int piece, int pieces, T* packed) {
+    const int64_t wide = to.vectors * L;
+    for (int64_t q = to.count * piece / pieces; q < to.count * (piece + 1) / pieces; ++q) {
+      for (int64_t c = 0; c < columns; ++c) {
+        for (int64_t n = 0; n < wide; ++n) {
+          const int64_t k = q * wide + n;
+          packed[(q * columns + c) * wide + n] = k < rows ? weights[k * columns + c] : T(0);
         }
       }
     }
@@ -228,7 +268,7 @@ class Recurrence {
                    Team::Member& team) const {
     const ForwardArguments<T>& a = w.a;
     const Schedule& schedule = w.schedule;
-    const int64_t rows = share.size(), ldh = ld(padded_units_);
+    const int64_t rows = share.size(), ldh = state_stride();
     // Step s reads h_at(s) and writes h_at(s + 1).
     const auto h_at = [&](int64_t s) { return parts->h.get() + s % 2 * rows * ldh; };
     const auto state_at = [&](int k) { return parts->states.get() + (k - 1) * rows * ldh; };
@@ -236,35 +276,43 @@ class Recurrence {
     const auto first_unit = [&](int part) {
       return std::min(p_.units, first_panel(part) * panel_units_);
     };
+    const auto first_second = [&](int part) { return to_h_.count * part / team.size(); };
+    const auto first_hidden = [&](int part) {
+      if (!cell_.second) return first_unit(part);
+      return std::min(p_.hidden, first_second(part) * to_h_.vectors * L);
+    };
     // Writes the results of the j-th row, which has ended after s steps.
-    const auto finish = [&](int part, int64_t j, int64_t s) {
+    const auto write = [&](int part, int64_t j, int64_t s) {
       const int64_t unit0 = first_unit(part), unit1 = first_unit(part + 1);
-      const int64_t b = share.row(j), at = b * p_.units;
+      const int64_t hidden0 = first_hidden(part), hidden1 = first_hidden(part + 1);
+      const int64_t b = share.row(j), at = b * p_.hidden;
       const T* h = h_at(s) + j * ldh;
-      std::copy(h + unit0, h + unit1, a.finals[0] + at + unit0);
+      std::copy(h + hidden0, h + hidden1, a.finals[0] + at + hidden0);
       for (int k = 1; k < cell_.states; ++k) {
         const T* state = state_at(k) + j * ldh;
-        std::copy(state + unit0, state + unit1, a.finals[k] + at + unit0);
+        std::copy(state + unit0, state + unit1, a.finals[k] + b * p_.units + unit0);
       }
       if (keeps_last(schedule, b)) {
-        std::copy(h + unit0, h + unit1, a.last + at + unit0);
+        std::copy(h + hidden0, h + hidden1, a.last + at + hidden0);
       } else {
-        std::fill(a.last + at + unit0, a.last + at + unit1, T(0));
+        std::fill(a.last + at + hidden0, a.last + at + hidden1, T(0));
       }
     };
 
     team.each([&](int part) {
       const int64_t unit0 = first_unit(part), unit1 = first_unit(part + 1);
-      const size_t bytes = (unit1 - unit0) * sizeof(T);
+      const int64_t hidden0 = first_hidden(part), hidden1 = first_hidden(part + 1);
       for (int64_t j = 0; j < rows; ++j) {
-        const int64_t b = share.row(j), from = b * p_.units + unit0;
-        std::memcpy(h_at(0) + j * ldh + unit0, a.initial[0] + from, bytes);
+        const int64_t b = share.row(j);
+        std::memcpy(h_at(0) + j * ldh + hidden0, a.initial[0] + b * p_.hidden + hidden0,
+                    (hidden1 - hidden0) * sizeof(T));
         for (int k = 1; k < cell_.states; ++k) {
           T* row = state_at(k) + j * ldh;
           std::fill(row + unit0, row + first_panel(part + 1) * panel_units_, T(0));
-          std::memcpy(row + unit0, a.initial[k] + from, bytes);
+          std::memcpy(row + unit0, a.initial[k] + b * p_.units + unit0,
+                      (unit1 - unit0) * sizeof(T));
         }
-        if (schedule.length(b) == 0) finish(part, j, 0);
+        if (schedule.length(b) == 0) write(part, j, 0);
       }
     });
 
@@ -277,14 +325,20 @@ class Recurrence {
         panel.h = h_at(s);
         panel.next_h = h_at(s + 1);
         for (int k = 1; k < cell_.states; ++k) panel.states[k] = state_at(k);
+        if (cell_.second) {
+          panel.next_h = parts->inner.get();
+          panel.outputs = parts[part].none.get();
+          panel.saved_h = saved_inner();
+          hand(parts->inner.get(), rows, &panel);
+        }
         const ZigZag walk(from, to, s);
         for (int64_t i = 0; i < walk.count(); ++i) {
-          const int64_t p = walk.at(i), size = depth_ * panel_;
+          const int64_t p = walk.at(i), wide = recurrent_vectors_ * L, size = depth_ * wide;
           T* x_panel = inputs + p * panel_;
           if (cell_.recurrent) {
-            product<false>(vectors_, n, panel.h, ldh, w.recurrent.get() + p * size, panel_, depth_,
-                           cell_.separate_blocks > 0 ? nullptr : x_panel, panel.x_stride,
-                           panel.products, panel_, w.recurrent.get() + walk.after(i) * size);
+            product<false>(recurrent_vectors_, n, panel.h, ldh, w.recurrent.get() + p * size, wide,
+                           depth_, cell_.separate_blocks > 0 ? nullptr : x_panel, panel.x_stride,
+                           panel.products, wide, w.recurrent.get() + walk.after(i) * size);
           } else {
             panel.products = x_panel;
           }
@@ -294,7 +348,32 @@ class Recurrence {
           panel.weights = w.vectors.get() + panel.unit * cell_.vectors;
           cell_.forward(panel);
         }
-        for (int64_t j = share.active(s + 1); j < n; ++j) finish(part, j, s + 1);
+        if (cell_.second) return;
+        for (int64_t j = share.active(s + 1); j < n; ++j) write(part, j, s + 1);
+      };
+      // The second product of the step, and what follows it.
+      const auto finish_step = [&](int part, int64_t s) {
+        const int64_t n = share.active(s), wide = to_h_.vectors * L;
+        ForwardPanel<T> panel = gather_forward(w, share, parts[part], s);
+        panel.h = h_at(s);
+        panel.next_h = h_at(s + 1);
+        panel.vectors = to_h_.vectors;
+        panel.products_stride = wide;
+        panel.units = p_.hidden;
+        const T* inner = parts->inner.get();
+        hand(parts->inner.get(), rows, &panel);
+        const ZigZag walk(first_second(part), first_second(part + 1), s);
+        for (int64_t i = 0; i < walk.count(); ++i) {
+          const int64_t q = walk.at(i), size = p_.units * wide;
+          const T* init = cell_.handed > 0 ? panel.handed[0] + q * wide
+                                           : w.second_bias.get() + q * wide;
+          product<false>(to_h_.vectors, n, inner, ldh, w.second.get() + q * size, wide, p_.units,
+                         init, cell_.handed > 0 ? ldh : 0, panel.products, wide,
+                         w.second.get() + walk.after(i) * size);
+          panel.unit = q * wide;
+          cell_.finish(panel);
+        }
+        for (int64_t j = share.active(s + 1); j < n; ++j) write(part, j, s + 1);
       };
       const auto project_inputs = [&](int part) {
         project(w, share, parts[part].x.get(), s0, s1, count, first_panel(part),
@@ -307,6 +386,7 @@ class Recurrence {
             if (s == s0) project_inputs(part);
             run_step(part, s, inputs);
           });
+          if (cell_.second) team.each([&](int part) { finish_step(part, s); });
         }
       } else {
         team.each([&](int part) {
@@ -320,9 +400,19 @@ class Recurrence {
     }
     if (a.outputs == nullptr || !schedule.masked()) return;
     team.each([&](int part) {
-      const int64_t unit0 = first_unit(part), units = first_unit(part + 1) - unit0;
-      for (int64_t j = 0; j < rows; ++j) fill_masked(a, schedule, share.row(j), unit0, units);
+      const int64_t from = first_hidden(part), count = first_hidden(part + 1) - from;
+      for (int64_t j = 0; j < rows; ++j) fill_masked(a, schedule, share.row(j), from, count);
     });
+  }
+
+  // Rows of states, of factors of the second product and of h all have this stride.
+  int64_t state_stride() const { return ld(std::max(padded_units_, padded_hidden_)); }
+
+  // Lets the panel find what is handed from the first part of a step to the second one.
+  void hand(T* inner, int64_t rows, ForwardPanel<T>* panel) const {
+    for (int k = 0; k < cell_.handed; ++k) {
+      panel->handed[k] = inner + (k + 1) * rows * state_stride();
+    }
   }
 
   // Collects what the panels of step s have in common, with pointers for each row.
@@ -335,18 +425,18 @@ class Recurrence {
     panel.rows = share.active(s);
     panel.vectors = vectors_;
     panel.products = part.products.get();
-    panel.products_stride = cell_.recurrent ? panel_ : ld(width_);
+    panel.products_stride = cell_.recurrent ? recurrent_vectors_ * L : ld(width_);
     panel.x_stride = ld(width_);
-    panel.state_stride = ld(padded_units_);
+    panel.state_stride = state_stride();
     panel.units = p_.units;
     panel.drawn = part.drawn.get();
     panel.outputs = part.outputs.get();
     panel.saved = part.saved.get();
-    panel.saved_h = p_.return_sequences ? -1 : padded_units_ * cell_.saved;
+    panel.saved_h = p_.return_sequences ? -1 : saved_h();
     for (int64_t j = 0; j < panel.rows; ++j) {
       const int64_t b = share.row(j), t = w.schedule.time_of(b, s);
       part.outputs.get()[j] =
-          a.outputs == nullptr ? nullptr : a.outputs + (b * p_.time + t) * p_.units;
+          a.outputs == nullptr ? nullptr : a.outputs + (b * p_.time + t) * p_.hidden;
       part.saved.get()[j] =
           a.saved == nullptr ? nullptr : a.saved + (s * p_.batch + b) * saved_width();
       for (int k = 0; k < cell_.drawn; ++k) {
@@ -386,25 +476,26 @@ class Recurrence {
   }
 
   void fill_masked(const ForwardArguments<T>& a, const Schedule& schedule, int64_t b,
-                   int64_t unit0, int64_t units) const {
+                   int64_t first, int64_t count) const {
     const T* previous = nullptr;
     for (int64_t t = 0, s = 0; t < p_.time; ++t) {
-      T* row = a.outputs + (b * p_.time + t) * p_.units + unit0;
+      T* row = a.outputs + (b * p_.time + t) * p_.hidden + first;
       if (t == schedule.time_of(b, s)) {
         ++s;
         if (!p_.zero_output_for_mask) previous = row;
       } else if (previous != nullptr) {
-        std::memcpy(row, previous, units * sizeof(T));
+        std::memcpy(row, previous, count * sizeof(T));
       } else {
-        std::memset(row, 0, units * sizeof(T));
+        std::memset(row, 0, count * sizeof(T));
       }
     }
   }
 
-  // Packs the transpose into panels of its own columns: packed[q][weight column][n].
-  void pack_transposed(const T* weights, int64_t rows, const Panels& to, int piece, int pieces,
-                       T* packed) const {
-    const int64_t wide = to.vectors * L;
+  // Packs the transpose into panels of its own columns: packed[q][weight column][n]. Vectors of a
+  // panel past the first `vectors` are zero.
+  void pack_transposed(const T* weights, int64_t rows, int vectors, const Panels& to, int piece,
+                       int pieces, T* packed) const {
+    const int64_t wide = to.vectors * L, columns = this->columns() - (vectors_ - vectors) * p_.units;
     for (int64_t q = to.count * piece / pieces; q < to.count * (piece + 1) / pieces; ++q) {
       for (int64_t n = 0; n < wide; ++n) {
         T* out = packed + q * width_ * wide + n;
@@ -412,8 +503,8 @@ class Recurrence {
         for (int64_t p = 0; p < panels_; ++p) {
           for (int v = 0; v < vectors_; ++v) {
             for (int l = 0; l < L; ++l, out += wide) {
-              const int64_t c = row < rows ? column(p, v, l) : -1;
-              *out = c < 0 ? T(0) : weights[row * columns() + c];
+              const int64_t c = row < rows && v < vectors ? column(p, v, l) : -1;
+              *out = c < 0 ? T(0) : weights[row * columns + c];
             }
           }
         }
@@ -426,35 +517,46 @@ class Recurrence {
     const BackwardArguments<T>& a = w.a;
     const Schedule& schedule = w.schedule;
     const bool separate = cell_.separate_blocks > 0;
-    const int64_t rows = share.size(), ldg = ld(width_), lds = ld(w.to_h.padded);
-    const int64_t lda = ld(history_width());
-    const int64_t wide = w.to_h.vectors * L, x_wide = w.to_x.vectors * L;
+    const int64_t rows = share.size(), ldg = ld(width_), lds = w.state_stride;
+    const int64_t lda = ld(history_width()), lds2 = ld(to_h_.padded), lda2 = ld(second_width());
+    const int64_t wide = to_h_.vectors * L, x_wide = w.to_x.vectors * L;
+    const int64_t wide_units = w.to_units.vectors * L;
     const auto d_state_at = [&](int k) { return parts->state.get() + k * rows * lds; };
     T* const dh = d_state_at(0);
     T* const gates = parts->gates.get();
     T* const sums = parts->sums.get();
     T* const d_vectors = parts->vector_sums.get();
     T* const d_vectors_of_chunk = d_vectors + padded_units_ * cell_.vectors;
+    T* const d_second = parts->d_second.get();
+    T* const d_inner = parts->d_inner.get();
+    T* const second_sums = parts->second_sums.get();
     // The units of a part are whole panels of the product that computes dh, so a part reads only
     // what it wrote.
-    const auto first_h = [&](int part) { return w.to_h.count * part / team.size(); };
+    const auto first_h = [&](int part) { return to_h_.count * part / team.size(); };
+    const auto first_units = [&](int part) { return w.to_units.count * part / team.size(); };
     const auto first_x = [&](int part) { return w.to_x.count * part / team.size(); };
     const auto first_panel = [&](int part) {
-      return std::min(panels_, first_h(part) * wide / panel_units_);
+      return std::min(panels_, first_units(part) * wide_units / panel_units_);
+    };
+    // Calls fn(state, size, first, last) for the part's range of each state.
+    const auto each_state = [&](int part, const auto& fn) {
+      fn(0, p_.hidden, first_h(part) * wide, first_h(part + 1) * wide);
+      for (int k = 1; k < cell_.states; ++k) {
+        fn(k, p_.units, first_units(part) * wide_units, first_units(part + 1) * wide_units);
+      }
     };
 
     team.each([&](int part) {
       for (int64_t j = 0; j < rows; ++j) {
         const int64_t b = share.row(j);
         const bool last = keeps_last(schedule, b);
-        for (int64_t n = first_h(part) * wide; n < first_h(part + 1) * wide; ++n) {
-          const int64_t at = b * p_.units + n;
-          const bool real = n < p_.units;
-          dh[j * lds + n] = real ? a.d_finals[0][at] + (last ? a.d_last[at] : T(0)) : T(0);
-          for (int k = 1; k < cell_.states; ++k) {
-            d_state_at(k)[j * lds + n] = real ? a.d_finals[k][at] : T(0);
+        each_state(part, [&](int k, int64_t size, int64_t first, int64_t end) {
+          for (int64_t n = first; n < end; ++n) {
+            const int64_t at = b * size + n;
+            const T also = k == 0 && last && n < size ? a.d_last[at] : T(0);
+            d_state_at(k)[j * lds + n] = n < size ? a.d_finals[k][at] + also : T(0);
           }
-        }
+        });
       }
       const int64_t from = first_panel(part) * panel_units_ * cell_.vectors;
       const int64_t to = first_panel(part + 1) * panel_units_ * cell_.vectors;
@@ -473,21 +575,49 @@ class Recurrence {
         for (int64_t i = 0; i < walk.count(); ++i) {
           const int64_t size = width_ * wide;
           T* out = dh + walk.at(i) * wide;
-          product<false>(w.to_h.vectors, share.active(s), gates_h + base * ldg, ldg,
+          product<false>(to_h_.vectors, share.active(s), gates_h + base * ldg, ldg,
                          w.recurrent.get() + walk.at(i) * size, wide, width_,
                          cell_.keeps_h ? out : nullptr, lds, out, lds,
                          w.recurrent.get() + walk.after(i) * size);
         }
       };
+      // The backward pass of step s, without the recurrent product, or the part of it before the
+      // second product.
       const auto step_back = [&](int part, int64_t s, int64_t base) {
         gather_backward(w, share, parts[part], s, base);
         for (int64_t j = 0; j < share.active(s); ++j) {
           BackwardRow<T>& row = parts[part].rows.get()[j];
-          row.dh = dh + j * lds;
+          row.d_result = row.dh = dh + j * lds;
           for (int k = 1; k < cell_.states; ++k) row.d_states[k] = d_state_at(k) + j * lds;
           row.gates = gates + (base + j) * ldg;
           row.gates_h = gates_h + (base + j) * ldg;
           row.d_weights = d_vectors_of_chunk;
+          if (cell_.second) {
+            row.d_second = d_second + (base + j) * lds2;
+            const int64_t end = divide_up(p_.hidden, L) * L;
+            cell_.finish_backward(row, std::min(end, first_h(part) * wide),
+                                  std::min(end, first_h(part + 1) * wide));
+          } else {
+            cell_.backward(row, first_panel(part) * panel_units_,
+                           first_panel(part + 1) * panel_units_);
+          }
+        }
+      };
+      // Backpropagates through the second product, and the rest of the step.
+      const auto second_back = [&](int part, int64_t s, int64_t base) {
+        const ZigZag walk(first_units(part), first_units(part + 1), s);
+        for (int64_t i = 0; i < walk.count(); ++i) {
+          const int64_t size = p_.hidden * wide_units;
+          product<false>(w.to_units.vectors, share.active(s), d_second + base * lds2, lds2,
+                         w.second.get() + walk.at(i) * size, wide_units, p_.hidden,
+                         static_cast<const T*>(nullptr), 0, d_inner + walk.at(i) * wide_units,
+                         lds, w.second.get() + walk.after(i) * size);
+        }
+        for (int64_t j = 0; j < share.active(s); ++j) {
+          BackwardRow<T>& row = parts[part].rows.get()[j];
+          row.d_result = d_inner + j * lds;
+          row.d_output = nullptr;
+          row.units = p_.units;
           cell_.backward(row, first_panel(part) * panel_units_,
                          first_panel(part + 1) * panel_units_);
         }
@@ -501,6 +631,7 @@ class Recurrence {
             if (s + 1 < s1) product_back(part, s + 1, above);
             step_back(part, s, base);
           });
+          if (cell_.second) team.each([&](int part) { second_back(part, s, base); });
         }
       } else {
         team.each([&](int part) {
@@ -533,6 +664,14 @@ class Recurrence {
                           more, panel_);
           }
         }
+        if (cell_.second) {
+          const T* factors = parts[part].second_history.get();
+          for (int64_t q = first_h(part); q < first_h(part + 1); ++q) {
+            T* sum = second_sums + q * second_width() * wide;
+            product<true>(to_h_.vectors, second_width(), factors, lda2, d_second + q * wide, lds2,
+                          count, first_sum ? nullptr : sum, wide, sum, wide);
+          }
+        }
         // Sums of partial sums have smaller rounding errors.
         const int64_t from = first_panel(part) * panel_units_ * cell_.vectors;
         const int64_t to = first_panel(part + 1) * panel_units_ * cell_.vectors;
@@ -545,18 +684,20 @@ class Recurrence {
     }
 
     team.each([&](int part) {
-      const int64_t unit0 = std::min(p_.units, first_h(part) * wide);
-      const int64_t unit1 = std::min(p_.units, first_h(part + 1) * wide);
       if (first_sum) {
         std::fill(sums + first_panel(part) * history_width() * panel_,
                   sums + first_panel(part + 1) * history_width() * panel_, T(0));
+        std::fill(second_sums + first_h(part) * second_width() * wide,
+                  second_sums + first_h(part + 1) * second_width() * wide, T(0));
       }
       for (int64_t j = 0; j < rows; ++j) {
         const int64_t b = share.row(j);
-        for (int k = 0; k < cell_.states; ++k) {
+        each_state(part, [&](int k, int64_t size, int64_t first, int64_t end) {
           const T* d_state = d_state_at(k) + j * lds;
-          std::copy(d_state + unit0, d_state + unit1, a.d_initial[k] + b * p_.units + unit0);
-        }
+          first = std::min(size, first);
+          std::copy(d_state + first, d_state + std::min(size, end),
+                    a.d_initial[k] + b * size + first);
+        });
         if (!schedule.masked() || part > 0) continue;
         for (int64_t t = 0, s = 0; t < p_.time; ++t) {
           if (t == schedule.time_of(b, s)) {
@@ -583,11 +724,11 @@ class Recurrence {
       BackwardRow<T>& row = part.rows.get()[j];
       row.activation = p_.activation;
       row.recurrent_activation = p_.recurrent_activation;
-      row.units = p_.units;
+      row.units = p_.hidden;
       row.weights = w.vectors.get();
       row.saved = a.saved + (s * p_.batch + b) * saved_width();
       row.h = output_row(a, w.schedule, b, s);
-      row.previous_h = s > 0 ? output_row(a, w.schedule, b, s - 1) : a.initial[0] + b * p_.units;
+      row.previous_h = s > 0 ? output_row(a, w.schedule, b, s - 1) : a.initial[0] + b * p_.hidden;
       row.previous_saved = s > 0;
       for (int k = 1; k < cell_.states; ++k) {
         row.previous[k] = s > 0 ? a.saved + ((s - 1) * p_.batch + b) * saved_width() +
@@ -596,20 +737,25 @@ class Recurrence {
       }
       for (int k = 0; k < cell_.drawn; ++k) row.drawn[k] = drawn_row(a.drawn[k], t, b);
       row.d_output =
-          a.d_outputs == nullptr ? nullptr : a.d_outputs + (b * p_.time + t) * p_.units;
+          a.d_outputs == nullptr ? nullptr : a.d_outputs + (b * p_.time + t) * p_.hidden;
       row.repeats = p_.zero_output_for_mask ? 1 : w.schedule.time_of(b, s + 1) - t;
       part.dx.get()[base + j] = a.d_x + xt * p_.input;
       std::memcpy(past, a.x + xt * p_.input, p_.input * sizeof(T));
       past[p_.input] = T(1);
       std::memcpy(past + p_.input + 1, row.previous_h, depth_ * sizeof(T));
       if (cell_.biases() > 1) past[p_.input + 1 + depth_] = T(1);
+      if (!cell_.second) continue;
+      row.inner = row.saved + saved_inner();
+      T* factor = part.second_history.get() + (base + j) * ld(second_width());
+      std::memcpy(factor, row.inner, p_.units * sizeof(T));
+      if (cell_.second_bias) factor[p_.units] = T(1);
     }
   }
 
   const T* output_row(const BackwardArguments<T>& a, const Schedule& schedule, int64_t b,
                       int64_t s) const {
-    if (p_.return_sequences) return a.outputs + (b * p_.time + schedule.time_of(b, s)) * p_.units;
-    return a.saved + (s * p_.batch + b) * saved_width() + padded_units_ * cell_.saved;
+    if (p_.return_sequences) return a.outputs + (b * p_.time + schedule.time_of(b, s)) * p_.hidden;
+    return a.saved + (s * p_.batch + b) * saved_width() + saved_h();
   }
 
   // Adds up row m of the sums of all shares and writes it to the gradient of its weight. The rows
@@ -617,19 +763,21 @@ class Recurrence {
   void write_sum(const Backward& w, int64_t m) const {
     const Weights<T>& d = w.a.d_weights;
     if (m >= history_width()) return write_vector(w, static_cast<int>(m - history_width()));
+    int vectors = vectors_;
     T* out;
     if (m < p_.input) {
       out = d.kernel + m * columns();
     } else if (m == p_.input) {
       out = d.bias;
     } else if (m <= p_.input + depth_) {
-      out = d.recurrent + (m - p_.input - 1) * columns();
+      vectors = recurrent_vectors_;
+      out = d.recurrent + (m - p_.input - 1) * (columns() - cell_.input_blocks * p_.units);
     } else {
       out = d.bias == nullptr ? nullptr : d.bias + columns();
     }
     if (out == nullptr) return;
     for (int64_t p = 0; p < panels_; ++p) {
-      for (int v = 0; v < vectors_; ++v) {
+      for (int v = 0; v < vectors; ++v) {
         const int64_t n = columns_of(p, v);
         if (n == 0) continue;
         const int64_t at = ((p * history_width() + m) * vectors_ + v) * L;
@@ -650,12 +798,29 @@ class Recurrence {
     }
   }
 
+  // The same for row m of the second product's weight and bias.
+  void write_second_sum(const Backward& w, int64_t m) const {
+    const Weights<T>& d = w.a.d_weights;
+    T* out = m < p_.units ? d.second + m * p_.hidden : d.second_bias;
+    if (out == nullptr) return;
+    const int64_t wide = to_h_.vectors * L;
+    for (int64_t unit = 0; unit < p_.hidden; unit += L) {
+      const int64_t at = (unit / wide * second_width() + m) * wide + unit % wide;
+      Vector<T> sum = load(w.parts[0].second_sums.get() + at);
+      for (int i = 1; i < shares(); ++i) sum += load(w.parts[i].second_sums.get() + at);
+      store_some(out + unit, sum, static_cast<int>(std::min<int64_t>(L, p_.hidden - unit)));
+    }
+  }
+
   const Cell<T>& cell_;
   Problem p_;
   int vectors_;  // per panel: one per block, or for one block the number with the least padding
+  int recurrent_vectors_;  // the first ones, in the recurrent product
   int64_t panel_, panel_units_, panels_, padded_units_, width_;
   int64_t depth_;  // of the recurrent product; zero without one
-  int parts_;      // of the team's work
+  Panels to_h_;    // of the products whose columns are those of h
+  int64_t padded_hidden_;
+  int parts_;  // of the team's work
   bool split_units_;
 };
 
@@ -668,7 +833,9 @@ struct Recurrence<T>::Forward {
         schedule(r.p_.batch, r.p_.time, r.p_.go_backwards, a.mask),
         shares(deal(schedule, r.p_.batch, r.shares())),
         kernel(r.width_ * r.p_.input),
-        recurrent(r.width_ * r.depth_),
+        recurrent(r.panels_ * r.recurrent_vectors_ * L * r.depth_),
+        second(r.to_h_.padded * r.second_depth()),
+        second_bias(r.cell_.second ? r.to_h_.padded : 0),
         bias(r.width_),
         recurrent_bias(r.panels_ * r.cell_.separate_blocks * L),
         vectors(r.padded_units_ * r.cell_.vectors),
@@ -680,22 +847,30 @@ struct Recurrence<T>::Forward {
       const int64_t chunk = std::min(target + rows, rows * r.p_.time);
       ForwardPart& part = parts[k];
       part.x = Buffer<T>(chunk * ld(r.p_.input));
-      part.products = Buffer<T>(rows * r.panel_);
+      part.products = Buffer<T>(
+          rows * std::max<int64_t>(r.panel_, r.cell_.second ? r.to_h_.vectors * L : 0));
       part.outputs = Buffer<T*>(rows);
       part.saved = Buffer<T*>(rows);
       part.drawn = Buffer<const T*>(rows * r.cell_.drawn);
+      part.none = Buffer<T*>(rows);
+      std::fill(part.none.get(), part.none.get() + rows, nullptr);
       if (r.split_units_ && k > 0) continue;
       part.projected = Buffer<T>(chunk * ld(r.width_));
-      part.h = Buffer<T>(2 * rows * ld(r.padded_units_));
-      part.states = Buffer<T>((r.cell_.states - 1) * rows * ld(r.padded_units_));
+      part.h = Buffer<T>(2 * rows * r.state_stride());
+      part.states = Buffer<T>((r.cell_.states - 1) * rows * r.state_stride());
+      part.inner = Buffer<T>(r.cell_.second ? (1 + r.cell_.handed) * rows * r.state_stride() : 0);
     }
   }
 
   void operator()(Team::Member& team) const {
     team.each([&](int i) {
       const int64_t from = r.panels_ * i / r.parts_, to = r.panels_ * (i + 1) / r.parts_;
-      r.pack(a.weights.kernel, r.p_.input, from, to, kernel.get());
-      r.pack(a.weights.recurrent, r.depth_, from, to, recurrent.get());
+      r.pack(a.weights.kernel, r.p_.input, r.vectors_, from, to, kernel.get());
+      r.pack(a.weights.recurrent, r.depth_, r.recurrent_vectors_, from, to, recurrent.get());
+      if (r.cell_.second) {
+        pack_plain(a.weights.second, r.p_.units, r.p_.hidden, r.to_h_, i, r.parts_, second.get());
+        pack_plain(a.weights.second_bias, 1, r.p_.hidden, r.to_h_, i, r.parts_, second_bias.get());
+      }
       r.pack_bias(a.weights.bias, from, to, bias.get(), recurrent_bias.get());
       r.pack_vectors(a.weights.vectors, from * r.panel_units_, to * r.panel_units_, vectors.get());
     });
@@ -708,7 +883,7 @@ struct Recurrence<T>::Forward {
   const ForwardArguments<T> a;
   const Schedule schedule;
   const std::vector<Share> shares;
-  const Buffer<T> kernel, recurrent, bias, recurrent_bias, vectors;
+  const Buffer<T> kernel, recurrent, second, second_bias, bias, recurrent_bias, vectors;
   const int64_t target;
   std::vector<ForwardPart> parts;
 };
@@ -722,9 +897,11 @@ struct Recurrence<T>::Backward {
         schedule(r.p_.batch, r.p_.time, r.p_.go_backwards, a.mask),
         shares(deal(schedule, r.p_.batch, r.shares())),
         to_x(panels_of<T>(r.p_.input)),
-        to_h(panels_of<T>(r.p_.units)),
+        to_units(panels_of<T>(r.p_.units)),
+        state_stride(ld(std::max(r.to_h_.padded, to_units.padded))),
         kernel(to_x.padded * r.width_),
-        recurrent(r.cell_.recurrent ? to_h.padded * r.width_ : 0),
+        recurrent(r.cell_.recurrent ? r.to_h_.padded * r.width_ : 0),
+        second(r.cell_.second ? to_units.padded * r.p_.hidden : 0),
         vectors(r.padded_units_ * r.cell_.vectors),
         target(std::max<int64_t>(256, (512 << 10) / (r.width_ * sizeof(T)))),
         parts(r.parts_) {
@@ -737,8 +914,14 @@ struct Recurrence<T>::Backward {
       part.products = Buffer<T>(chunk * to_x.vectors * L);
       part.rows = Buffer<BackwardRow<T>>(rows);
       part.dx = Buffer<T*>(chunk);
+      if (r.cell_.second) part.second_history = Buffer<T>(chunk * ld(r.second_width()));
       if (r.split_units_ && k > 0) continue;
-      part.state = Buffer<T>(r.cell_.states * rows * ld(to_h.padded));
+      part.state = Buffer<T>(r.cell_.states * rows * state_stride);
+      if (r.cell_.second) {
+        part.d_second = Buffer<T>(chunk * ld(r.to_h_.padded));
+        part.d_inner = Buffer<T>(rows * state_stride);
+        part.second_sums = Buffer<T>(r.second_width() * r.to_h_.padded);
+      }
       part.gates = Buffer<T>(r.cell_.biases() * chunk * ld(r.width_));
       part.sums = Buffer<T>(r.history_width() * r.width_);
       part.vector_sums = Buffer<T>(2 * r.padded_units_ * r.cell_.vectors);
@@ -747,9 +930,15 @@ struct Recurrence<T>::Backward {
 
   void operator()(Team::Member& team) const {
     team.each([&](int i) {
-      r.pack_transposed(a.weights.kernel, r.p_.input, to_x, i, r.parts_, kernel.get());
+      r.pack_transposed(a.weights.kernel, r.p_.input, r.vectors_, to_x, i, r.parts_,
+                        kernel.get());
       if (r.cell_.recurrent) {
-        r.pack_transposed(a.weights.recurrent, r.p_.units, to_h, i, r.parts_, recurrent.get());
+        r.pack_transposed(a.weights.recurrent, r.p_.hidden, r.recurrent_vectors_, r.to_h_, i,
+                          r.parts_, recurrent.get());
+      }
+      if (r.cell_.second) {
+        pack_plain_transposed(a.weights.second, r.p_.units, r.p_.hidden, to_units, i, r.parts_,
+                              second.get());
       }
       const int64_t from = r.panels_ * i / r.parts_, to = r.panels_ * (i + 1) / r.parts_;
       r.pack_vectors(a.weights.vectors, from * r.panel_units_, to * r.panel_units_, vectors.get());
@@ -762,6 +951,10 @@ struct Recurrence<T>::Backward {
       for (int64_t m = rows * i / r.parts_; m < rows * (i + 1) / r.parts_; ++m) {
         r.write_sum(*this, m);
       }
+      const int64_t second_rows = r.second_width();
+      for (int64_t m = second_rows * i / r.parts_; m < second_rows * (i + 1) / r.parts_; ++m) {
+        r.write_second_sum(*this, m);
+      }
     });
   }
 
@@ -769,8 +962,9 @@ struct Recurrence<T>::Backward {
   const BackwardArguments<T> a;
   const Schedule schedule;
   const std::vector<Share> shares;
-  const Panels to_x, to_h;
-  const Buffer<T> kernel, recurrent, vectors;
+  const Panels to_x, to_units;
+  const int64_t state_stride;
+  const Buffer<T> kernel, recurrent, second, vectors;
   const int64_t target;
   std::vector<BackwardPart> parts;
 };
