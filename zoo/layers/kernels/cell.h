@@ -18,6 +18,9 @@
 //
 // which start from the product, as `forward` and `backward` start from the first one, and have one
 // block. `finish` outputs h.
+//
+// A cell that normalizes has these too. Each row of the projected input and of the recurrent product
+// is standardized, over all blocks, before `forward`, and state 1 before `finish`.
 
 #ifndef ZOO_LAYERS_KERNELS_CELL_H_
 #define ZOO_LAYERS_KERNELS_CELL_H_
@@ -55,6 +58,9 @@ struct CellDefaults {
   // The numbers of each unit that `forward` hands to `finish`. The first is added to the second
   // product.
   static constexpr int kHanded = 0;
+  static constexpr bool kNormalizes = false;
+  // For cells that normalize: the slots of the standardized input, product and state.
+  static constexpr int kInputSlot = 0, kProductSlot = 0, kStateSlot = 0;
 };
 
 // A panel at a step forward: one vector of units, or several if there is only one block.
@@ -72,6 +78,7 @@ struct ForwardPanel {
   const T* h;
   T* next_h;
   T *states[kMaxStates], *handed[kMaxHanded];
+  const T* standardized;  // state 1, for cells that normalize
   int64_t state_stride, unit, units;
   const T* const* drawn;   // [kDrawn][rows], null for cells that draw nothing
   T* const* outputs;       // [rows], each null if only the last output is needed
@@ -136,6 +143,10 @@ struct ForwardStep : ForwardPanel<T> {
   }
   ZOO_INLINE Vec state(int64_t j, int k) const { return load(state_at(j, k)); }
   ZOO_INLINE void set_state(int64_t j, int k, Vec value) const { store(state_at(j, k), value); }
+
+  ZOO_INLINE Vec standardized_state(int64_t j) const {
+    return load(this->standardized + j * this->state_stride + this->unit);
+  }
 
   // What `forward` hands to `finish`.
   ZOO_INLINE void hand(int64_t j, int k, Vec value) const { store(handed_at(j, k, 0), value); }
@@ -220,14 +231,14 @@ struct BackwardStep : BackwardRow<T> {
   // input and that of the recurrent product.
   ZOO_INLINE void set_d_gate(int v, Vec value) const {
     store(this->gates + unit * C::kBlocks + v * L, value);
-    if (C::kSeparateBlocks > 0) store(this->gates_h + unit * C::kBlocks + v * L, value);
+    if (C::kSeparateBlocks > 0 || C::kNormalizes) store(this->gates_h + unit * C::kBlocks + v * L, value);
   }
   ZOO_INLINE void set_d_gate(int v, Vec of_input, Vec of_product) const {
     store(this->gates + unit * C::kBlocks + v * L, of_input);
     store(this->gates_h + unit * C::kBlocks + v * L, of_product);
   }
 
-  // The gradient of the second product.
+  // The gradient of the second product, or of the standardized state.
   ZOO_INLINE void set_d_second(Vec value) const { store(this->d_second + unit, value); }
 
   ZOO_INLINE void add_d_weight(int k, Vec value) const {
@@ -252,14 +263,18 @@ struct Cell {
   int input_blocks;
   bool second, second_bias;
   int handed;
+  bool normalizes;
+  int input_slot, product_slot, state_slot;
   void (*forward)(const ForwardPanel<T>&);
   // Computes the units `from` to `to` - 1, whole vectors.
   void (*backward)(const BackwardRow<T>&, int64_t from, int64_t to);
-  // Null without a second product.
+  // Null without a second product and without normalization.
   void (*finish)(const ForwardPanel<T>&);
   void (*finish_backward)(const BackwardRow<T>&, int64_t from, int64_t to);
 
   int biases() const { return separate_blocks > 0 ? 2 : 1; }
+  // Whether the projected input and the recurrent product have gradients of their own.
+  bool separate() const { return separate_blocks > 0 || normalizes; }
 };
 
 // These work on copies, which stay in registers.
@@ -291,9 +306,10 @@ constexpr Cell<T> make_cell() {
   Cell<T> cell{C::kName,     C::kBlocks,      C::kSeparateBlocks, C::kStates,
                C::kSaved,    C::kVectors,     C::kDrawn,          C::kRecurrent,
                C::kKeepsH,   C::kInputBlocks, C::kSecond,         C::kSecondBias,
-               C::kHanded,   step_forward<T, C, false>,
-               step_backward<T, C, false>, nullptr, nullptr};
-  if constexpr (C::kSecond) {
+               C::kHanded,   C::kNormalizes,  C::kInputSlot,      C::kProductSlot,
+               C::kStateSlot, step_forward<T, C, false>, step_backward<T, C, false>, nullptr,
+               nullptr};
+  if constexpr (C::kSecond || C::kNormalizes) {
     cell.finish = step_forward<T, C, true>;
     cell.finish_backward = step_backward<T, C, true>;
   }

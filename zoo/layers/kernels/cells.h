@@ -13,6 +13,7 @@
 #include "cells/lstm.h"
 #include "cells/lstm_1997.h"
 #include "cells/lstm_coupled.h"
+#include "cells/lstm_layernorm.h"
 #include "cells/lstm_peephole.h"
 #include "cells/lstm_projection.h"
 #include "cells/lstm_zoneout.h"
@@ -30,8 +31,8 @@ constexpr std::array<Cell<T>, sizeof...(C)> make_cells() {
 
 template <class T>
 inline constexpr auto kCells =
-    make_cells<T, GRU, GRUResetBefore, JordanRNN, LSTM, LSTM1997, CoupledLSTM, PeepholeLSTM,
-               ProjectionLSTM, ZoneoutLSTM, MinGRU, MinLSTM, SimpleRNN, SLSTM>();
+    make_cells<T, GRU, GRUResetBefore, JordanRNN, LSTM, LSTM1997, CoupledLSTM, LayerNormLSTM,
+               PeepholeLSTM, ProjectionLSTM, ZoneoutLSTM, MinGRU, MinLSTM, SimpleRNN, SLSTM>();
 
 // The cell of this name, or null.
 template <class T>

@@ -108,7 +108,8 @@ class Recurrence {
     if (products < 2e6) threads = 1;
     // If the weights exceed a core's cache, each core should read a part of them rather than all.
     const int64_t most_rows = width_ * depth_ * sizeof(T) > (1 << 20) ? 32 : 4;
-    split_units_ = threads > 1 && p_.batch < most_rows * threads && panels_ > 1;
+    // A row that is standardized has to stay whole.
+    split_units_ = !cell.normalizes && threads > 1 && p_.batch < most_rows * threads && panels_ > 1;
     const int64_t most_parts = std::min<int64_t>(threads, split_units_ ? panels_ : p_.batch);
     parts_ = static_cast<int>(std::max<int64_t>(1, most_parts));
   }
@@ -129,7 +130,9 @@ class Recurrence {
   static int64_t ld(int64_t n) { return padded_stride<T>(n); }
 
   int64_t saved_inner() const { return padded_units_ * cell_.saved; }
-  int64_t saved_h() const { return saved_inner() + (cell_.second ? padded_units_ : 0); }
+  // The scales of the standardized input, product and state.
+  int64_t saved_scales() const { return saved_inner() + (cell_.second ? padded_units_ : 0); }
+  int64_t saved_h() const { return saved_scales() + (cell_.normalizes ? 3 : 0); }
   int64_t second_depth() const { return cell_.second ? p_.units : 0; }
   // The width of a history row of the second product: its factor and, for its bias, 1.
   int64_t second_width() const { return second_depth() + cell_.second_bias; }
@@ -140,7 +143,7 @@ class Recurrence {
 
   // The buffers of a part. A part has its own share of the rows, or all parts use the first share.
   struct ForwardPart {
-    Buffer<T> x, products, projected, h, states, inner;
+    Buffer<T> x, products, projected, h, states, inner, x_scales;
     Buffer<T*> outputs, saved, none;
     Buffer<const T*> drawn;
   };
@@ -320,6 +323,11 @@ class Recurrence {
       int64_t count;
       s1 = share.run_end(s0, w.target, &count);
       const auto run_step = [&](int part, int64_t s, T* inputs) {
+        if (cell_.normalizes) {
+          run_normalized(w, share, *parts, s, inputs);
+          for (int64_t j = share.active(s + 1); j < share.active(s); ++j) write(part, j, s + 1);
+          return;
+        }
         const int64_t n = share.active(s), from = first_panel(part), to = first_panel(part + 1);
         ForwardPanel<T> panel = gather_forward(w, share, parts[part], s);
         panel.h = h_at(s);
@@ -337,7 +345,7 @@ class Recurrence {
           T* x_panel = inputs + p * panel_;
           if (cell_.recurrent) {
             product<false>(recurrent_vectors_, n, panel.h, ldh, w.recurrent.get() + p * size, wide,
-                           depth_, cell_.separate_blocks > 0 ? nullptr : x_panel, panel.x_stride,
+                           depth_, cell_.separate() ? nullptr : x_panel, panel.x_stride,
                            panel.products, wide, w.recurrent.get() + walk.after(i) * size);
           } else {
             panel.products = x_panel;
@@ -378,6 +386,11 @@ class Recurrence {
       const auto project_inputs = [&](int part) {
         project(w, share, parts[part].x.get(), s0, s1, count, first_panel(part),
                 first_panel(part + 1), parts->projected.get());
+        for (int64_t m = 0; cell_.normalizes && m < count; ++m) {
+          T* row = parts->projected.get() + m * ld(width_);
+          const int left = static_cast<int>(p_.units - (panels_ - 1) * L);
+          parts->x_scales.get()[m] = standardize(panels_, vectors_, left, row, row);
+        }
       };
       T* inputs = parts->projected.get();
       if (cell_.recurrent) {
@@ -403,6 +416,48 @@ class Recurrence {
       const int64_t from = first_hidden(part), count = first_hidden(part + 1) - from;
       for (int64_t j = 0; j < rows; ++j) fill_masked(a, schedule, share.row(j), from, count);
     });
+  }
+
+  // A step of a cell that normalizes, which has all rows and units of a share. `inputs` are the
+  // standardized ones.
+  void run_normalized(const Forward& w, const Share& share, const ForwardPart& part, int64_t s,
+                      T* inputs) const {
+    const int64_t n = share.active(s), ldw = ld(width_), ldh = state_stride();
+    const int64_t rows = share.size(), first_row = (inputs - part.projected.get()) / ldw;
+    const int left = static_cast<int>(p_.units - (panels_ - 1) * L);
+    ForwardPanel<T> panel = gather_forward(w, share, part, s);
+    panel.h = part.h.get() + s % 2 * rows * ldh;
+    panel.next_h = part.h.get() + (s + 1) % 2 * rows * ldh;
+    for (int k = 1; k < cell_.states; ++k) panel.states[k] = part.states.get() + (k - 1) * rows * ldh;
+    panel.standardized = part.inner.get();
+    panel.products_stride = ldw;
+    const auto each_panel = [&](const auto& fn) {
+      for (int64_t p = 0; p < panels_; ++p) {
+        panel.products = part.products.get() + p * panel_;
+        panel.x = inputs + p * panel_;
+        panel.unit = p * panel_units_;
+        panel.weights = w.vectors.get() + panel.unit * cell_.vectors;
+        fn(p);
+      }
+    };
+    each_panel([&](int64_t p) {
+      product<false>(vectors_, n, panel.h, ldh, w.recurrent.get() + p * depth_ * panel_, panel_,
+                     depth_, static_cast<const T*>(nullptr), 0, panel.products, ldw);
+    });
+    for (int64_t j = 0; j < n; ++j) {
+      T* row = part.products.get() + j * ldw;
+      const T scale = standardize(panels_, vectors_, left, row, row);
+      if (panel.saved[j] == nullptr) continue;
+      panel.saved[j][saved_scales()] = part.x_scales.get()[first_row + j];
+      panel.saved[j][saved_scales() + 1] = scale;
+    }
+    each_panel([&](int64_t) { cell_.forward(panel); });
+    for (int64_t j = 0; j < n; ++j) {
+      const T scale = standardize(panels_, 1, left, panel.states[1] + j * ldh,
+                                  part.inner.get() + j * ldh);
+      if (panel.saved[j] != nullptr) panel.saved[j][saved_scales() + 2] = scale;
+    }
+    each_panel([&](int64_t) { cell_.finish(panel); });
   }
 
   // Rows of states, of factors of the second product and of h all have this stride.
@@ -516,7 +571,7 @@ class Recurrence {
                     Team::Member& team) const {
     const BackwardArguments<T>& a = w.a;
     const Schedule& schedule = w.schedule;
-    const bool separate = cell_.separate_blocks > 0;
+    const bool separate = cell_.separate();
     const int64_t rows = share.size(), ldg = ld(width_), lds = w.state_stride;
     const int64_t lda = ld(history_width()), lds2 = ld(to_h_.padded), lda2 = ld(second_width());
     const int64_t wide = to_h_.vectors * L, x_wide = w.to_x.vectors * L;
@@ -592,7 +647,10 @@ class Recurrence {
           row.gates = gates + (base + j) * ldg;
           row.gates_h = gates_h + (base + j) * ldg;
           row.d_weights = d_vectors_of_chunk;
-          if (cell_.second) {
+          if (cell_.normalizes) {
+            row.d_second = d_inner;
+            normalized_back(row);
+          } else if (cell_.second) {
             row.d_second = d_second + (base + j) * lds2;
             const int64_t end = divide_up(p_.hidden, L) * L;
             cell_.finish_backward(row, std::min(end, first_h(part) * wide),
@@ -709,6 +767,23 @@ class Recurrence {
         }
       }
     });
+  }
+
+  // The backward pass of one row of a step of a cell that normalizes.
+  void normalized_back(const BackwardRow<T>& row) const {
+    const T* scales = row.saved + saved_scales();
+    const int64_t stride = cell_.saved * L;
+    const auto back = [&](int group, int slot, T scale, T* gradient) {
+      standardize_back(panels_, group, group * p_.units, scale, row.saved + slot * L, stride,
+                       gradient);
+    };
+    cell_.finish_backward(row, 0, padded_units_);
+    back(1, cell_.state_slot, scales[2], row.d_second);
+    T* d_state = row.d_states[1];
+    for (int64_t n = 0; n < padded_units_; ++n) d_state[n] += row.d_second[n];
+    cell_.backward(row, 0, padded_units_);
+    back(vectors_, cell_.input_slot, scales[0], row.gates);
+    back(vectors_, cell_.product_slot, scales[1], row.gates_h);
   }
 
   // Collects pointers to the inputs of the backward pass of step s, one entry per row, and copies what
@@ -847,8 +922,11 @@ struct Recurrence<T>::Forward {
       const int64_t chunk = std::min(target + rows, rows * r.p_.time);
       ForwardPart& part = parts[k];
       part.x = Buffer<T>(chunk * ld(r.p_.input));
-      part.products = Buffer<T>(
-          rows * std::max<int64_t>(r.panel_, r.cell_.second ? r.to_h_.vectors * L : 0));
+      const int64_t wide = r.cell_.normalizes ? ld(r.width_)
+                           : r.cell_.second   ? std::max<int64_t>(r.panel_, r.to_h_.vectors * L)
+                                              : r.panel_;
+      part.products = Buffer<T>(rows * wide);
+      part.x_scales = Buffer<T>(r.cell_.normalizes ? chunk : 0);
       part.outputs = Buffer<T*>(rows);
       part.saved = Buffer<T*>(rows);
       part.drawn = Buffer<const T*>(rows * r.cell_.drawn);
@@ -858,7 +936,7 @@ struct Recurrence<T>::Forward {
       part.projected = Buffer<T>(chunk * ld(r.width_));
       part.h = Buffer<T>(2 * rows * r.state_stride());
       part.states = Buffer<T>((r.cell_.states - 1) * rows * r.state_stride());
-      part.inner = Buffer<T>(r.cell_.second ? (1 + r.cell_.handed) * rows * r.state_stride() : 0);
+      part.inner = Buffer<T>((1 + r.cell_.handed) * rows * r.state_stride());
     }
   }
 
@@ -917,12 +995,12 @@ struct Recurrence<T>::Backward {
       if (r.cell_.second) part.second_history = Buffer<T>(chunk * ld(r.second_width()));
       if (r.split_units_ && k > 0) continue;
       part.state = Buffer<T>(r.cell_.states * rows * state_stride);
+      part.d_inner = Buffer<T>(rows * state_stride);
       if (r.cell_.second) {
         part.d_second = Buffer<T>(chunk * ld(r.to_h_.padded));
-        part.d_inner = Buffer<T>(rows * state_stride);
         part.second_sums = Buffer<T>(r.second_width() * r.to_h_.padded);
       }
-      part.gates = Buffer<T>(r.cell_.biases() * chunk * ld(r.width_));
+      part.gates = Buffer<T>((r.cell_.separate() ? 2 : 1) * chunk * ld(r.width_));
       part.sums = Buffer<T>(r.history_width() * r.width_);
       part.vector_sums = Buffer<T>(2 * r.padded_units_ * r.cell_.vectors);
     }
