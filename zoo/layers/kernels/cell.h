@@ -19,8 +19,8 @@
 // which start from the product, as `forward` and `backward` start from the first one, and have one
 // block. `finish` outputs h.
 //
-// A cell that normalizes has these too. Each row of the projected input and of the recurrent product
-// is standardized, over all blocks, before `forward`, and state 1 before `finish`.
+// A cell that normalizes has these too. Each row of the projected input and of the recurrent
+// product is standardized, over all blocks, before `forward`, and state 1 before `finish`.
 
 #ifndef ZOO_LAYERS_KERNELS_CELL_H_
 #define ZOO_LAYERS_KERNELS_CELL_H_
@@ -221,7 +221,7 @@ struct BackwardStep : BackwardRow<T> {
   }
   // The gradient of h before the step, without the path through the recurrent kernel.
   ZOO_INLINE void set_d_h(Vec value) const { store(this->dh + unit, value); }
-  ZOO_INLINE void add_d_h(Vec value) const { store(this->dh + unit, load(this->dh + unit) + value); }
+  ZOO_INLINE void add_d_h(Vec value) const { set_d_h(load(this->dh + unit) + value); }
 
   // The gradient of another state: after the step until it is set, then before the step.
   ZOO_INLINE Vec d_state(int k) const { return load(this->d_states[k] + unit); }
@@ -230,12 +230,12 @@ struct BackwardStep : BackwardRow<T> {
   // The gradient of block v of the pre-activations or, with separate blocks, that of the projected
   // input and that of the recurrent product.
   ZOO_INLINE void set_d_gate(int v, Vec value) const {
-    store(this->gates + unit * C::kBlocks + v * L, value);
-    if (C::kSeparateBlocks > 0 || C::kNormalizes) store(this->gates_h + unit * C::kBlocks + v * L, value);
+    store(this->gates + gate_at(v), value);
+    if (C::kSeparateBlocks > 0) store(this->gates_h + gate_at(v), value);
   }
   ZOO_INLINE void set_d_gate(int v, Vec of_input, Vec of_product) const {
-    store(this->gates + unit * C::kBlocks + v * L, of_input);
-    store(this->gates_h + unit * C::kBlocks + v * L, of_product);
+    store(this->gates + gate_at(v), of_input);
+    store(this->gates_h + gate_at(v), of_product);
   }
 
   // The gradient of the second product, or of the standardized state.
@@ -248,6 +248,7 @@ struct BackwardStep : BackwardRow<T> {
 
  private:
   ZOO_INLINE int64_t slots() const { return unit * C::kSaved; }
+  ZOO_INLINE int64_t gate_at(int v) const { return unit * C::kBlocks + v * L; }
   ZOO_INLINE int64_t weight_at(int k) const { return unit * C::kVectors + k * L; }
   ZOO_INLINE int left() const {
     return static_cast<int>(std::max<int64_t>(0, units - unit));

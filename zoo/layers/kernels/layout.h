@@ -199,7 +199,8 @@ struct Layout {
       for (int k = 0; k < cell_.vectors; ++k) {
         const int left = static_cast<int>(p_.units - unit);
         const T* from = vectors + k * p_.units + unit;
-        store(packed + unit * cell_.vectors + k * L, left > 0 ? load_some(from, left) : Vector<T>{});
+        T* to = packed + unit * cell_.vectors + k * L;
+        store(to, left > 0 ? load_some(from, left) : Vector<T>{});
       }
     }
   }
@@ -208,7 +209,8 @@ struct Layout {
   // panel past the first `vectors` are zero.
   void pack_transposed(const T* weights, int64_t rows, int vectors, const Panels& to, int piece,
                        int pieces, T* packed) const {
-    const int64_t wide = to.vectors * L, columns = this->columns() - (vectors_ - vectors) * p_.units;
+    const int64_t columns = this->columns() - (vectors_ - vectors) * p_.units;
+    const int64_t wide = to.vectors * L;
     for (int64_t q = to.count * piece / pieces; q < to.count * (piece + 1) / pieces; ++q) {
       for (int64_t n = 0; n < wide; ++n) {
         T* out = packed + q * width_ * wide + n;

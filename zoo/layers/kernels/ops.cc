@@ -51,8 +51,9 @@ using tensorflow::shape_inference::ShapeHandle;
 // mask is [batch, time], or [0, 0] for no mask. weights are the kernel, the recurrent kernel if the
 // cell has one, the bias, [0] for no bias, and the further weights of the cell, if it has any: a
 // matrix of vectors, the kernel of the second product, and its bias.
-// drawn are [time, batch, units]; a dimension of 1 repeats them. outputs is [batch, time, units], or
-// [batch, 0, units] without return_sequences. saved is what the gradient needs, empty without save.
+// drawn are [time, batch, units], or [1, 1, units] to repeat them. outputs is [batch, time, units],
+// or [batch, 0, units] without return_sequences. saved is what the gradient needs, empty without
+// save.
 REGISTER_OP("ZooRecurrence")
     .ZOO_ATTRIBUTES
     .Attr("save: bool")

@@ -86,8 +86,8 @@ ZOO_INLINE Vector<float> clamp(Vector<float> x, float limit) {
   return x < -limit ? broadcast(-limit) : x;
 }
 
-// exp(x) = scale * (1 + p) for |x| < 87: range reduction to |r| <= log(2) / 2, then the Taylor series
-// up to r^7 (relative error 5e-9).
+// exp(x) = scale * (1 + p) for |x| < 87: range reduction to |r| <= log(2) / 2, then the Taylor
+// series up to r^7 (relative error 5e-9).
 struct Exponential {
   Vector<float> scale, p;
 };
