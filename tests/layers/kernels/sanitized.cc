@@ -1,5 +1,5 @@
-// Runs the kernels of all cells forward and backward under a sanitizer: with odd shapes, masks and options, in
-// buffers of exact size, and from two threads at once.
+// Runs the kernels of all cells forward and backward under a sanitizer: with odd shapes, masks and
+// options, in buffers of exact size, and from two threads at once.
 
 #include <atomic>
 #include <condition_variable>
