@@ -130,7 +130,9 @@ def torch(problem):
     if problem.family not in TWINS:
         raise NotImplementedError(f"torch has no {problem.family}")
     x, weights, d_outputs = problem.arrays()
-    layer = getattr(torch.nn, problem.family.upper())(problem.input, problem.units, batch_first=True)
+    layer = getattr(torch.nn, problem.family.upper())(
+        problem.input, problem.units, batch_first=True
+    )
     state = dict(zip(layer.state_dict(), _transposed(problem, weights, "rzh"), strict=True))
     layer.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
     x, d_outputs = torch.from_numpy(x), torch.from_numpy(d_outputs)
