@@ -74,9 +74,10 @@ def results(layer, x, state, mask, training=True):
 
 
 def assert_close(got, expected, tolerance=1e-5):
+    # Gradients below 1e-3, such as those through a normalization of one unit, are mostly rounding.
     for a, b in zip(got, expected, strict=True):
         a, b = np.asarray(a), np.asarray(b)
-        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1e-30, np.abs(b).max()))
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1e-3, np.abs(b).max()))
 
 
 def compare(monkeypatch, layer, x, state, mask, training=True, tolerance=1e-5):
