@@ -16,8 +16,8 @@ SANITIZERS = {
     "memory": ["-fsanitize=address,undefined", "-fno-sanitize=null,alignment,object-size"],
     "threads": ["-fsanitize=thread"],
 }
-# The thread sanitizer is slow, so it runs only a part of the problems.
-STRIDES = {"memory": 1, "threads": 5}
+# Every cell is run with one in so many problems. The thread sanitizer is slow.
+STRIDES = {"memory": 3, "threads": 13}
 
 
 @pytest.mark.parametrize("kind", SANITIZERS)

@@ -125,6 +125,8 @@ struct Layout {
   }
 
   // Packs the first `vectors` vectors of the panels; the weights have no columns for the others.
+  // Padding repeats a column. With zeros, an infinite input would make NaN of it, and the backward
+  // pass would spread it.
   void pack(const T* weights, int64_t rows, int vectors, int64_t from, int64_t to,
             T* packed) const {
     const int64_t columns = this->columns() - (vectors_ - vectors) * p_.units;
@@ -136,7 +138,8 @@ struct Layout {
           if (n == L) {
             store(out, load(weights + k * columns + first));
           } else {
-            for (int l = 0; l < L; ++l) out[l] = l < n ? weights[k * columns + first + l] : T(0);
+            const T* row = weights + k * columns + std::max<int64_t>(first, 0);
+            for (int l = 0; l < L; ++l) out[l] = row[l < n ? l : 0];
           }
         }
       }
