@@ -10,6 +10,7 @@ READY := $(VENV)/.ready
 NOTEBOOKS_READY := $(VENV)/.notebooks
 DISTRIBUTED_READY := $(VENV)/.distributed
 SWEEP_READY := $(VENV)/.sweep
+BACKENDS_READY := $(VENV)/.backends
 UI_READY := $(VENV)/.ui
 
 # The first comparison trains two models side by side, if there are two processors: it ends earlier.
@@ -30,7 +31,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help bench sweep ui serve server report presets new notebooks test test-ui lint lock clean
+.PHONY: help bench sweep ui serve server report presets new notebooks test test-backends test-ui lint lock clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -71,6 +72,11 @@ notebooks: $(NOTEBOOKS_READY) ## run the notebooks again, in place (seven minute
 test: $(READY) ## run the tests, several files side by side; or those of ARGS="tests/layers -k gru"
 	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile)
 
+test-backends: $(BACKENDS_READY) ## install JAX and torch, and test layers and presets on them
+	@for backend in jax torch; do \
+	  KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(ARGS) tests/layers/test_layers_of_any_backend.py \
+	    tests/models/test_presets_of_any_backend.py || exit 1; done
+
 test-ui: $(UI_READY) ## test the pages of MLflow in Chromium, and renew the picture in the docs
 	@$(BIN)/python -m pytest -m ui tests/benchmarks/tracking/test_ui.py
 
@@ -105,6 +111,6 @@ $(UI_READY): $(READY)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[ui]'
 	@touch $@
 
-$(NOTEBOOKS_READY) $(DISTRIBUTED_READY) $(SWEEP_READY): $(VENV)/.%: $(READY)
+$(NOTEBOOKS_READY) $(DISTRIBUTED_READY) $(SWEEP_READY) $(BACKENDS_READY): $(VENV)/.%: $(READY)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[$*]'
 	@touch $@

@@ -34,6 +34,8 @@ ELSEWHERE = {  # what needs a network, an environment or a server
     "cd recurrent-zoo",
     "pip install .",
     ".venv/bin/pip install -e '.[peers]'",
+    ".venv/bin/pip install -e '.[backends]'",
+    "KERAS_BACKEND=jax .venv/bin/python train.py",
     "python -m benchmarks.time_generation",
     "zoo serve imdb_lstm --port 8000",
     "curl localhost:8000/answers -H 'Content-Type: application/json' "

@@ -23,7 +23,7 @@ ZOO = [
 BENCHMARKS = [
     {"__main__"},
     {"presets", "migration", "sweep"},
-    {"report", "run", "new_suite", "time_layers", "time_generation", "time_serving"},
+    {"report", "run", "new_suite", "time_layers", "time_generation", "time_serving", "gpu_check"},
     {"tracking"},
     {"data"},
     {"config"},

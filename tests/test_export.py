@@ -2,10 +2,13 @@
 
 import warnings
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks.recipes import ngrams
+from zoo import export as export_module
 from zoo import models
 from zoo.export import ExportError, export
 
@@ -66,8 +69,6 @@ def model():
 
 
 def test_a_savedmodel_returns_the_same(exported, tmp_path):
-    import tensorflow as tf
-
     model, x, expected = exported
     export(model, tmp_path / "saved", "savedmodel")
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
@@ -88,8 +89,6 @@ def test_onnx_returns_the_same(exported, tmp_path):
 
 
 def test_tflite_returns_the_same(exported, tmp_path):
-    import tensorflow as tf
-
     model, x, expected = exported
     length = 4000 if "audio" in x else 40
     export(model, tmp_path / "model.tflite", "tflite", length)
@@ -110,8 +109,6 @@ def test_tflite_returns_the_same(exported, tmp_path):
 
 
 def test_tflite_runs_one_step_of_a_language_model(tmp_path):
-    import tensorflow as tf
-
     tokenizer = models.SubwordTokenizer.train(TEXTS, 300, byte_fallback=True, keep_whitespace=True)
     backbone = models.LanguageBackbone(tokenizer.vocabulary_size(), "gru", 4, 5, num_layers=2)
     model = models.LanguageModel(backbone, models.LanguageModelPreprocessor(tokenizer))
@@ -162,3 +159,24 @@ def test_an_existing_file_is_kept(model, tmp_path):
 def test_a_missing_folder_is_named(model, tmp_path):
     with pytest.raises(ExportError, match=r"no folder .*nowhere to write model\.tflite"):
         export(model, tmp_path / "nowhere" / "model.tflite", "tflite")
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "tflite", "onnx"])
+def test_an_export_that_is_wrong_is_not_written(model, tmp_path, monkeypatch, format):
+    write = export_module._WRITERS[format]
+
+    def write_another(network, *rest):
+        another = keras.models.clone_model(network)
+        write(another, *rest)
+
+    monkeypatch.setitem(export_module._WRITERS, format, write_another)
+    with pytest.raises(ExportError, match="returns something else than the model"):
+        export(model, tmp_path / "model", format)
+
+    def write_a_part(network, output_name, path, length):
+        path.write_bytes(b"TFL3")
+
+    monkeypatch.setitem(export_module._WRITERS, format, write_a_part)
+    with pytest.raises(ExportError, match="can't be loaded"):
+        export(model, tmp_path / "model", format)
+    assert list(tmp_path.iterdir()) == []

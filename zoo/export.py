@@ -1,12 +1,17 @@
 """Export of a model's network, without its preprocessor, for other runtimes."""
 
-import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
-from unittest import mock
 
+import keras
+import numpy as np
+
+from zoo._quiet_start import held_back
 from zoo.files import explain_full_disk
+
+TOLERANCE = 1e-3  # of an output, as a fraction of the largest value or of 1
 
 
 class ExportError(ValueError):
@@ -23,20 +28,21 @@ def export(model, path, format, length=None):
     `token_ids`, int32 `[batch]`, and the states before it in, `logits` and the states after it out;
     `tflite` returns them in the order of their names. Batch and time may vary, except in `tflite`,
     which fixes them to 1 and `length`. The network contains no native kernels, so it runs without
-    the zoo.
+    the zoo. It is loaded and run once before it is moved to its path.
 
     Args:
         model: a model of the zoo, such as `zoo.load` returns.
         path: where to write: a folder for `savedmodel`, otherwise a file. It must not exist.
-        format: `"savedmodel"`; `"onnx"`, which needs the package tf2onnx; or `"tflite"`, which
-            uses builtin operators only.
+        format: `"savedmodel"`; `"onnx"`, which needs the packages tf2onnx and onnxruntime; or
+            `"tflite"`, which uses builtin operators only.
         length: int, for `tflite` only: subwords, frames or samples of the input, which the caller
             pads to it. By default 128 subwords or frames, or one second of a waveform.
 
     Raises:
         ExportError: the format is unknown, or the model can't be exported in it; the path exists,
-            or its folder doesn't; tf2onnx isn't installed; or `length` isn't positive, or given
-            for another format.
+            or its folder doesn't; tf2onnx or onnxruntime isn't installed; `length` isn't positive,
+            or given for another format; the backend of Keras isn't TensorFlow; or what was written
+            can't be loaded, or returns something else than the model.
         OSError: the path can't be written, as on a full disk.
     """
     path = Path(path)
@@ -44,6 +50,11 @@ def export(model, path, format, length=None):
         raise ExportError(f"Unknown format {format!r}. Known: {', '.join(FORMATS)}.")
     if obstacle := model.export_obstacle(format):
         raise ExportError(obstacle)
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            "Export needs the TensorFlow backend of Keras. Set KERAS_BACKEND=tensorflow. "
+            f"Received: backend={keras.backend.backend()}"
+        )
     if path.exists():
         raise ExportError(f"{path} exists. Remove it, or choose another path.")
     if not path.absolute().parent.is_dir():
@@ -58,17 +69,46 @@ def export(model, path, format, length=None):
     if length is None:
         length = model.default_length
     network = model.export_network()
-    with (
-        mock.patch.dict(os.environ, ZOO_KERNEL="keras"),
-        tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder,
-    ):
+    with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
         written = Path(folder, path.name)
         try:
             _WRITERS[format](network, model.output_name, written, length)
         except Exception as error:
             explain_full_disk(error, path.absolute().parent)
             raise
+        _check(network, written, format, length)
         shutil.move(written, path)
+
+
+def _check(network, path, format, length):
+    """Raises ExportError unless what was written loads, and returns what the network does."""
+    x = _example(network, 1 if format == "tflite" else 2, length)
+    try:
+        found = _READERS[format](path, x)
+    except Exception as error:
+        raise ExportError(
+            f"The exported {format} can't be loaded and run: {error}. Nothing was written."
+        ) from error
+    expected = keras.tree.flatten(network(x))
+    for one, other in zip(found, expected, strict=True):
+        other = keras.ops.convert_to_numpy(other)
+        if not np.allclose(one, other, rtol=0, atol=TOLERANCE * max(1, np.abs(other).max())):
+            raise ExportError(
+                f"The exported {format} returns something else than the model, by up to "
+                f"{np.abs(one - other).max():.2g}. Nothing was written."
+            )
+
+
+def _example(network, batch, length):
+    """Inputs of the network: a dict of arrays, with noise, ones, and masks of nothing."""
+    generator = np.random.default_rng(0)
+    inputs = {}
+    for x in network.inputs:
+        shape = tuple(_specification(x, batch, length).shape)
+        is_float = "float" in x.dtype
+        values = generator.normal(0, 0.1, shape) if is_float else np.ones(shape)
+        inputs[x.name] = values.astype(x.dtype)
+    return inputs
 
 
 def _savedmodel(network, output_name, path, length):
@@ -77,9 +117,12 @@ def _savedmodel(network, output_name, path, length):
 
 def _onnx(network, output_name, path, length):
     try:
+        import onnxruntime  # noqa: F401
         import tf2onnx
     except ImportError as error:
-        raise ExportError("ONNX needs tf2onnx. Try: pip install tf2onnx") from error
+        raise ExportError(
+            "ONNX needs tf2onnx and onnxruntime. Try: pip install tf2onnx onnxruntime"
+        ) from error
     signature = [_specification(x, None, None) for x in network.inputs]
     tf2onnx.convert.from_function(
         _function(network, output_name),
@@ -124,5 +167,34 @@ def _specification(x, batch, length):
     return tf.TensorSpec(shape, x.dtype, name=x.name)
 
 
+def _run_savedmodel(path, x):
+    import tensorflow as tf
+
+    return keras.tree.flatten(tf.saved_model.load(str(path)).serve(x))
+
+
+def _run_onnx(path, x):
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path)).run(None, x)
+
+
+def _run_tflite(path, x):
+    import tensorflow as tf
+
+    with warnings.catch_warnings(), held_back():
+        warnings.simplefilter("ignore")  # LiteRT is to replace this package
+        interpreter = tf.lite.Interpreter(str(path))
+        interpreter.allocate_tensors()
+    for details in interpreter.get_input_details():
+        (name,) = (name for name in x if name in details["name"])
+        interpreter.set_tensor(details["index"], x[name])
+    interpreter.invoke()
+    # Their names end with their numbers.
+    outputs = sorted(interpreter.get_output_details(), key=lambda o: (len(o["name"]), o["name"]))
+    return [interpreter.get_tensor(output["index"]) for output in outputs]
+
+
 _WRITERS = {"savedmodel": _savedmodel, "onnx": _onnx, "tflite": _tflite}
+_READERS = {"savedmodel": _run_savedmodel, "onnx": _run_onnx, "tflite": _run_tflite}
 FORMATS = tuple(_WRITERS)

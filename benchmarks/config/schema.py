@@ -334,7 +334,7 @@ class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_na
 
     Attributes:
         suite: name of the suite.
-        layers: names of architectures that Keras has too.
+        layers: names of architectures of one direction.
         shapes: tuples of batch, time, input and units.
         implementations: names in `benchmarks.layers.implementations.IMPLEMENTATIONS`.
         rounds: how often each implementation is timed.

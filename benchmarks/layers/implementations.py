@@ -3,8 +3,9 @@
 An implementation is a function from a `Problem` to a dict of functions without arguments:
 `"inference"` returns the outputs of all steps, `"training"` a list of gradients, the input's first,
 and `"padded"` the same with a mask that keeps half of the steps. The dict also has `"kernel"`, the
-name of the kernel that ran, if the layer reports it. An implementation that isn't installed raises
-`ImportError`.
+name of the kernel that ran, if the layer reports it, and `"scale"`, a factor of all times, if it
+isn't 1. An implementation that isn't installed raises `ImportError`, and one that lacks the
+architecture `NotImplementedError`.
 """
 
 import dataclasses
@@ -17,7 +18,12 @@ import tensorflow as tf
 
 from zoo.layers import architectures
 
-FAMILIES = ("lstm", "gru", "rnn")  # architectures that Keras has too
+FAMILIES = tuple(
+    name for name in architectures.names() if not architectures.get(name).bidirectional
+)
+TWINS = ("lstm", "gru", "rnn")  # that Keras, torch and ONNX have too
+# Zoneout draws, but keeps nothing, so that its numbers can be compared.
+OPTIONS = {"lstm_zoneout": {"zoneout_cell": 0.0, "zoneout_output": 0.0}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Problem:
     """A recurrent layer with random weights, a random input and a random output gradient.
 
     Attributes:
-        family: `"lstm"`, `"gru"` or `"rnn"`.
+        family: one of `FAMILIES`.
         batch, time, input, units: int, the shape.
     """
 
@@ -35,28 +41,45 @@ class Problem:
     input: int
     units: int
 
-    @property
-    def columns(self):
-        """The number of columns of the kernels: `units` per block."""
-        return architectures.get(self.family).layer.cell_class.num_blocks * self.units
+    def zoo_layer(self):
+        """The zoo's layer."""
+        options = OPTIONS.get(self.family, {})
+        return architectures.make(self.family, self.units, return_sequences=True, **options)
+
+    def keras_layer(self):
+        """Keras' layer or, if it has none, its loop around the zoo's cell."""
+        if self.family in TWINS:
+            name = architectures.get(self.family).layer.__name__
+            return getattr(keras.layers, name)(self.units, return_sequences=True)
+        return keras.layers.RNN(self.zoo_layer().cell, return_sequences=True)
+
+    def weights(self):
+        """A dict from the name of each weight to its float32 values, in the order of the layer."""
+        layer, random = self.zoo_layer(), np.random.default_rng(1)
+        layer.build((self.batch, self.time, self.input))
+        values = {}
+        for weight in layer.weights:
+            scale = weight.shape[0] ** -0.5 if "kernel" in weight.name else 0.1
+            scale *= 0.5 if weight.name == "recurrent_kernel" else 1
+            values[weight.name] = (scale * random.normal(size=weight.shape)).astype("float32")
+        return values
+
+    def operations(self):
+        """The number of multiplications in the products of one step of one row."""
+        return sum(w.size for name, w in self.weights().items() if "kernel" in name)
 
     def arrays(self):
         """The data of the problem, float32.
 
         Returns:
             `(x, weights, d_outputs)`: the input `[batch, time, input]`, the list of weights in
-            Keras' order, and the gradient of the outputs `[batch, time, units]`.
+            the layer's order, and the gradient of the outputs `[batch, time, units]`.
         """
         random = np.random.default_rng(0)
-        normal = lambda *shape, scale=1.0: (scale * random.normal(size=shape)).astype("float32")
-        biases = (2, self.columns) if self.family == "gru" else (self.columns,)
+        normal = lambda *shape: random.normal(size=shape).astype("float32")
         return (
             normal(self.batch, self.time, self.input),
-            [
-                normal(self.input, self.columns, scale=self.input**-0.5),
-                normal(self.units, self.columns, scale=0.5 * self.units**-0.5),
-                normal(*biases, scale=0.1),
-            ],
+            list(self.weights().values()),
             normal(self.batch, self.time, self.units),
         )
 
@@ -65,20 +88,27 @@ class Problem:
         lengths = (np.arange(self.batch) + 0.5) * self.time / self.batch
         return np.arange(self.time) < np.ceil(lengths)[:, None]
 
-    def keras_layer(self):
-        """The layer class of Keras."""
-        return getattr(keras.layers, architectures.get(self.family).layer.__name__)
-
 
 def zoo(problem):
     """The zoo's layer with the kernel that `ZOO_KERNEL` selects."""
-    return _tensorflow(problem, architectures.get(problem.family).layer)
+    return _tensorflow(problem, problem.zoo_layer())
 
 
 def zoo_without_kernel(problem):
     """The zoo's layer without the native kernel."""
     with mock.patch.dict(os.environ, ZOO_KERNEL="keras"):
-        return _tensorflow(problem, architectures.get(problem.family).layer)
+        return _tensorflow(problem, problem.zoo_layer())
+
+
+def lstm_per_operation(problem):
+    """The zoo's LSTM, with its times scaled to as many operations in products as the problem has.
+
+    An architecture that is as fast uses the processor as well as the LSTM does.
+    """
+    if problem.family == "lstm":
+        raise NotImplementedError("it is the LSTM itself")
+    lstm = dataclasses.replace(problem, family="lstm")
+    return {**zoo(lstm), "scale": problem.operations() / lstm.operations()}
 
 
 def keras_graph(problem):
@@ -88,6 +118,8 @@ def keras_graph(problem):
 
 def keras_xla(problem):
     """Keras' layer, compiled by XLA."""
+    if problem.family not in TWINS:
+        raise NotImplementedError(f"Keras has no {problem.family}")
     return _tensorflow(problem, problem.keras_layer(), jit_compile=True)
 
 
@@ -95,9 +127,12 @@ def torch(problem):
     """torch's layer, which calls oneDNN or its own kernels."""
     import torch
 
+    if problem.family not in TWINS:
+        raise NotImplementedError(f"torch has no {problem.family}")
     x, weights, d_outputs = problem.arrays()
-    cls = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[problem.family]
-    layer = cls(problem.input, problem.units, batch_first=True)
+    layer = getattr(torch.nn, problem.family.upper())(
+        problem.input, problem.units, batch_first=True
+    )
     state = dict(zip(layer.state_dict(), _transposed(problem, weights, "rzh"), strict=True))
     layer.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
     x, d_outputs = torch.from_numpy(x), torch.from_numpy(d_outputs)
@@ -120,6 +155,8 @@ def onnxruntime(problem):
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
+    if problem.family not in TWINS:
+        raise NotImplementedError(f"ONNX Runtime has no {problem.family}")
     x, weights, _ = problem.arrays()
     kernel, recurrent, bias, recurrent_bias = _transposed(problem, weights, "zrh", "iofc")
     initializers = {
@@ -161,15 +198,19 @@ def products(problem):
     recurrent kernel at each step, and the gradients of the input and of both kernels for all steps
     at once.
     """
-    x, (kernel, recurrent, _), h = problem.arrays()
+    kernel, recurrent = map(problem.weights().get, ("kernel", "recurrent_kernel"))
+    if recurrent is None:
+        raise NotImplementedError(f"{problem.family} has no recurrent product")
+    x, _, h = problem.arrays()
     x = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(-1, problem.input)
     h = np.ascontiguousarray(h.transpose(1, 0, 2))
-    projected = np.zeros((problem.time, problem.batch, problem.columns), "float32")
-    step = np.zeros((problem.batch, problem.columns), "float32")
+    columns = kernel.shape[1]
+    projected = np.zeros((problem.time, problem.batch, columns), "float32")
+    step = np.zeros((problem.batch, columns), "float32")
     back = np.zeros((problem.batch, problem.units), "float32")
 
     def inference():
-        np.matmul(x, kernel, out=projected.reshape(-1, problem.columns))
+        np.matmul(x, kernel, out=projected.reshape(-1, columns))
         for state in h:
             np.matmul(state, recurrent, out=step)
 
@@ -177,16 +218,15 @@ def products(problem):
         inference()
         for gradient in projected:
             np.matmul(gradient, recurrent.T, out=back)
-        flat = projected.reshape(-1, problem.columns)
+        flat = projected.reshape(-1, columns)
         return flat @ kernel.T, x.T @ flat, h.reshape(-1, problem.units).T @ flat
 
     return {"inference": inference, "training": training}
 
 
-def _tensorflow(problem, layer_class, jit_compile=None):
+def _tensorflow(problem, layer, jit_compile=None):
     x, weights, d_outputs = map(_constants, problem.arrays())
     mask = tf.constant(problem.mask())
-    layer = layer_class(problem.units, return_sequences=True)
     layer.build(x.shape)
     layer.set_weights(weights)
     sources = [weight.value for weight in layer.weights]
@@ -231,6 +271,7 @@ def _transposed(problem, weights, gru_order, lstm_order="ifco"):
 IMPLEMENTATIONS = {
     "zoo": zoo,
     "zoo_without_kernel": zoo_without_kernel,
+    "lstm_per_operation": lstm_per_operation,
     "keras": keras_graph,
     "keras_xla": keras_xla,
     "torch": torch,

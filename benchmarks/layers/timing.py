@@ -10,6 +10,8 @@ from benchmarks.layers.implementations import IMPLEMENTATIONS, Problem
 
 MODES = ("inference", "training", "padded")
 REFERENCE = "keras"
+# These compute other numbers.
+BOUNDS = ("products", "lstm_per_operation")
 REST = 0.06  # seconds for the previous implementation's threads to stop spinning
 
 
@@ -44,7 +46,7 @@ def measure(family, shape, names, *, rounds, least_ms):
     First, the outputs and input gradients of each implementation are compared with those of Keras.
 
     Args:
-        family: `"lstm"`, `"gru"` or `"rnn"`.
+        family: one of `benchmarks.layers.implementations.FAMILIES`.
         shape: batch, time, input and units.
         names: list of names in `IMPLEMENTATIONS`; Keras is always timed too.
         rounds: int, how often each implementation is timed, in turn.
@@ -52,7 +54,7 @@ def measure(family, shape, names, *, rounds, least_ms):
 
     Returns:
         `(timings, missing, kernels)`: a dict from `(mode, name)` to `Timing`, a dict from the name
-        of each implementation that isn't installed to the reason, and a dict from the names of the
+        of each implementation that is left out to the reason, and a dict from the names of the
         others to the kernel that ran.
 
     Raises:
@@ -63,7 +65,7 @@ def measure(family, shape, names, *, rounds, least_ms):
     for name in dict.fromkeys([REFERENCE, *names]):
         try:
             functions[name] = IMPLEMENTATIONS[name](problem)
-        except ImportError as error:
+        except (ImportError, NotImplementedError) as error:
             missing[name] = str(error)
     for mode in MODES:
         _compare(mode, {name: found[mode] for name, found in functions.items() if mode in found})
@@ -79,7 +81,8 @@ def measure(family, shape, names, *, rounds, least_ms):
         first = number % len(turns)
         for key in [*turns][first:] + [*turns][:first]:
             time.sleep(REST)
-            times[key].append(_milliseconds(turns[key], calls[key]))
+            scale = functions[key[1]].get("scale", 1)
+            times[key].append(scale * _milliseconds(turns[key], calls[key]))
     timings = {}
     for (mode, name), series in times.items():
         ratios = np.divide(times[mode, REFERENCE], series).tolist()
@@ -92,7 +95,7 @@ def measure(family, shape, names, *, rounds, least_ms):
 def _compare(mode, functions):
     expected = functions[REFERENCE]()
     for name, function in functions.items():
-        if name == "products":
+        if name in BOUNDS:
             continue
         got = function()
         for a, b in [(got, expected)] if mode == "inference" else [(got[0], expected[0])]:

@@ -16,7 +16,10 @@ Keras itself, it is the median time of a call. Columns are shapes: batch x time 
 - **padded**: training with a mask that keeps half of the steps; in brackets, the time relative to
   training without a mask.
 - **zoo**: `zoo.layers` with the compiled kernel; **zoo_without_kernel**: with Keras operations.
-- **keras**: `keras.layers` in a `tf.function`; **keras_xla**: compiled by XLA.
+- **lstm_per_operation**: the zoo's LSTM, its times scaled to as many operations in products as the
+  architecture has. One that is as fast uses the processor as well as the LSTM does.
+- **keras**: `keras.layers` in a `tf.function`, or `keras.layers.RNN` around the zoo's cell;
+  **keras_xla**: compiled by XLA.
 - **torch**, **onnxruntime**: their own layers; ONNX Runtime doesn't train.
 - **products**: only the matrix products, in NumPy, which every implementation needs.
 """

@@ -615,12 +615,7 @@ def test_fit_matches_keras(family):
 
 
 @pytest.mark.parametrize("family", ["LSTM", "GRU"])
-def test_use_cudnn_true_raises(family):
-    x = np.ones((2, 5, 3), "float32")
-    for value in ("auto", False):
-        getattr(zoo.layers, family)(4, use_cudnn=value)(x)
-    with pytest.raises(ValueError, match="no cuDNN"):
-        getattr(zoo.layers, family)(4, use_cudnn=True)(x)
+def test_another_use_cudnn_raises(family):
     with pytest.raises(ValueError, match="Received: use_cudnn=yes"):
         getattr(zoo.layers, family)(4, use_cudnn="yes")
 

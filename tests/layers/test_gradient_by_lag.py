@@ -21,8 +21,8 @@ one_direction = pytest.mark.parametrize(
 )
 
 
-def random_layer(name, seed=0, **kwargs):
-    layer = architectures.make(name, UNITS, dtype="float64", **kwargs)
+def random_layer(name, seed=0, dtype="float64", **kwargs):
+    layer = architectures.make(name, UNITS, dtype=dtype, **kwargs)
     layer.build((BATCH, TIME, FEATURES))
     random = np.random.default_rng(seed)
     for weight in layer.weights:
@@ -86,6 +86,15 @@ def test_settings_of_the_layer_do_not_matter(name, options):
     expected = gradient_by_lag(random_layer(name), random_input(), loss_of, LAGS)
     result = gradient_by_lag(random_layer(name, **options), random_input(), loss_of, LAGS)
     np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", ["rnn", "lstm", "min_gru"])
+def test_mixed_precision_gives_nearly_the_same(name, dtype):
+    loss = lambda outputs: loss_of(tf.cast(outputs, "float64"))
+    expected = gradient_by_lag(random_layer(name), random_input(), loss, LAGS)
+    result = gradient_by_lag(random_layer(name, dtype=dtype), random_input(), loss, LAGS)
+    np.testing.assert_allclose(result, expected, rtol=0.1)
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])

@@ -28,6 +28,21 @@ def test_gates_of_both_directions_are_labelled_with_subwords(classifier):
     np.testing.assert_allclose(both, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_gates_in_mixed_precision_are_float32(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        classifier = text_classifier.build("bilstm")
+        found = zoo.gates(classifier, TEXTS[0])
+        assert zoo.plot_gates(classifier, TEXTS[0]).axes
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert classifier.backbone.compute_dtype == policy.removeprefix("mixed_")
+    assert {values.dtype for one in found for values in one.values.values()} == {
+        np.dtype("float32")
+    }
+
+
 def test_steps_of_frames_are_numbered():
     backbone = models.AudioBackbone("gru", feature_dim=3, units=6, num_layers=2)
     model = models.AudioClassifier(

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
+from zoo.layers.recurrence import CuDNNLayer, GatedCell, of_cell
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -133,8 +133,16 @@ class GRUCell(GatedCell):
         return lambda h: product(h) + d
 
     @property
-    def native_family(self):
-        return "gru" if type(self) is GRUCell and self.reset_after else None
+    def native_cell(self):
+        return "gru" if self.reset_after else "gru_reset_before"
+
+    def native_arguments(self, sequences, training=False):
+        arguments = super().native_arguments(sequences, training)
+        if self.reset_after:
+            return arguments
+        kernel, recurrent_kernel, bias = arguments["weights"]
+        r_zr, r_h = ops.split(recurrent_kernel, [2 * self.units], axis=-1)
+        return {**arguments, "weights": [kernel, r_zr, bias, r_h]}
 
     def recurrent_weights(self, training=False):
         return super().recurrent_weights(training) + ([self.bias[1]] if self.use_bias else [])
@@ -181,7 +189,7 @@ class GRUCell(GatedCell):
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class GRU(RecurrentLayer):
+class GRU(CuDNNLayer, keras.layers.GRU):
     """The gated recurrent unit; see `GRUCell` for the equations.
 
     A drop-in for `keras.layers.GRU`, with its arguments and weights.
@@ -212,8 +220,8 @@ class GRU(RecurrentLayer):
         go_backwards: Whether to process the sequence backwards, and return it reversed.
         stateful: Whether the last state is the initial state of the next batch.
         unroll: Whether to unroll the loop. The number of time steps must then be known.
-        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN implementation, so `True`
-            raises a `ValueError` when the layer is called.
+        use_cudnn: Whether to use cuDNN on a GPU: `"auto"` if it supports the call, `True`, or
+            `False`. With `True`, a call that it does not support raises a `ValueError`.
         **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`, and `max_timescale`: the
             longest dependency of the data in steps, from which `b_z` starts; see
             `zoo.layers.ChronoGRU`.
@@ -240,6 +248,7 @@ class GRU(RecurrentLayer):
 
     cell_class = GRUCell
     cell_name = "gru_cell"
+    backend_function = "gru"
 
     def __init__(
         self,

@@ -32,12 +32,19 @@ class JordanRNNCell(RecurrentCell):
     Call arguments and return values are those of `zoo.layers.SimpleRNNCell`.
     """
 
+    native_cell = "jordan"
+
     def build(self, input_shape):
         super().build(input_shape)
         self.output_kernel = self.add_kernel("output_kernel", (self.units, self.units))
         self.output_bias = (
             self.add_bias((self.units,), name="output_bias") if self.use_bias else None
         )
+
+    def native_arguments(self, sequences, training=False):
+        arguments = super().native_arguments(sequences, training)
+        second = [self.output_kernel, self.output_bias]
+        return {**arguments, "weights": arguments["weights"] + second}
 
     def step(self, projected, states, recur):
         (h,) = states

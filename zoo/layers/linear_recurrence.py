@@ -39,6 +39,9 @@ class LinearCell(RecurrentCell):
     def recurrent_product(self, training=False):
         return None
 
+    def native_arguments(self, sequences, training=False):
+        return {"weights": [self.kernel, self.bias]}
+
     def step(self, projected, states, recur):
         (h,) = states
         a, b, gates = self.coefficients(projected)
@@ -49,7 +52,7 @@ class LinearLayer(RecurrentLayer):
     """A layer that solves the recurrence of a `LinearCell` for all steps at once."""
 
     def loop(self, training=False):
-        if self.unroll:
+        if self.unroll or keras.backend.backend() != "tensorflow":
             return super().loop(training)
 
         def loop(inputs, mask, states, return_sequences):
@@ -81,7 +84,7 @@ def solve(a, b, initial):
     Returns:
         A tensor of shape `(time, batch, units)`.
     """
-    method = scan if time_loop.on_gpu() else step_by_step
+    method = scan if time_loop.favours_large_ops() else step_by_step
     return differentiable(method)(a, b, initial)
 
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
+from zoo.layers.recurrence import CuDNNLayer, GatedCell, of_cell
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -69,6 +69,7 @@ class LSTMCell(GatedCell):
 
     num_blocks = 4
     state_names = ("h", "c")
+    native_cell = "lstm"
     forget_gate = 1
     timescale_gates = {0: -1, 1: 1}
     adds_product = True
@@ -132,10 +133,6 @@ class LSTMCell(GatedCell):
             ]
         )
 
-    @property
-    def native_family(self):
-        return "lstm" if type(self) is LSTMCell else None
-
     def step(self, projected, states, recur):
         h, c = states
         i, f, c_tilde, o = ops.split(projected + recur(h), 4, axis=-1)
@@ -173,7 +170,7 @@ class LSTMCell(GatedCell):
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class LSTM(RecurrentLayer):
+class LSTM(CuDNNLayer, keras.layers.LSTM):
     """Long short-term memory; see `LSTMCell` for the equations.
 
     A drop-in for `keras.layers.LSTM`, with its arguments and weights.
@@ -206,8 +203,8 @@ class LSTM(RecurrentLayer):
         go_backwards: Whether to process the sequence backwards, and return it reversed.
         stateful: Whether the last states are the initial states of the next batch.
         unroll: Whether to unroll the loop. The number of time steps must then be known.
-        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN implementation, so `True`
-            raises a `ValueError` when the layer is called.
+        use_cudnn: Whether to use cuDNN on a GPU: `"auto"` if it supports the call, `True`, or
+            `False`. With `True`, a call that it does not support raises a `ValueError`.
         **kwargs: `zero_output_for_mask`, `name`, `dtype`, `trainable`, and `max_timescale`: the
             longest dependency of the data in steps, from which `b_f` and `b_i` start, whatever
             `unit_forget_bias`; see `zoo.layers.ChronoLSTM`.
@@ -235,6 +232,7 @@ class LSTM(RecurrentLayer):
 
     cell_class = LSTMCell
     cell_name = "lstm_cell"
+    backend_function = "lstm"
 
     def __init__(
         self,

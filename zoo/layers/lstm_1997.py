@@ -37,6 +37,7 @@ class LSTM1997Cell(GatedCell):
 
     num_blocks = 3
     state_names = ("h", "c")
+    native_cell = "lstm_1997"
 
     def __init__(self, units, **kwargs):
         super().__init__(units, **kwargs)

@@ -31,6 +31,7 @@ class CoupledLSTMCell(LSTMCell):
     """
 
     num_blocks = 3
+    native_cell = "lstm_coupled"
     forget_gate = 0
     timescale_gates = {0: 1}
 

@@ -39,6 +39,8 @@ class LayerNormLSTMCell(LSTMCell):
     Call arguments and return values are those of `zoo.layers.LSTMCell`.
     """
 
+    native_cell = "lstm_layernorm"
+
     def build(self, input_shape):
         super().build(input_shape)
         columns = self.num_blocks * self.units
@@ -52,6 +54,14 @@ class LayerNormLSTMCell(LSTMCell):
         gain = ops.convert_to_tensor(self.input_gain)
         shift = ops.convert_to_tensor(self.bias) if self.use_bias else 0
         return lambda inputs: gain * standardize(product(inputs)) + shift
+
+    def native_arguments(self, sequences, training=False):
+        arguments = super().native_arguments(sequences, training)
+        kernel, recurrent_kernel, bias = arguments["weights"]
+        bias = ops.zeros_like(self.input_gain) if bias is None else bias
+        vectors = [self.input_gain, self.recurrent_gain, bias, self.state_gain, self.state_shift]
+        vectors = ops.reshape(ops.concatenate(vectors), (-1, self.units))
+        return {**arguments, "weights": [kernel, recurrent_kernel, None, vectors]}
 
     def step(self, projected, states, recur):
         h, c = states

@@ -34,13 +34,19 @@ class PeepholeLSTMCell(LSTMCell):
     Call arguments and return values are those of `zoo.layers.LSTMCell`.
     """
 
+    native_cell = "lstm_peephole"
+
     def build(self, input_shape):
         super().build(input_shape)
         self.peephole_kernel = self.add_kernel("peephole_kernel", (3, self.units))
 
+    def native_arguments(self, sequences, training=False):
+        arguments = super().native_arguments(sequences, training)
+        return {**arguments, "weights": [*arguments["weights"], self.peephole_kernel]}
+
     def step(self, projected, states, recur):
         h, c = states
-        p_i, p_f, p_o = ops.unstack(self.peephole_kernel)
+        p_i, p_f, p_o = ops.unstack(ops.convert_to_tensor(self.peephole_kernel))
         i, f, c_tilde, o = ops.split(projected + recur(h), 4, axis=-1)
         i = self.recurrent_activation(i + p_i * c)
         f = self.recurrent_activation(f + p_f * c)

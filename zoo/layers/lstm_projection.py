@@ -38,6 +38,8 @@ class ProjectionLSTMCell(LSTMCell):
         training: Whether dropout applies.
     """
 
+    native_cell = "lstm_projection"
+
     def __init__(self, units, cell_units=None, **kwargs):
         super().__init__(units, **kwargs)
         self.cell_units = 2 * units if cell_units is None else cell_units
@@ -49,6 +51,10 @@ class ProjectionLSTMCell(LSTMCell):
         self.recurrent_kernel = self.add_kernel("recurrent_kernel", (self.units, columns))
         self.bias = self.add_bias((columns,)) if self.use_bias else None
         self.projection_kernel = self.add_kernel("projection_kernel", (self.cell_units, self.units))
+
+    def native_arguments(self, sequences, training=False):
+        arguments = super().native_arguments(sequences, training)
+        return {**arguments, "weights": [*arguments["weights"], self.projection_kernel]}
 
     def step(self, projected, states, recur):
         (m, c), gates = super().step(projected, states, recur)

@@ -34,6 +34,8 @@ class ZoneoutLSTMCell(LSTMCell):
     whether zoneout is random.
     """
 
+    native_cell = "lstm_zoneout"
+
     def __init__(self, units, zoneout_cell=0.5, zoneout_output=0.05, **kwargs):
         super().__init__(units, **kwargs)
         self.zoneout_cell = zoneout_cell
@@ -46,16 +48,25 @@ class ZoneoutLSTMCell(LSTMCell):
         def project_and_draw(inputs):
             projected = project(inputs)
             shape = (*ops.shape(projected)[:-1], self.units)
-            draw = lambda rate: self._draw(rate, shape, projected.dtype, training)
-            columns = [projected, draw(self.zoneout_cell), draw(self.zoneout_output)]
-            return ops.concatenate(columns, axis=-1)
+            kept = self._draw(shape, projected.dtype, training)
+            return ops.concatenate([projected, *kept], axis=-1)
 
         return project_and_draw
 
-    def _draw(self, rate, shape, dtype, training):
+    def native_arguments(self, sequences, training=False):
+        batch, time, _ = ops.shape(sequences)
+        # In inference, all rows and steps have the same.
+        shape = (time, batch, self.units) if training else (1, 1, self.units)
+        draw = lambda: self._draw(shape, sequences.dtype, training)
+        return {**super().native_arguments(sequences, training), "draw": draw}
+
+    def _draw(self, shape, dtype, training):
+        """Returns `z^C` and `z^h`."""
+        rates = (self.zoneout_cell, self.zoneout_output)
         if not training:
-            return ops.full(shape, rate, dtype)
-        return ops.cast(keras.random.uniform(shape, seed=self.seed_generator) < rate, dtype)
+            return [ops.full(shape, rate, dtype) for rate in rates]
+        uniform = lambda: keras.random.uniform(shape, seed=self.seed_generator)
+        return [ops.cast(uniform() < rate, dtype) for rate in rates]
 
     def step(self, projected, states, recur):
         h, c = states

@@ -32,6 +32,7 @@ class MinGRUCell(LinearCell):
     """
 
     num_blocks = 2
+    native_cell = "min_gru"
     timescale_gates = {0: -1}
 
     def coefficients(self, projected):

@@ -33,6 +33,7 @@ class MinLSTMCell(LinearCell):
     """
 
     num_blocks = 3
+    native_cell = "min_lstm"
     timescale_gates = {0: 1, 1: -1}
 
     def coefficients(self, projected):

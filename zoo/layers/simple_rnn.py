@@ -50,11 +50,8 @@ class SimpleRNNCell(RecurrentCell):
     >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
     """
 
+    native_cell = "simple_rnn"
     adds_product = True
-
-    @property
-    def native_family(self):
-        return "simple_rnn" if type(self) is SimpleRNNCell else None
 
     def step(self, projected, states, recur):
         (h,) = states

@@ -44,6 +44,7 @@ class SLSTMCell(LSTMCell):
     """
 
     state_names = ("h", "c", "n", "m")
+    native_cell = "slstm"
 
     def __init__(self, units, **kwargs):
         super().__init__(units, **kwargs)

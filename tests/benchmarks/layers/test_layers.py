@@ -8,7 +8,7 @@ import yaml
 from benchmarks import __main__ as command_line
 from benchmarks import config, report
 from benchmarks.layers import timing
-from benchmarks.layers.implementations import IMPLEMENTATIONS, Problem
+from benchmarks.layers.implementations import FAMILIES, IMPLEMENTATIONS, Problem
 from benchmarks.tracking import store
 from zoo.layers import architectures
 
@@ -44,6 +44,28 @@ def test_an_implementation_agrees_with_keras(family, name):
         np.testing.assert_allclose(got[0], wanted[0], atol=1e-5)
         sizes = [np.abs(gradients[1]).sum() for gradients in (got, wanted)]
         np.testing.assert_allclose(*sizes, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_architecture_agrees_with_the_loop_of_keras(family):
+    ours, expected = (IMPLEMENTATIONS[name](Problem(family, *SHAPE)) for name in ("zoo", "keras"))
+    for mode in ("inference", "training", "padded"):
+        got, wanted = ours[mode](), expected[mode]()
+        for a, b in zip(*((x if isinstance(x, list) else [x]) for x in (got, wanted)), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_an_architecture_is_compared_with_an_lstm_of_as_many_operations():
+    timings, missing, _ = timing.measure(
+        "min_gru", SHAPE, ["lstm_per_operation", "torch", "products"], rounds=1, least_ms=0.1
+    )
+    assert missing == {
+        "torch": "torch has no min_gru",
+        "products": "min_gru has no recurrent product",
+    }
+    assert ("training", "lstm_per_operation") in timings
+    found = IMPLEMENTATIONS["lstm_per_operation"](Problem("min_gru", *SHAPE))
+    assert found["scale"] == (3 * 2 * 5) / (3 * 4 * 5 + 5 * 4 * 5)
 
 
 def test_an_implementation_with_other_numbers_is_an_error(monkeypatch):

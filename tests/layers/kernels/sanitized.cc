@@ -1,5 +1,5 @@
-// Runs the kernels forward and backward under a sanitizer: with odd shapes, masks and options, in
-// buffers of exact size, and from two threads at once.
+// Runs the kernels of all cells forward and backward under a sanitizer: with odd shapes, masks and
+// options, in buffers of exact size, and from two threads at once.
 
 #include <atomic>
 #include <condition_variable>
@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "cells.h"
 #include "recurrence.h"
 
 using namespace zoo;
@@ -70,36 +71,63 @@ std::vector<float> numbers(int64_t n) {
   return values;
 }
 
-template <Family kFamily>
-void run(const Pool& pool, int64_t batch, int64_t time, int64_t input, int64_t units, bool masked,
-         bool sequences, bool biased, bool backwards) {
-  Problem problem{kFamily, batch, time, input, units};
+void run(const Cell<float>& cell, const Pool& pool, int64_t batch, int64_t time, int64_t input,
+         int64_t units, bool masked, bool sequences, bool biased, bool backwards) {
+  const int64_t hidden = cell.second && cell.states > 1 ? units / 2 + 1 : units;
+  Problem problem{batch, time, input, units, hidden};
   problem.return_sequences = sequences;
   problem.go_backwards = backwards;
   problem.zero_output_for_mask = backwards;
-  const int64_t columns = problem.num_blocks() * units;
-  const int64_t biases = kFamily == Family::kGRU ? 2 * columns : columns;
-  const Recurrence<float, kFamily> recurrence(problem, pool.threads);
+  const int64_t columns = cell.blocks * units, state = batch * units, h_size = batch * hidden;
+  const Recurrence<float> recurrence(cell, problem, pool.threads);
+  const int64_t depth = cell.recurrent ? hidden : 0;
   auto x = numbers(batch * time * input), kernel = numbers(input * columns),
-       recurrent = numbers(units * columns), bias = numbers(biases), h0 = numbers(batch * units),
-       c0 = numbers(batch * units), outputs = numbers(sequences ? batch * time * units : 0),
-       last = numbers(batch * units), h = last, c = last,
-       saved = numbers(batch * time * recurrence.saved_width()), d_outputs = outputs,
-       d_last = last, d_x = x, d_kernel = kernel, d_recurrent = recurrent, d_bias = bias,
-       d_h0 = h0, d_c0 = c0;
+       recurrent = numbers(depth * (columns - cell.input_blocks * units)),
+       bias = numbers(cell.biases() * columns), vectors = numbers(cell.vectors * units),
+       second = numbers(cell.second ? units * hidden : 0),
+       second_bias = numbers(cell.second_bias ? hidden : 0),
+       outputs = numbers(sequences ? h_size * time : 0), last = numbers(h_size),
+       saved = numbers(batch * time * recurrence.saved_width()), d_outputs = outputs, d_last = last,
+       d_x = x, d_kernel = kernel, d_recurrent = recurrent, d_bias = bias, d_vectors = vectors,
+       d_second = second, d_second_bias = second_bias;
   auto mask = std::make_unique<bool[]>(batch * time);
   const auto chance = numbers(batch * time);
   for (int64_t i = 0; i < batch * time; ++i) mask[i] = chance[i] > -0.2f;
   auto at = [](std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
-  const bool* keep = masked ? mask.get() : nullptr;
-  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), biased ? at(bias) : nullptr, at(h0),
-                            at(c0), keep, at(outputs), at(last), at(h), at(c), at(saved)});
-  recurrence.backward(pool, {at(x), at(kernel), at(recurrent), at(h0), at(c0), keep, at(outputs),
-                       at(saved), at(d_outputs), at(d_last), at(d_last), at(d_last), at(d_x),
-                       at(d_kernel), at(d_recurrent), biased ? at(d_bias) : nullptr, at(d_h0),
-                       at(d_c0)});
-  recurrence.forward(pool, {at(x), at(kernel), at(recurrent), nullptr, at(h0), at(c0), keep,
-                            at(outputs), at(last), at(h), at(c), nullptr});
+  ForwardArguments<float> a{};
+  a.x = at(x);
+  a.mask = masked ? mask.get() : nullptr;
+  a.weights = {at(kernel),  at(recurrent), biased ? at(bias) : nullptr,
+               at(vectors), at(second),    biased ? at(second_bias) : nullptr};
+  a.outputs = at(outputs);
+  a.last = at(last);
+  a.saved = at(saved);
+  BackwardArguments<float> back{a.x, a.mask, a.weights};
+  std::vector<float> initial[kMaxStates], finals[kMaxStates], d_initial[kMaxStates],
+      drawn[kMaxDrawn];
+  for (int k = 0; k < cell.states; ++k) {
+    initial[k] = numbers(k == 0 ? h_size : state);
+    d_initial[k] = finals[k] = initial[k];
+    back.initial[k] = a.initial[k] = at(initial[k]);
+    back.d_finals[k] = a.finals[k] = at(finals[k]);
+    back.d_initial[k] = at(d_initial[k]);
+  }
+  for (int k = 0; k < cell.drawn; ++k) {
+    drawn[k] = numbers(sequences ? time * state : units);
+    back.drawn[k] = a.drawn[k] = {at(drawn[k]), sequences ? state : 0, sequences ? units : 0};
+  }
+  back.outputs = a.outputs;
+  back.saved = a.saved;
+  back.d_outputs = at(d_outputs);
+  back.d_last = at(d_last);
+  back.d_x = at(d_x);
+  back.d_weights = {at(d_kernel),  at(d_recurrent), biased ? at(d_bias) : nullptr,
+                    at(d_vectors), at(d_second),    biased ? at(d_second_bias) : nullptr};
+  recurrence.forward(pool, a);
+  recurrence.backward(pool, back);
+  a.weights.bias = nullptr;
+  a.saved = nullptr;
+  recurrence.forward(pool, a);
 }
 
 // Argument: the stride; one in so many problems is run.
@@ -116,10 +144,10 @@ int main(int, char** arguments) {
     for (int i; (i = stride * next++) < 16 * static_cast<int>(std::size(shapes));) {
       const auto& s = shapes[i / 16];
       const bool masked = i & 1, sequences = i & 2, biased = i & 4, backwards = i & 8;
-      run<Family::kLSTM>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
-      run<Family::kGRU>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
-      run<Family::kSimpleRNN>(pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
-      count += 3;
+      for (const Cell<float>& cell : kCells<float>) {
+        run(cell, pool, s[0], s[1], s[2], s[3], masked, sequences, biased, backwards);
+        ++count;
+      }
     }
   };
   std::thread other(call);

@@ -1,4 +1,4 @@
-"""The C++ checks of `recurrence.h` pass, without TensorFlow."""
+"""The C++ checks of the kernels pass, without TensorFlow."""
 
 import subprocess
 from pathlib import Path

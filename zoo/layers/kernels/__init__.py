@@ -1,67 +1,87 @@
-"""Python interface of the native kernels: LSTM, GRU and SimpleRNN on the CPU.
+"""Python interface of the native kernels, which run recurrent layers on the CPU.
 
 The environment variable `ZOO_KERNEL` selects the kernel. `auto`, the default, uses the native
 kernels if they are compiled or can be compiled; otherwise it logs one warning and uses Keras.
 `native` raises an error instead. `keras` never uses the native kernels.
 
-A graph with native kernels, such as an exported SavedModel, loads only after this package was
-imported and `load()` was called. To export a graph that loads anywhere, set `ZOO_KERNEL=keras`.
+A graph that an exporter traces, such as `model.export`, contains no native kernels, so it loads
+anywhere. A function that was traced before keeps them: it loads only where this package was
+imported and `load()` was called.
 """
 
 import logging
 import os
+import sys
 import threading
+from pathlib import Path
 
 import keras
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
-    from tensorflow.python.eager import record
-    from tensorflow.python.ops import control_flow_util
+    from tensorflow.python.eager import forwardprop_util, record
+    from tensorflow.python.ops import control_flow_ops, control_flow_util
 
     do_not_convert = tf.autograph.experimental.do_not_convert
 else:
     do_not_convert = lambda function: function
 
 _ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu")
-_STATES = {"lstm": 2, "gru": 1, "simple_rnn": 1}
 _CHOICES = ("auto", "native", "keras")
+# Modules whose functions trace a graph to write it into a file.
+_EXPORTERS = (
+    "keras.src.export.",
+    "tensorflow.lite.",
+    "tensorflow.python.saved_model.save",
+    "tf2onnx.",
+    "zoo.export",
+)
+
+# The names of the native cells; each has a header of its own.
+CELLS = tuple(sorted(path.stem for path in Path(__file__).with_name("cells").glob("*.h")))
 
 _lock = threading.Lock()
 _ops = None  # the loaded library
 _failure = None  # the error that prevented loading
 
 
+class Declined(Exception):
+    """The native kernels do not apply to a call; the message gives the reason."""
+
+
 @do_not_convert
 def run(
-    family,
+    cell,
     sequences,
     initial_state,
     mask=None,
     *,
-    kernel,
-    recurrent_kernel,
-    bias=None,
+    weights,
+    draw=None,
     activation="tanh",
     recurrent_activation="sigmoid",
     go_backwards=False,
     return_sequences=False,
     zero_output_for_mask=False,
 ):
-    """Runs a recurrent layer over its sequences if the native kernels support it.
+    """Runs a recurrent layer over its sequences.
 
     Masks may have any pattern, and masked steps cost nothing. The result is differentiable in the
     sequences, the weights and the initial state.
 
     Args:
-        family: `"lstm"`, `"gru"` (with the reset gate after the product) or `"simple_rnn"`.
+        cell: One of `CELLS`.
         sequences: Tensor of shape `(batch, time, features)`.
-        initial_state: List of tensors of shape `(batch, units)`: h, and c for LSTM.
+        initial_state: List of tensors of shape `(batch, units)`, the states of the cell. The size
+            of its other states may differ from that of its output.
         mask: Boolean tensor of shape `(batch, time)` or `None`.
-        kernel: Weights of shape `(features, num_blocks * units)`, in Keras' order.
-        recurrent_kernel: Weights of shape `(units, num_blocks * units)`.
-        bias: Weights of shape `(num_blocks * units,)`, for GRU `(2, num_blocks * units)`, or
-            `None`.
+        weights: List of the kernel, `(features, num_blocks * units)`, with the blocks in the order
+            of the layer; the recurrent kernel, `(units, num_blocks * units)`, if the cell has one;
+            the bias, `(num_blocks * units,)`, or `(2, num_blocks * units)` if the recurrent product
+            has its own, or `None`; and the further weights of the cell, in the order of its header.
+        draw: Function without arguments that returns the list of what the cell draws at every step,
+            each `(time, batch, units)` in the order of processing, or `(1, 1, units)`. `None` for
+            cells that draw nothing.
         activation: A function of `keras.activations` or its name.
         recurrent_activation: The same, for the gates.
         go_backwards: Whether to start at the last step, and return outputs in that order.
@@ -71,26 +91,32 @@ def run(
     Returns:
         What `keras.layers.RNN.inner_loop` returns: the last output, `(batch, units)`; all
         outputs, `(batch, time, units)`, or the last one again, `(batch, 1, units)`, without
-        `return_sequences`; and the list of the last states. `None` if the native kernels do not
-        apply (see `decline_reason`) or are not available.
+        `return_sequences`; and the list of the last states.
 
     Raises:
+        Declined: If the native kernels do not apply to this call (see `decline_reason`), are not
+            available, or a `tf.autodiff.ForwardAccumulator` watches an input.
         RuntimeError: If `ZOO_KERNEL=native` and the native kernels are not available.
         ValueError: If the value of `ZOO_KERNEL` is unknown.
     """
-    if decline_reason(family, sequences, activation, recurrent_activation) or not available():
-        return None
+    if reason := decline_reason(cell, sequences, activation, recurrent_activation):
+        raise Declined(reason)
+    if not available():
+        raise Declined(f"the native kernels are not available: {_failure}")
     dtype = sequences.dtype
-    as_tensor = lambda value: keras.ops.convert_to_tensor(value, dtype=dtype.name)
+    # Keras leaves a variable as it is.
+    as_tensor = lambda v: tf.convert_to_tensor(keras.ops.convert_to_tensor(v, dtype=dtype.name))
     initial_state = [as_tensor(state) for state in initial_state]
+    weights = [tf.zeros([0], dtype) if weight is None else as_tensor(weight) for weight in weights]
+    if has_tangents([sequences, *weights, *initial_state]):
+        raise Declined("a ForwardAccumulator watches an input")
     result = _ops.zoo_recurrence(
         sequences,
-        as_tensor(kernel),
-        as_tensor(recurrent_kernel),
-        tf.zeros([0], dtype) if bias is None else as_tensor(bias),
         tf.zeros([0, 0], tf.bool) if mask is None else tf.cast(mask, tf.bool),
+        weights,
         initial_state,
-        family=family,
+        [as_tensor(drawn) for drawn in draw()] if draw else [],
+        cell=cell,
         activation=_name(activation),
         recurrent_activation=_name(recurrent_activation),
         go_backwards=go_backwards,
@@ -104,7 +130,7 @@ def run(
     return result.last, outputs, list(result.state)
 
 
-def decline_reason(family, sequences, activation="tanh", recurrent_activation="sigmoid"):
+def decline_reason(cell, sequences, activation="tanh", recurrent_activation="sigmoid"):
     """Returns why the native kernels do not apply to this call, or `None` if they do.
 
     It does not check that they can be compiled; see `available`.
@@ -113,8 +139,8 @@ def decline_reason(family, sequences, activation="tanh", recurrent_activation="s
         return "ZOO_KERNEL=keras"
     if keras.backend.backend() != "tensorflow":
         return f"the Keras backend is {keras.backend.backend()}"
-    if family not in _STATES:
-        return f"there is no kernel for {family}"
+    if cell not in CELLS:
+        return f"there is no kernel for {cell}"
     if sequences.dtype not in (tf.float32, tf.float64):
         return f"the data type is {sequences.dtype.name}"
     for function in (activation, recurrent_activation):
@@ -122,9 +148,26 @@ def decline_reason(family, sequences, activation="tanh", recurrent_activation="s
             return f"there is no kernel for the activation {function}"
     if tf.config.list_logical_devices("GPU"):
         return "there is a GPU"
+    return graph_reason()
+
+
+def graph_reason():
+    """Returns why the graph that is traced can hold no native operation, or `None` if it can."""
+    if keras.backend.backend() != "tensorflow" or tf.executing_eagerly():
+        return None
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         return "XLA compiles this graph"
+    frame = sys._getframe()
+    while frame:
+        if frame.f_globals.get("__name__", "").startswith(_EXPORTERS):
+            return "this graph is exported"
+        frame = frame.f_back
     return None
+
+
+def has_tangents(tensors):
+    """Returns whether a `tf.autodiff.ForwardAccumulator` watches one of the tensors."""
+    return bool(forwardprop_util.pack_tangents(tensors).tangents)
 
 
 def available():
@@ -180,6 +223,9 @@ def _load():
         raise RuntimeError(f"the compiled kernels cannot be loaded: {error}") from error
     tf.RegisterGradient("ZooRecurrence")(_gradient)
     tf.RegisterGradient("ZooRecurrenceGrad")(_second_gradient)
+    # XLA can't compile these operations. By default, TensorFlow calls a function that was traced
+    # before without tracing it again in an XLA context.
+    control_flow_ops.XLAControlFlowContext.RequiresUniqueFunctionRetracing = lambda self: True
     return ops
 
 
@@ -187,7 +233,7 @@ def _gradient(op, *gradients):
     attributes = {
         name: op.get_attr(name)
         for name in (
-            "family",
+            "cell",
             "activation",
             "recurrent_activation",
             "go_backwards",
@@ -195,17 +241,17 @@ def _gradient(op, *gradients):
             "return_sequences",
         )
     }
-    *weights, mask = op.inputs[:5]
-    initial_state = list(op.inputs[5:])
+    sequences, mask, *tensors = op.inputs
+    counts = [op.get_attr(name) for name in ("W", "S", "D")]
+    tensors = iter(tensors)
+    inputs = [sequences, mask, *([next(tensors) for _ in range(count)] for count in counts)]
     _, outputs, saved = op.outputs[:3]
     if not op.get_attr("save"):
-        rerun = _ops.zoo_recurrence(*weights, mask, initial_state, save=True, **attributes)
+        rerun = _ops.zoo_recurrence(*inputs, save=True, **attributes)
         outputs, saved = rerun.outputs, rerun.saved
     d_last, d_outputs, _, *d_state = gradients
     result = _ops.zoo_recurrence_grad(
-        *weights,
-        mask,
-        initial_state,
+        *inputs,
         outputs,
         saved,
         d_last,
@@ -213,19 +259,20 @@ def _gradient(op, *gradients):
         d_state,
         **attributes,
     )
-    d_weights = [result.d_x, result.d_kernel, result.d_recurrent_kernel, result.d_bias]
-    return [*d_weights, None, *result.d_initial_state]
+    d_drawn = [None] * counts[-1]
+    return [result.d_x, None, *result.d_weights, *result.d_initial_state, *d_drawn]
 
 
 def _second_gradient(op, *gradients):
     raise NotImplementedError(
-        "The native recurrent kernels have no second derivative. Build the layer with "
-        "unroll=True, or set ZOO_KERNEL=keras."
+        "The native recurrent kernels have no second derivative, which forward-mode "
+        "differentiation of a tf.function needs too. Build the layer with `unroll=True`; or, "
+        "unless it is called with `training=True`, set ZOO_KERNEL=keras."
     )
 
 
 def _choice():
-    choice = os.environ.get("ZOO_KERNEL", "auto")
+    choice = os.environ.get("ZOO_KERNEL") or "auto"
     if choice not in _CHOICES:
         raise ValueError(f"ZOO_KERNEL must be one of {', '.join(_CHOICES)}; received: {choice!r}")
     return choice

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-SOURCES = [Path(__file__).with_name(n) for n in ("ops.cc", "recurrence.h", "simd.h", "threads.h")]
+HEADERS = sorted(Path(__file__).parent.rglob("*.h"))
+SOURCES = [Path(__file__).with_name("ops.cc"), *HEADERS]
 
 # No -ffast-math: it would reorder sums and break comparisons with NaN.
 FLAGS = ["-O2", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-fvisibility=hidden"]
@@ -40,17 +41,25 @@ def build():
     """Returns the path of the compiled library, after compiling it if it is not cached whole.
 
     A library's name ends with the start of its SHA-256: to load a truncated one would end the
-    process with SIGBUS, which Python can't catch.
+    process with SIGBUS, which Python can't catch. Where the compiler is gone, one that another
+    compiler made of the same sources for the same processor is used.
 
     The compiler is `$CXX`, by default `c++`, `g++` or `clang++`. The cache folder is
     `$ZOO_CACHE_DIR`, by default `~/.cache/recurrent-zoo/kernels`.
 
     Raises:
-        BuildError: If no compiler is found, it fails, or the cache cannot be written.
+        BuildError: If no compiler is found, or it fails, and no library is cached; or if the cache
+            cannot be written.
     """
-    compiler = find_compiler()
-    command = [*compiler, *FLAGS, *native_flags(compiler), *tf.sysconfig.get_compile_flags()]
-    cache, name = cache_folder(), f"zoo_kernels_{_key(compiler, command)}"
+    cache, sources = cache_folder(), f"zoo_kernels_{_hash_of_sources()}"
+    try:
+        compiler = find_compiler()
+        command = [*compiler, *FLAGS, *native_flags(compiler), *tf.sysconfig.get_compile_flags()]
+        name = f"{sources}_{_hash([*command, _run([*compiler, '--version'])])}"
+    except BuildError:
+        if library := _find_whole(cache, sources):
+            return library
+        raise
     try:
         _sweep(cache)
         if library := _find_whole(cache, name):
@@ -73,9 +82,9 @@ def build():
 
 
 def _find_whole(cache, name):
-    """A cached library of that name whose content is what it was; removes damaged ones."""
+    """A cached library of such a name whose content is what it was; removes damaged ones."""
     for library in sorted(cache.glob(f"{name}_*.so")):
-        if library.stem == f"{name}_{_digest(library)}":
+        if library.stem.rpartition("_")[2] == _digest(library):
             return library
         library.unlink(missing_ok=True)
     return None
@@ -147,10 +156,12 @@ def native_flags(compiler):
     return []
 
 
-def _key(compiler, command):
-    """Returns a hash of everything the compiled library depends on."""
-    parts = [tf.__version__, *command, _run([*compiler, "--version"]), _processor()]
-    parts += [source.read_text() for source in SOURCES]
+def _hash_of_sources():
+    """Returns a hash of everything the compiled library depends on, except for the compiler."""
+    return _hash([tf.__version__, _processor(), *(source.read_text() for source in SOURCES)])
+
+
+def _hash(parts):
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

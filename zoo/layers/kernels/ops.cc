@@ -5,8 +5,10 @@
 #endif
 
 #include <string>
+#include <type_traits>
 #include <vector>
 
+#include "cells.h"
 #include "recurrence.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -27,67 +29,74 @@ using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-#define ZOO_ATTRIBUTES                                              \
-  Attr("T: {float, double}")                                        \
-      .Attr("S: int >= 1")                                          \
-      .Attr("family: {'lstm', 'gru', 'simple_rnn'}")                \
-      .Attr("activation: {'linear', 'tanh', 'sigmoid', 'relu'}")    \
-      .Attr("recurrent_activation: {'linear', 'tanh', 'sigmoid', 'relu'}") \
-      .Attr("go_backwards: bool")                                   \
-      .Attr("zero_output_for_mask: bool")                           \
+#define ZOO_ATTRIBUTES                                                       \
+  Attr("T: {float, double}")                                                 \
+      .Attr("W: int >= 1")                                                   \
+      .Attr("S: int >= 1")                                                   \
+      .Attr("D: int >= 0")                                                   \
+      .Attr("cell: string")                                                  \
+      .Attr("activation: {'linear', 'tanh', 'sigmoid', 'relu'}")             \
+      .Attr("recurrent_activation: {'linear', 'tanh', 'sigmoid', 'relu'}")   \
+      .Attr("go_backwards: bool")                                            \
+      .Attr("zero_output_for_mask: bool")                                    \
       .Attr("return_sequences: bool")
 
-// mask is [batch, time], or [0, 0] for no mask. outputs is [batch, time, units], or
-// [batch, 0, units] without return_sequences. saved is what the gradient needs, empty without save.
+#define ZOO_INPUTS                                                           \
+  Input("x: T")                                                              \
+      .Input("mask: bool")                                                   \
+      .Input("weights: W * T")                                               \
+      .Input("initial_state: S * T")                                         \
+      .Input("drawn: D * T")
+
+// mask is [batch, time], or [0, 0] for no mask. weights are the kernel, the recurrent kernel if the
+// cell has one, the bias, [0] for no bias, and the further weights of the cell, if it has any: a
+// matrix of vectors, the kernel of the second product, and its bias.
+// drawn are [time, batch, units], or [1, 1, units] to repeat them. outputs is [batch, time, units],
+// or [batch, 0, units] without return_sequences. saved is what the gradient needs, empty without
+// save.
 REGISTER_OP("ZooRecurrence")
     .ZOO_ATTRIBUTES
     .Attr("save: bool")
-    .Input("x: T")
-    .Input("kernel: T")
-    .Input("recurrent_kernel: T")
-    .Input("bias: T")
-    .Input("mask: bool")
-    .Input("initial_state: S * T")
+    .ZOO_INPUTS
     .Output("last: T")
     .Output("outputs: T")
     .Output("saved: T")
     .Output("state: S * T")
     .SetShapeFn([](InferenceContext* c) {
-      ShapeHandle x, recurrent;
-      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &x));
-      TF_RETURN_IF_ERROR(c->WithRank(c->input(2), 2, &recurrent));
+      ShapeHandle x, h;
       bool sequences;
+      int weights;
       TF_RETURN_IF_ERROR(c->GetAttr("return_sequences", &sequences));
-      const DimensionHandle batch = c->Dim(x, 0), units = c->Dim(recurrent, 0);
+      TF_RETURN_IF_ERROR(c->GetAttr("W", &weights));
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &x));
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(2 + weights), 2, &h));
+      const DimensionHandle batch = c->Dim(x, 0), units = c->Dim(h, 1);
       const DimensionHandle time = sequences ? c->Dim(x, 1) : c->MakeDim(0);
       c->set_output(0, c->Matrix(batch, units));
       c->set_output(1, c->MakeShape({batch, time, units}));
       c->set_output(2, c->Vector(InferenceContext::kUnknownDim));
-      for (int i = 3; i < c->num_outputs(); ++i) c->set_output(i, c->Matrix(batch, units));
+      for (int i = 3; i < c->num_outputs(); ++i) {
+        ShapeHandle state;
+        TF_RETURN_IF_ERROR(c->WithRank(c->input(2 + weights + i - 3), 2, &state));
+        c->set_output(i, c->Matrix(batch, c->Dim(state, 1)));
+      }
       return absl::OkStatus();
     });
 
 REGISTER_OP("ZooRecurrenceGrad")
     .ZOO_ATTRIBUTES
-    .Input("x: T")
-    .Input("kernel: T")
-    .Input("recurrent_kernel: T")
-    .Input("bias: T")
-    .Input("mask: bool")
-    .Input("initial_state: S * T")
+    .ZOO_INPUTS
     .Input("outputs: T")
     .Input("saved: T")
     .Input("d_last: T")
     .Input("d_outputs: T")
     .Input("d_state: S * T")
     .Output("d_x: T")
-    .Output("d_kernel: T")
-    .Output("d_recurrent_kernel: T")
-    .Output("d_bias: T")
+    .Output("d_weights: W * T")
     .Output("d_initial_state: S * T")
     .SetShapeFn([](InferenceContext* c) {
-      for (int i = 0; i < 4; ++i) c->set_output(i, c->input(i));
-      for (int i = 4; i < c->num_outputs(); ++i) c->set_output(i, c->input(i + 1));
+      c->set_output(0, c->input(0));
+      for (int i = 1; i < c->num_outputs(); ++i) c->set_output(i, c->input(i + 1));
       return absl::OkStatus();
     });
 
@@ -110,91 +119,157 @@ zoo::Activation activation_named(const std::string& name) {
   return zoo::Activation::kLinear;
 }
 
-// Calls fn with the Recurrence of the problem's family.
-template <class T, class F>
-void dispatch(const zoo::Problem& problem, int threads, const F& fn) {
-  using zoo::Family;
-  using zoo::Recurrence;
-  switch (problem.family) {
-    case Family::kLSTM:
-      return fn(Recurrence<T, Family::kLSTM>(problem, threads));
-    case Family::kGRU:
-      return fn(Recurrence<T, Family::kGRU>(problem, threads));
-    case Family::kSimpleRNN:
-      return fn(Recurrence<T, Family::kSimpleRNN>(problem, threads));
-  }
+// An error if the tensor has another shape.
+absl::Status check(const Tensor& tensor, const char* name, const TensorShape& shape) {
+  if (tensor.shape() == shape) return absl::OkStatus();
+  return InvalidArgument(name, " must be ", shape.DebugString(), "; received ",
+                         tensor.shape().DebugString());
 }
+
+absl::Status check_bias(const Tensor& bias, const char* name, int64_t size) {
+  if (bias.NumElements() == 0 || bias.NumElements() == size) return absl::OkStatus();
+  return InvalidArgument(name, " must have 0 or ", size, " elements; received ",
+                         bias.shape().DebugString());
+}
+
+template <class T>
+const T* values(const Tensor& tensor) {
+  return tensor.NumElements() == 0 ? nullptr : tensor.flat<T>().data();
+}
+
+template <class T>
+T* values(Tensor* tensor) {
+  return tensor->NumElements() == 0 ? nullptr : tensor->flat<T>().data();
+}
+
+// The weights of a cell, in the order of its list.
+template <class T, class List>
+zoo::Weights<T> weights_of(const zoo::Cell<std::remove_const_t<T>>& cell, const List& list) {
+  int i = 0;
+  const auto next = [&](bool present) -> T* {
+    return present ? values<std::remove_const_t<T>>(list[i++]) : nullptr;
+  };
+  zoo::Weights<T> weights{};
+  weights.kernel = next(true);
+  weights.recurrent = next(cell.recurrent);
+  weights.bias = next(true);
+  weights.vectors = next(cell.vectors > 0);
+  weights.second = next(cell.second);
+  weights.second_bias = next(cell.second_bias);
+  return weights;
+}
+
+// What both passes read.
+template <class T>
+struct Inputs {
+  zoo::Problem problem;
+  OpInputList weights, states, drawn;
+};
 
 template <class T>
 class RecurrenceOpBase : public OpKernel {
  public:
   explicit RecurrenceOpBase(OpKernelConstruction* context) : OpKernel(context) {
-    std::string family, activation, recurrent_activation;
-    OP_REQUIRES_OK(context, context->GetAttr("family", &family));
+    std::string cell, activation, recurrent_activation;
+    OP_REQUIRES_OK(context, context->GetAttr("cell", &cell));
     OP_REQUIRES_OK(context, context->GetAttr("activation", &activation));
     OP_REQUIRES_OK(context, context->GetAttr("recurrent_activation", &recurrent_activation));
     OP_REQUIRES_OK(context, context->GetAttr("go_backwards", &problem_.go_backwards));
     OP_REQUIRES_OK(context,
                    context->GetAttr("zero_output_for_mask", &problem_.zero_output_for_mask));
     OP_REQUIRES_OK(context, context->GetAttr("return_sequences", &problem_.return_sequences));
-    problem_.family = family == "lstm"  ? zoo::Family::kLSTM
-                      : family == "gru" ? zoo::Family::kGRU
-                                        : zoo::Family::kSimpleRNN;
+    cell_ = zoo::find_cell<T>(cell);
+    OP_REQUIRES(context, cell_ != nullptr, InvalidArgument("there is no native cell ", cell));
     problem_.activation = activation_named(activation);
     problem_.recurrent_activation = activation_named(recurrent_activation);
   }
 
  protected:
-  // Reads the problem from the inputs, or returns an error that names the invalid input.
-  absl::Status read(OpKernelContext* context, zoo::Problem* problem) const {
-    *problem = problem_;
-    const Tensor &x = context->input(0), &kernel = context->input(1),
-                 &recurrent = context->input(2), &bias = context->input(3),
-                 &mask = context->input(4);
+  const zoo::Cell<T>& cell() const { return *cell_; }
+
+  // Reads the inputs, or returns an error that names the invalid one.
+  absl::Status read(OpKernelContext* context, Inputs<T>* inputs) const {
+    const Tensor &x = context->input(0), &mask = context->input(1);
+    TF_RETURN_IF_ERROR(context->input_list("weights", &inputs->weights));
+    TF_RETURN_IF_ERROR(context->input_list("initial_state", &inputs->states));
+    TF_RETURN_IF_ERROR(context->input_list("drawn", &inputs->drawn));
     if (x.dims() != 3) {
       return InvalidArgument("x must be [batch, time, input]; received ",
                              x.shape().DebugString());
     }
-    if (recurrent.dims() != 2) {
-      return InvalidArgument("recurrent_kernel must be a matrix; received ",
-                             recurrent.shape().DebugString());
+    if (inputs->states.size() != cell_->states) {
+      return InvalidArgument("initial_state must have ", cell_->states, " tensors; received ",
+                             inputs->states.size());
     }
-    problem->batch = x.dim_size(0);
-    problem->time = x.dim_size(1);
-    problem->input = x.dim_size(2);
-    problem->units = recurrent.dim_size(0);
-    const int64_t columns = problem->num_blocks() * problem->units;
-    if (recurrent.dim_size(1) != columns) {
-      return InvalidArgument("recurrent_kernel must have ", columns, " columns; received ",
-                             recurrent.shape().DebugString());
+    if (inputs->states[0].dims() != 2) {
+      return InvalidArgument("initial_state must be [batch, units]; received ",
+                             inputs->states[0].shape().DebugString());
     }
-    if (kernel.shape() != TensorShape({problem->input, columns})) {
-      return InvalidArgument("kernel must be [", problem->input, ", ", columns, "]; received ",
-                             kernel.shape().DebugString());
+    zoo::Problem& p = inputs->problem = problem_;
+    p.batch = x.dim_size(0);
+    p.time = x.dim_size(1);
+    p.input = x.dim_size(2);
+    p.units = p.hidden = inputs->states[0].dim_size(1);
+    const int count = 2 + cell_->recurrent + (cell_->vectors > 0) + cell_->second +
+                      cell_->second_bias;
+    if (inputs->weights.size() != count) {
+      return InvalidArgument("weights must have ", count, " tensors; received ",
+                             inputs->weights.size());
     }
-    const int64_t biases = problem->family == zoo::Family::kGRU ? 2 * columns : columns;
-    if (bias.NumElements() != 0 && bias.NumElements() != biases) {
-      return InvalidArgument("bias must have 0 or ", biases, " elements; received ",
-                             bias.shape().DebugString());
+    const auto& kernel = inputs->weights[0];
+    if (cell_->second && kernel.dims() == 2) p.units = kernel.dim_size(1) / cell_->blocks;
+    for (int k = 0; k < cell_->states; ++k) {
+      TF_RETURN_IF_ERROR(check(inputs->states[k], "initial_state",
+                               {p.batch, k == 0 ? p.hidden : p.units}));
     }
-    if (mask.NumElements() != 0 && mask.shape() != TensorShape({problem->batch, problem->time})) {
-      return InvalidArgument("mask must be [", problem->batch, ", ", problem->time,
-                             "]; received ", mask.shape().DebugString());
+    const int64_t columns = cell_->blocks * p.units;
+    int i = 0;
+    TF_RETURN_IF_ERROR(check(inputs->weights[i++], "kernel", {p.input, columns}));
+    if (cell_->recurrent) {
+      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "recurrent_kernel",
+                               {p.hidden, columns - cell_->input_blocks * p.units}));
     }
-    OpInputList states;
-    TF_RETURN_IF_ERROR(context->input_list("initial_state", &states));
-    const int expected = problem->family == zoo::Family::kLSTM ? 2 : 1;
-    if (states.size() != expected) {
-      return InvalidArgument("initial_state must have ", expected, " tensors; received ",
-                             states.size());
+    TF_RETURN_IF_ERROR(check_bias(inputs->weights[i++], "bias", cell_->biases() * columns));
+    if (cell_->vectors > 0) {
+      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "the vectors of weights",
+                               {cell_->vectors, p.units}));
     }
-    for (const Tensor& state : states) {
-      if (state.shape() != TensorShape({problem->batch, problem->units})) {
-        return InvalidArgument("initial_state must be [", problem->batch, ", ", problem->units,
-                               "]; received ", state.shape().DebugString());
-      }
+    if (cell_->second) {
+      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "the second recurrent kernel",
+                               {p.units, p.hidden}));
+    }
+    if (cell_->second_bias) {
+      TF_RETURN_IF_ERROR(check_bias(inputs->weights[i++], "the second bias", p.hidden));
+    }
+    if (mask.NumElements() != 0) {
+      TF_RETURN_IF_ERROR(check(mask, "mask", {p.batch, p.time}));
+    }
+    if (inputs->drawn.size() != cell_->drawn) {
+      return InvalidArgument("drawn must have ", cell_->drawn, " tensors; received ",
+                             inputs->drawn.size());
+    }
+    for (const Tensor& drawn : inputs->drawn) {
+      const bool repeats = drawn.dims() == 3 && drawn.dim_size(0) == 1 && drawn.dim_size(1) == 1;
+      TF_RETURN_IF_ERROR(check(drawn, "drawn",
+                               repeats ? TensorShape({1, 1, p.units})
+                                       : TensorShape({p.time, p.batch, p.units})));
     }
     return absl::OkStatus();
+  }
+
+  // Fills in what the arguments of both passes have in common.
+  template <class A>
+  void fill(OpKernelContext* context, const Inputs<T>& inputs, A* a) const {
+    a->x = values<T>(context->input(0));
+    a->mask = values<bool>(context->input(1));
+    a->weights = weights_of<const T>(*cell_, inputs.weights);
+    for (int k = 0; k < cell_->states; ++k) a->initial[k] = values<T>(inputs.states[k]);
+    for (int k = 0; k < cell_->drawn; ++k) {
+      const Tensor& drawn = inputs.drawn[k];
+      const bool repeats = drawn.dim_size(0) * drawn.dim_size(1) == 1;
+      const int64_t row = repeats ? 0 : inputs.problem.units;
+      a->drawn[k] = {values<T>(drawn), inputs.problem.batch * row, row};
+    }
   }
 
   static zoo::Pool pool(OpKernelContext* context) {
@@ -204,20 +279,8 @@ class RecurrenceOpBase : public OpKernel {
             [threads](std::function<void()> task) { threads->Schedule(std::move(task)); }};
   }
 
-  static const bool* mask_of(OpKernelContext* context) {
-    const Tensor& mask = context->input(4);
-    return mask.NumElements() == 0 ? nullptr : mask.flat<bool>().data();
-  }
-
-  static const T* values(const Tensor& tensor) {
-    return tensor.NumElements() == 0 ? nullptr : tensor.flat<T>().data();
-  }
-
-  static T* values(Tensor* tensor) {
-    return tensor->NumElements() == 0 ? nullptr : tensor->flat<T>().data();
-  }
-
  private:
+  const zoo::Cell<T>* cell_ = nullptr;
   zoo::Problem problem_{};
 };
 
@@ -229,43 +292,32 @@ class RecurrenceOp : public RecurrenceOpBase<T> {
   }
 
   void Compute(OpKernelContext* context) override {
-    zoo::Problem problem;
-    OP_REQUIRES_OK(context, this->read(context, &problem));
+    Inputs<T> inputs;
+    OP_REQUIRES_OK(context, this->read(context, &inputs));
+    const zoo::Problem& p = inputs.problem;
     const zoo::Pool pool = this->pool(context);
-    dispatch<T>(problem, pool.threads, [&](const auto& recurrence) {
-      OpInputList states;
-      OP_REQUIRES_OK(context, context->input_list("initial_state", &states));
-      const TensorShape state_shape({problem.batch, problem.units});
-      Tensor *last = nullptr, *outputs = nullptr, *saved = nullptr;
-      OP_REQUIRES_OK(context, context->allocate_output(0, state_shape, &last));
-      const int64_t times = problem.return_sequences ? problem.time : 0;
-      OP_REQUIRES_OK(context, context->allocate_output(
-                                  1, TensorShape({problem.batch, times, problem.units}), &outputs));
-      const int64_t kept =
-          save_ ? problem.batch * problem.time * recurrence.saved_width() : 0;
-      OP_REQUIRES_OK(context, context->allocate_output(2, TensorShape({kept}), &saved));
-      prefer_huge_pages(saved);
-      OpOutputList finals;
-      OP_REQUIRES_OK(context, context->output_list("state", &finals));
-      std::vector<Tensor*> state(states.size());
-      for (int i = 0; i < states.size(); ++i) {
-        OP_REQUIRES_OK(context, finals.allocate(i, state_shape, &state[i]));
-      }
-      zoo::ForwardArguments<T> a{};
-      a.x = this->values(context->input(0));
-      a.kernel = this->values(context->input(1));
-      a.recurrent = this->values(context->input(2));
-      a.bias = this->values(context->input(3));
-      a.mask = this->mask_of(context);
-      a.h0 = this->values(states[0]);
-      a.c0 = states.size() > 1 ? this->values(states[1]) : nullptr;
-      a.outputs = this->values(outputs);
-      a.saved = this->values(saved);
-      a.last = this->values(last);
-      a.h = this->values(state[0]);
-      a.c = states.size() > 1 ? this->values(state[1]) : nullptr;
-      recurrence.forward(pool, a);
-    });
+    const zoo::Recurrence<T> recurrence(this->cell(), p, pool.threads);
+    const TensorShape last_shape({p.batch, p.hidden});
+    const TensorShape outputs_shape({p.batch, p.return_sequences ? p.time : 0, p.hidden});
+    const int64_t kept = save_ ? p.batch * p.time * recurrence.saved_width() : 0;
+    Tensor *last = nullptr, *outputs = nullptr, *saved = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, last_shape, &last));
+    OP_REQUIRES_OK(context, context->allocate_output(1, outputs_shape, &outputs));
+    OP_REQUIRES_OK(context, context->allocate_output(2, TensorShape({kept}), &saved));
+    prefer_huge_pages(saved);
+    OpOutputList finals;
+    OP_REQUIRES_OK(context, context->output_list("state", &finals));
+    zoo::ForwardArguments<T> a{};
+    this->fill(context, inputs, &a);
+    for (int k = 0; k < inputs.states.size(); ++k) {
+      Tensor* state = nullptr;
+      OP_REQUIRES_OK(context, finals.allocate(k, inputs.states[k].shape(), &state));
+      a.finals[k] = values<T>(state);
+    }
+    a.outputs = values<T>(outputs);
+    a.saved = values<T>(saved);
+    a.last = values<T>(last);
+    recurrence.forward(pool, a);
   }
 
  private:
@@ -278,56 +330,53 @@ class RecurrenceGradOp : public RecurrenceOpBase<T> {
   explicit RecurrenceGradOp(OpKernelConstruction* context) : RecurrenceOpBase<T>(context) {}
 
   void Compute(OpKernelContext* context) override {
-    zoo::Problem problem;
-    OP_REQUIRES_OK(context, this->read(context, &problem));
+    Inputs<T> inputs;
+    OP_REQUIRES_OK(context, this->read(context, &inputs));
+    const zoo::Problem& p = inputs.problem;
     const zoo::Pool pool = this->pool(context);
-    dispatch<T>(problem, pool.threads, [&](const auto& recurrence) {
-      OpInputList states, d_finals;
-      OP_REQUIRES_OK(context, context->input_list("initial_state", &states));
-      OP_REQUIRES_OK(context, context->input_list("d_state", &d_finals));
-      const int n = states.size();
-      const Tensor &outputs = context->input(5 + n), &saved = context->input(6 + n),
-                   &d_last = context->input(7 + n), &d_outputs = context->input(8 + n);
-      const TensorShape state_shape({problem.batch, problem.units});
-      const int64_t times = problem.return_sequences ? problem.time : 0;
-      const TensorShape outputs_shape({problem.batch, times, problem.units});
-      OP_REQUIRES(context, outputs.shape() == outputs_shape && d_outputs.shape() == outputs_shape,
-                  InvalidArgument("outputs and d_outputs must be ", outputs_shape.DebugString()));
-      OP_REQUIRES(context,
-                  saved.NumElements() == problem.batch * problem.time * recurrence.saved_width(),
-                  InvalidArgument("saved does not have the size that this recurrence saves"));
-      OP_REQUIRES(context, d_last.shape() == state_shape,
-                  InvalidArgument("d_last must be ", state_shape.DebugString()));
-      for (const Tensor& d_final : d_finals) {
-        OP_REQUIRES(context, d_final.shape() == state_shape,
-                    InvalidArgument("d_state must be ", state_shape.DebugString()));
-      }
-      std::vector<Tensor*> gradients(4 + n);
-      for (int i = 0; i < 4 + n; ++i) {
-        const TensorShape& shape = context->input(i < 4 ? i : i + 1).shape();
-        OP_REQUIRES_OK(context, context->allocate_output(i, shape, &gradients[i]));
-      }
-      zoo::BackwardArguments<T> a{};
-      a.x = this->values(context->input(0));
-      a.kernel = this->values(context->input(1));
-      a.recurrent = this->values(context->input(2));
-      a.mask = this->mask_of(context);
-      a.h0 = this->values(states[0]);
-      a.c0 = n > 1 ? this->values(states[1]) : nullptr;
-      a.outputs = this->values(outputs);
-      a.saved = this->values(saved);
-      a.d_last = this->values(d_last);
-      a.d_outputs = this->values(d_outputs);
-      a.d_h = this->values(d_finals[0]);
-      a.d_c = n > 1 ? this->values(d_finals[1]) : nullptr;
-      a.d_x = this->values(gradients[0]);
-      a.d_kernel = this->values(gradients[1]);
-      a.d_recurrent = this->values(gradients[2]);
-      a.d_bias = this->values(gradients[3]);
-      a.d_h0 = this->values(gradients[4]);
-      a.d_c0 = n > 1 ? this->values(gradients[5]) : nullptr;
-      recurrence.backward(pool, a);
-    });
+    const zoo::Recurrence<T> recurrence(this->cell(), p, pool.threads);
+    const Tensor *outputs, *saved, *d_last, *d_outputs;
+    OpInputList d_finals;
+    OP_REQUIRES_OK(context, context->input("outputs", &outputs));
+    OP_REQUIRES_OK(context, context->input("saved", &saved));
+    OP_REQUIRES_OK(context, context->input("d_last", &d_last));
+    OP_REQUIRES_OK(context, context->input("d_outputs", &d_outputs));
+    OP_REQUIRES_OK(context, context->input_list("d_state", &d_finals));
+    const TensorShape last_shape({p.batch, p.hidden});
+    const TensorShape outputs_shape({p.batch, p.return_sequences ? p.time : 0, p.hidden});
+    const TensorShape saved_shape({p.batch * p.time * recurrence.saved_width()});
+    OP_REQUIRES_OK(context, check(*outputs, "outputs", outputs_shape));
+    OP_REQUIRES_OK(context, check(*saved, "saved", saved_shape));
+    OP_REQUIRES_OK(context, check(*d_last, "d_last", last_shape));
+    OP_REQUIRES_OK(context, check(*d_outputs, "d_outputs", outputs_shape));
+    for (int k = 0; k < inputs.states.size(); ++k) {
+      OP_REQUIRES_OK(context, check(d_finals[k], "d_state", inputs.states[k].shape()));
+    }
+    Tensor* d_x = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(), &d_x));
+    OpOutputList outputs_of_weights, d_initial;
+    OP_REQUIRES_OK(context, context->output_list("d_weights", &outputs_of_weights));
+    OP_REQUIRES_OK(context, context->output_list("d_initial_state", &d_initial));
+    std::vector<Tensor*> d_weights(inputs.weights.size());
+    for (int i = 0; i < inputs.weights.size(); ++i) {
+      OP_REQUIRES_OK(context, outputs_of_weights.allocate(i, inputs.weights[i].shape(),
+                                                          &d_weights[i]));
+    }
+    zoo::BackwardArguments<T> a{};
+    this->fill(context, inputs, &a);
+    for (int k = 0; k < inputs.states.size(); ++k) {
+      Tensor* state = nullptr;
+      OP_REQUIRES_OK(context, d_initial.allocate(k, inputs.states[k].shape(), &state));
+      a.d_initial[k] = values<T>(state);
+      a.d_finals[k] = values<T>(d_finals[k]);
+    }
+    a.outputs = values<T>(*outputs);
+    a.saved = values<T>(*saved);
+    a.d_last = values<T>(*d_last);
+    a.d_outputs = values<T>(*d_outputs);
+    a.d_x = values<T>(d_x);
+    a.d_weights = weights_of<T>(this->cell(), d_weights);
+    recurrence.backward(pool, a);
   }
 };
 

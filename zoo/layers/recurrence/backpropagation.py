@@ -2,10 +2,16 @@
 
 import keras
 
-from zoo.layers.recurrence.time_loop import array, run_steps
+from zoo.layers import kernels
+from zoo.layers.recurrence.time_loop import array, run_steps, step_by_step
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+
+def applies(cell):
+    """Returns whether `loop` can run a cell."""
+    return keras.backend.backend() == "tensorflow" and cell.has_vector_jacobian_product
 
 
 def loop(cell, weights):
@@ -35,6 +41,11 @@ def loop(cell, weights):
     weights = [tf.convert_to_tensor(weight) for weight in weights]
 
     def run(projected, mask, initial, return_sequences):
+        if kernels.has_tangents([projected, *weights, *initial]):
+            # Forward-mode differentiation needs the gradient of a gradient.
+            step = lambda x, states: cell.step(x, states, lambda h: _product(h, *weights))[0]
+            return step_by_step(step)(projected, mask, initial, return_sequences)
+
         @tf.custom_gradient
         def forward(projected, *tensors):
             weights, states = tensors[: -len(initial)], list(tensors[-len(initial) :])

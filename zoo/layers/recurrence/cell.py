@@ -5,6 +5,9 @@ from keras import activations, constraints, initializers, ops, regularizers
 
 from zoo.layers.recurrence.dropout import DropoutMasks
 
+# The methods that a native kernel stands for.
+_IN_KERNEL = {"step", "projection", "input_product", "recurrent_product", "input_bias"}
+
 
 class RecurrentCell(keras.layers.Layer, DropoutMasks):
     """One step of a recurrent network: the base class of all cells.
@@ -13,7 +16,8 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
     layer can compute it for all time steps in one product. `step` computes the rest. A subclass
     sets `num_blocks`, the number of blocks of `units` columns in its weights, and implements
     `step`. If its weights differ, it also overrides `build`, and `recurrent_product` or
-    `projection`.
+    `projection`. If a native kernel has its equations, it sets `native_cell`, and overrides
+    `native_arguments` if the weights differ.
 
     The first state of a cell is its output. `state_names` names every state.
 
@@ -53,6 +57,8 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
 
     num_blocks = 1
     state_names = ("h",)
+    # The name in `zoo.layers.kernels` of the kernel with these equations, or `None`.
+    native_cell = None
     # The gates that `max_timescale` initializes, by block: 1 if it keeps the state, -1 if it
     # overwrites it.
     timescale_gates = {}
@@ -161,10 +167,24 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             constraint=self.bias_constraint,
         )
 
-    @property
-    def native_family(self):
-        """The family in `zoo.layers.kernels` that computes this cell, or `None`."""
-        return None
+    def native(self):
+        """Returns the name of the native kernel that computes this cell, or `None`.
+
+        It is `native_cell`, unless a subclass overrides a method that the kernel stands for.
+        """
+        decisive = _IN_KERNEL | {"native_cell"}
+        owner = next(c for c in type(self).__mro__ if decisive & vars(c).keys())
+        return self.native_cell if "native_cell" in vars(owner) else None
+
+    def native_arguments(self, sequences, training=False):
+        """Returns the arguments of `zoo.layers.kernels.run` that depend on the cell.
+
+        Args:
+            sequences: Tensor of shape `(batch, time, features)`.
+            training: Whether dropout applies.
+        """
+        weights = [self.kernel, self.read_recurrent_kernel(training), self.bias]
+        return {"weights": weights, "activation": self.activation}
 
     @property
     def input_bias(self):
@@ -317,6 +337,10 @@ class GatedCell(RecurrentCell):
         self.has_masks_per_block = self.implementation == 1
         if self.has_masks_per_block:
             self.dropout_mask_count = self.num_blocks
+
+    def native_arguments(self, sequences, training=False):
+        arguments = super().native_arguments(sequences, training)
+        return {**arguments, "recurrent_activation": self.recurrent_activation}
 
     def get_config(self):
         recurrent_activation = activations.serialize(self.recurrent_activation)

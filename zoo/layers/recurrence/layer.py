@@ -3,6 +3,9 @@
 import keras
 from keras import ops, regularizers
 
+# Casts the weights that are read inside of it, as `keras.layers.Layer.__call__` does.
+from keras.src.backend import AutocastScope
+
 from zoo.layers import kernels
 from zoo.layers.recurrence import backpropagation, inspection, time_loop
 
@@ -27,15 +30,14 @@ class RecurrentLayer(keras.layers.RNN):
         unroll: Whether to unroll the loop. The number of time steps must then be known.
         zero_output_for_mask: Whether a masked step outputs zeros instead of the previous output.
         activity_regularizer: Regularizer of the output.
-        use_cudnn: One of `"auto"`, `True`, `False`. There is no cuDNN implementation, so `True`
-            raises a `ValueError` when the layer is called.
         **kwargs: Arguments of the cell, and `name`, `dtype`, `trainable`.
 
     Call arguments:
         sequences: Tensor of shape `(batch, time, features)`.
-        initial_state: List of tensors of shape `(batch, units)`, zeros if `None`.
-        mask: Boolean tensor of shape `(batch, time)`. A step where it is `False` is skipped: it
-            keeps the states and repeats the previous output, or outputs zeros if there is none.
+        initial_state: List of tensors of shape `(batch, units)` or `(1, units)`, zeros if `None`.
+        mask: Boolean tensor of shape `(batch, time)`, `(1, time)` or `(batch, time, 1)`. A step
+            where it is `False` is skipped: it keeps the states and repeats the previous output, or
+            outputs zeros if there is none.
         training: Whether dropout applies.
 
     Returns:
@@ -57,21 +59,17 @@ class RecurrentLayer(keras.layers.RNN):
         unroll=False,
         zero_output_for_mask=False,
         activity_regularizer=None,
-        use_cudnn="auto",
         **kwargs,
     ):
-        if use_cudnn not in ("auto", True, False):
-            raise ValueError(
-                "Invalid value received for argument `use_cudnn`. "
-                f"Expected one of 'auto', True, False. Received: use_cudnn={use_cudnn}"
-            )
         of_layer = {
             key: kwargs.pop(key)
             for key in ("name", "autocast", "input_shape", "input_dim", "batch_shape")
             if key in kwargs
         }
         of_both = {key: kwargs.pop(key) for key in ("dtype", "trainable") if key in kwargs}
-        super().__init__(
+        # Not `super()`: a subclass may also be of the class of Keras that it replaces.
+        keras.layers.RNN.__init__(
+            self,
             self.cell_class(units, name=self.cell_name, **of_both, **kwargs),
             return_sequences=return_sequences,
             return_state=return_state,
@@ -83,9 +81,10 @@ class RecurrentLayer(keras.layers.RNN):
             **of_both,
             **of_layer,
         )
-        self.use_cudnn = use_cudnn
-        # The loop of the last call: `"native"`, `"keras"`, or `None` before the first call.
+        # What ran the last call: `"native"`, `"cudnn"`, `"keras"`, or `None` before the first call.
         self.last_kernel = None
+        # Why the last call ran with `"keras"`, otherwise `None`.
+        self.last_kernel_reason = None
         self.input_spec = keras.layers.InputSpec(ndim=3)
         # Not every version of keras.layers.RNN sets it.
         self.supports_masking = True
@@ -120,19 +119,56 @@ class RecurrentLayer(keras.layers.RNN):
             A tuple of the last output, `(batch, units)`; all outputs, `(batch, time, units)`, or
             the last output again without `return_sequences`; and the list of the last states.
         """
-        if self.use_cudnn is True:
-            raise ValueError(
-                "use_cudnn=True was specified, but this layer has no cuDNN implementation. "
-                "Pass use_cudnn='auto'."
-            )
-        if isinstance(mask, list | tuple):
-            mask = mask[0]
-        native = self._run_native(sequences, initial_state, mask, training)
-        self.last_kernel = "native" if native else "keras"
-        if native:
-            return native
-        if keras.backend.backend() != "tensorflow":
-            return super().inner_loop(sequences, initial_state, mask, training)
+        sequences, initial_state, mask = self._prepare(sequences, initial_state, mask)
+        with self.autocast_scope():
+            try:
+                kernel, reason, results = self.run_fused(sequences, initial_state, mask, training)
+            except kernels.Declined as declined:
+                kernel, reason = "keras", str(declined)
+                results = self.run_loop(sequences, initial_state, mask, training)
+        self.last_kernel, self.last_kernel_reason = kernel, reason
+        return results
+
+    def run_fused(self, sequences, initial_state, mask, training):
+        """Runs the recurrence by a function that has all of it, here by the native kernels.
+
+        Args:
+            sequences: As in `inner_loop`.
+            initial_state: As in `inner_loop`.
+            mask: As in `inner_loop`.
+            training: As in `inner_loop`.
+
+        Returns:
+            A tuple of `last_kernel`, `last_kernel_reason`, and what `inner_loop` returns.
+
+        Raises:
+            kernels.Declined: If there is no such function for this call; the message says why.
+        """
+        cell = self.cell
+        native_cell = cell.native()
+        if native_cell is None:
+            raise kernels.Declined(f"there is no kernel for {type(cell).__name__}")
+        if self.unroll:
+            raise kernels.Declined("the loop is unrolled")
+        # The native kernels apply no masks inside a step.
+        if training and cell.recurrent_dropout:
+            raise kernels.Declined("recurrent_dropout drops units inside of each step")
+        if training and cell.dropout and cell.has_masks_per_block:
+            raise kernels.Declined("implementation=1 drops other inputs for each gate")
+        results = kernels.run(
+            native_cell,
+            self.drop_inputs(sequences, training),
+            initial_state,
+            mask,
+            **cell.native_arguments(sequences, training),
+            go_backwards=self.go_backwards,
+            return_sequences=self.return_sequences,
+            zero_output_for_mask=self.zero_output_for_mask,
+        )
+        return "native", None, results
+
+    def run_loop(self, sequences, initial_state, mask, training):
+        """Runs the recurrence step by step; arguments and result are those of `inner_loop`."""
         return time_loop.run(
             self.loop(training),
             ops.transpose(sequences, (1, 0, 2)),
@@ -143,31 +179,31 @@ class RecurrentLayer(keras.layers.RNN):
             zero_output_for_mask=self.zero_output_for_mask,
         )
 
-    def _run_native(self, sequences, initial_state, mask, training):
-        """Returns the result of `inner_loop` from the native kernels, or `None` if they decline."""
-        cell = self.cell
-        # The native kernels apply no masks inside a step.
-        masks_in_step = training and (
-            cell.recurrent_dropout or (cell.dropout and cell.has_masks_per_block)
-        )
-        if cell.native_family is None or self.unroll or masks_in_step:
-            return None
-        if masks := cell.dropout_masks("dropout", training):
-            sequences = sequences * masks(sequences[:, 0])[0][:, None]
-        return kernels.run(
-            cell.native_family,
-            sequences,
-            initial_state,
-            mask,
-            kernel=cell.kernel,
-            recurrent_kernel=cell.read_recurrent_kernel(training),
-            bias=cell.bias,
-            activation=cell.activation,
-            recurrent_activation=getattr(cell, "recurrent_activation", "sigmoid"),
-            go_backwards=self.go_backwards,
-            return_sequences=self.return_sequences,
-            zero_output_for_mask=self.zero_output_for_mask,
-        )
+    def drop_inputs(self, sequences, training):
+        """Returns the sequences, in training with dropout; all steps share one mask."""
+        masks = self.cell.dropout_masks("dropout", training)
+        return sequences * masks(sequences[:, 0])[0][:, None] if masks else sequences
+
+    def autocast_scope(self):
+        """Returns a context in which weights are read in the data type of the computation."""
+        return AutocastScope(self.compute_dtype if self.autocast else None)
+
+    def _prepare(self, sequences, initial_state, mask):
+        """Returns the arguments of `inner_loop` in the shapes that it documents."""
+        batch, time = ops.shape(sequences)[:2]
+        is_one = lambda tensor: tensor.shape[0] == 1 and sequences.shape[0] != 1
+        if isinstance(mask, list | tuple):
+            mask = mask[0]
+        if mask is not None:
+            mask = ops.cast(mask, "bool")
+            mask = mask[..., 0] if len(mask.shape) == 3 else mask
+            mask = ops.broadcast_to(mask, (batch, time)) if is_one(mask) else mask
+        broadcast = lambda state: ops.broadcast_to(state, (batch, state.shape[-1]))
+        states = [broadcast(s) if is_one(s) else s for s in keras.tree.flatten(initial_state)]
+        if self.stateful and keras.backend.backend() == "torch":
+            # The states are variables, which are assigned in place before the gradient is computed.
+            states = [ops.copy(state) for state in states]
+        return sequences, states, mask
 
     def gates(self, sequences, initial_state=None, mask=None):
         """Returns the gate activations and the states of every step.
@@ -184,7 +220,8 @@ class RecurrentLayer(keras.layers.RNN):
             `"c_tilde"` and `"o"`, then the states after the step, such as `"h"` and `"c"`. Steps
             are in the order of `sequences`, even with `go_backwards`.
         """
-        return inspection.gates(self, sequences, initial_state, mask)
+        with self.autocast_scope():
+            return inspection.gates(self, sequences, initial_state, mask)
 
     def loop(self, training=False):
         """Returns the loop for `time_loop.run`, which here steps the cell through time.
@@ -195,19 +232,19 @@ class RecurrentLayer(keras.layers.RNN):
         """
         cell = self.cell
         project = cell.projection(training)
-        if training and not self.unroll and cell.has_vector_jacobian_product:
+        if training and not self.unroll and backpropagation.applies(cell):
             walk = backpropagation.loop(cell, cell.recurrent_weights(training))
         else:
             recur = cell.recurrent_product(training)
             step = lambda projected, states: cell.step(projected, states, recur)[0]
-            if not training and not time_loop.on_gpu():
+            if not training and not time_loop.favours_large_ops():
                 step_of_input = lambda inputs, states: step(project(inputs), states)
                 return time_loop.step_by_step(step_of_input, unroll=self.unroll)
             walk = time_loop.step_by_step(step, unroll=self.unroll)
         return lambda inputs, *rest: walk(project(inputs), *rest)
 
     def get_config(self):
-        config = super().get_config()
+        config = keras.layers.RNN.get_config(self)
         del config["cell"]
         return {
             **self.cell.get_config(),

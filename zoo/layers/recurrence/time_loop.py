@@ -1,6 +1,7 @@
-"""The loop over time, as TensorFlow ops."""
+"""The loop over time."""
 
 import keras
+from keras import ops
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -36,19 +37,19 @@ def run(
         last output again without `return_sequences`; and the list of the last states.
     """
     if mask is not None:
-        mask = tf.transpose(tf.cast(mask, tf.bool))[..., None]
+        mask = ops.transpose(ops.cast(mask, "bool"))[..., None]
     if go_backwards:
-        inputs = tf.reverse(inputs, [0])
-        mask = None if mask is None else tf.reverse(mask, [0])
+        inputs = ops.flip(inputs, 0)
+        mask = None if mask is None else ops.flip(mask, 0)
     outputs, states = loop(inputs, mask, list(states), return_sequences)
     last_output = states[0]
     if mask is not None:
         # Before the first unmasked step, the state is the initial one, which is not an output.
-        has_output = mask if zero_output_for_mask else tf.cumsum(tf.cast(mask, tf.int32)) > 0
-        last_output = tf.where(has_output[-1], last_output, tf.zeros_like(last_output))
+        has_output = mask if zero_output_for_mask else ops.cumsum(ops.cast(mask, "int32"), 0) > 0
+        last_output = ops.where(has_output[-1], last_output, ops.zeros_like(last_output))
         if return_sequences:
-            outputs = tf.where(has_output, outputs, tf.zeros_like(outputs))
-    outputs = tf.transpose(outputs, (1, 0, 2)) if return_sequences else last_output
+            outputs = ops.where(has_output, outputs, ops.zeros_like(outputs))
+    outputs = ops.transpose(outputs, (1, 0, 2)) if return_sequences else last_output
     return last_output, outputs, states
 
 
@@ -60,7 +61,7 @@ def step_by_step(step, *, unroll=False):
             returns the list of new states.
         unroll: Whether to build the ops of every step instead of a loop.
     """
-    walk = _unrolled if unroll else run_steps
+    walk = _unrolled if unroll else run_steps if _is_tensorflow() else _scan
 
     def loop(inputs, mask, states, return_sequences):
         outputs, states = walk(step, inputs, mask, states, recorded=int(return_sequences))
@@ -70,7 +71,7 @@ def step_by_step(step, *, unroll=False):
 
 
 def run_steps(step, inputs, mask, states, *, recorded):
-    """Calls `step` in a loop over time.
+    """Calls `step` in a loop over time of TensorFlow.
 
     Args:
         step: As in `step_by_step`.
@@ -89,7 +90,10 @@ def run_steps(step, inputs, mask, states, *, recorded):
     written = [array(steps, state.shape, state.dtype) for state in states[:recorded]]
 
     def body(t, states, written):
+        before = states
         states = _masked(step, xs.read(t), keeps and keeps.read(t), states)
+        for new, old in zip(states, before, strict=True):
+            new.set_shape(old.shape)
         return t + 1, states, [a.write(t, s) for a, s in zip(written, states, strict=False)]
 
     _, states, written = tf.while_loop(
@@ -102,28 +106,42 @@ def run_steps(step, inputs, mask, states, *, recorded):
     return [a.stack() for a in written], states
 
 
+def _scan(step, inputs, mask, states, *, recorded):
+    """As `run_steps`, with any backend of Keras."""
+
+    def body(states, xs):
+        states = _masked(step, xs[0], xs[1] if len(xs) > 1 else None, states)
+        return states, states[:recorded]
+
+    xs = (inputs,) if mask is None else (inputs, mask)
+    states, written = ops.scan(body, states, xs)
+    return written, states
+
+
 def _unrolled(step, inputs, mask, states, *, recorded):
     written = [[] for _ in range(recorded)]
-    keeps = [None] * inputs.shape[0] if mask is None else tf.unstack(mask)
-    for x, keep in zip(tf.unstack(inputs), keeps, strict=True):
+    keeps = [None] * inputs.shape[0] if mask is None else ops.unstack(mask)
+    for x, keep in zip(ops.unstack(inputs), keeps, strict=True):
         states = _masked(step, x, keep, states)
         for series, state in zip(written, states, strict=False):
             series.append(state)
-    return [tf.stack(series) for series in written], states
+    return [ops.stack(series) for series in written], states
 
 
 def _masked(step, x, keep, states):
     new_states = step(x, states)
     if keep is not None:
-        new_states = [tf.where(keep, n, o) for n, o in zip(new_states, states, strict=True)]
-    for new, old in zip(new_states, states, strict=True):
-        new.set_shape(old.shape)
+        new_states = [ops.where(keep, n, o) for n, o in zip(new_states, states, strict=True)]
     return new_states
 
 
-def on_gpu():
-    """Returns whether layers run on a GPU, where few large ops beat many small ones."""
-    return bool(tf.config.list_logical_devices("GPU"))
+def favours_large_ops():
+    """Returns whether few large ops beat many small ones: not in TensorFlow on a CPU."""
+    return not _is_tensorflow() or bool(tf.config.list_logical_devices("GPU"))
+
+
+def _is_tensorflow():
+    return keras.backend.backend() == "tensorflow"
 
 
 def array(steps, shape, dtype):
