@@ -170,7 +170,8 @@ def _specification(x, batch, length):
 def _run_savedmodel(path, x):
     import tensorflow as tf
 
-    return keras.tree.flatten(tf.saved_model.load(str(path)).serve(x))
+    loaded = tf.saved_model.load(str(path))
+    return keras.tree.flatten(loaded.serve(x))
 
 
 def _run_onnx(path, x):

@@ -186,8 +186,6 @@ def pad_rows(rows, pad_value=0, min_length=0):
 
 def is_symbolic(texts):
     """Whether texts are a tensor, which may be ragged, inside a `tf.data` pipeline."""
-    if keras.backend.backend() != "tensorflow":
-        return False
     import tensorflow as tf
 
     if isinstance(texts, tf.RaggedTensor):

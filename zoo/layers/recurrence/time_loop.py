@@ -84,7 +84,9 @@ def run_steps(step, inputs, mask, states, *, recorded):
         A tuple of the list of recorded states after every step, each `(time, batch, units)`, and
         the list of the last states.
     """
-    steps = tf.shape(inputs)[0]
+    # An int where it is known: tf2onnx gives the tensor of `maximum_iterations` another type, so no
+    # other use may share it.
+    steps = inputs.shape[0] or tf.shape(inputs)[0]
     xs = array(steps, inputs.shape[1:], inputs.dtype).unstack(inputs)
     keeps = None if mask is None else array(steps, mask.shape[1:], mask.dtype).unstack(mask)
     written = [array(steps, state.shape, state.dtype) for state in states[:recorded]]
