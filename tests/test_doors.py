@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 ZOO = [
     {"__main__"},
     {"cli"},
-    {"__init__"},
+    {"__init__", "adapters"},
     {"export", "pretrained", "serving"},
     {"preset_files"},
     {"models", "datasets"},  # beside each other
@@ -128,7 +128,7 @@ def test_what_an_installed_zoo_lacks_is_imported_when_it_is_needed():
     for module, path in modules("zoo").items():
         if module.endswith("_builder") or module == "zoo.datasets.folder" or is_test(path):
             continue  # builders are imported by `zoo.datasets.builder` alone
-        if module == "zoo.serving":  # imported to serve
+        if module in ("zoo.adapters", "zoo.serving"):  # imported by who has what they need
             continue
         at_the_top = {name.split(".")[0] for name in imports(path, everywhere=False)}
         assert at_the_top - brought - sys.stdlib_module_names == set(), module

@@ -5,9 +5,9 @@ from typing import ClassVar
 import pydantic
 
 from benchmarks.recipes import ngrams
-from benchmarks.recipes.fit import without_preprocessor
 from benchmarks.recipes.step import Step, Trained, train
 from zoo import models
+from zoo.models.eager_preprocessing import without_preprocessor
 
 
 class NgramKeys(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):

@@ -1,6 +1,5 @@
 """Step `fit`: supervised training that keeps the weights of the best epoch on validation."""
 
-import contextlib
 import math
 import time
 from typing import ClassVar
@@ -13,6 +12,7 @@ from benchmarks import metrics
 from benchmarks.recipes.checkpoint import Checkpoint, read_variables, write_variables
 from benchmarks.recipes.optimizer import adam
 from benchmarks.recipes.step import Step, Trained, train
+from zoo.models.eager_preprocessing import without_preprocessor
 
 # Between two executions TensorFlow hands over to Python and back, which takes longer than a step of
 # a small model.
@@ -209,13 +209,3 @@ class _Epochs(keras.callbacks.Callback):
         metric = metrics.LOSS if name == "loss" else self.task.validation_metric
         best = self.records[self.best_epoch]["metrics"][f"val/{name}"]
         return not math.isfinite(best) or metric.is_better(values[f"val/{name}"], best)
-
-
-@contextlib.contextmanager
-def without_preprocessor(model):
-    """Disables a model's preprocessor while it takes preprocessed batches."""
-    preprocessor, model.preprocessor = model.preprocessor, None
-    try:
-        yield
-    finally:
-        model.preprocessor = preprocessor

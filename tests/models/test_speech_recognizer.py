@@ -10,16 +10,19 @@ import pytest
 from examples import speech_recognizer_of_frames as of_frames
 from examples import speech_recognizer_of_waveforms as of_waveforms
 
+import zoo
 from zoo import models
 from zoo.export import export
 from zoo.models.audio import front_ends
+from zoo.models.speech_recognizer import speech_recognizer
 from zoo.models.speech_recognizer.alignment import align, greedy_labels
 from zoo.models.speech_recognizer.character_error_rate import CharacterErrorRate
 from zoo.models.speech_recognizer.ctc_loss import CTCLoss
+from zoo.models.speech_recognizer.ngrams import CharacterNgrams, WordNgrams, from_config
 from zoo.models.speech_recognizer.prefix_beam_search import PrefixBeamSearch
+from zoo.models.speech_recognizer.speech_backbone import SUBSAMPLINGS
 from zoo.models.speech_recognizer.speech_recognizer import BlankPadding
 from zoo.models.speech_recognizer.speech_recognizer_preprocessor import FrameStream
-from zoo.models.speech_recognizer.word_ngrams import WordNgrams
 
 
 def log_probabilities(steps, labels=3, seed=0, scale=1.0):
@@ -124,8 +127,9 @@ def test_beam_search_can_differ_from_the_likeliest_path():
     assert PrefixBeamSearch("a", 5)(rows) == [1]
 
 
-def test_the_value_of_a_text_includes_its_words():
-    ngrams = WordNgrams.fit(["ab a", "ab b", "ab b"], order=2)
+@pytest.mark.parametrize("kind", [WordNgrams, CharacterNgrams])
+def test_the_value_of_a_text_includes_its_n_grams_and_its_words(kind):
+    ngrams = kind.fit(["ab a", "ab b", "ab b"], order=2)
     alphabet = "ab "
     weight, bonus = 0.7, 0.4
     for seed in range(4):
@@ -133,10 +137,10 @@ def test_the_value_of_a_text_includes_its_words():
         values = {}
         for labels, probability in by_enumeration(rows).items():
             text = "".join(alphabet[label - 1] for label in labels)
-            words = text.split()
-            value = np.log(probability) + bonus * len(words)
-            for index, word in enumerate([*words, None]):
-                value += weight * ngrams.log_probability(word, tuple(words[:index]))
+            value = np.log(probability) + bonus * len(text.split())
+            tokens = kind.tokens(text)
+            for index, token in enumerate([*tokens, None]):
+                value += weight * ngrams.log_probability(token, tuple(tokens[:index]))
             values[labels] = value
         search = PrefixBeamSearch(alphabet, 5000, ngrams, weight, bonus)
         assert tuple(search(rows)) == max(values, key=values.get)
@@ -148,10 +152,34 @@ def test_probabilities_of_words_depend_on_the_word_before_and_sum_to_one():
     assert score("home", ("go",)) > score("away", ("go",)) > score("moon", ("go",))
     assert score("home", ("stay", "go")) == score("home", ("stay", "stay", "go"))
     assert score("go", ()) > score("home", ())
-    total = sum(np.exp(score(word, ("go",))) for word in [*ngrams.words, "moon", None])
+    total = sum(np.exp(score(word, ("go",))) for word in [*ngrams.vocabulary, "moon", None])
     assert total == pytest.approx(1)
-    again = WordNgrams(**ngrams.get_config())
-    assert again.log_probability("away", ("go",)) == score("away", ("go",))
+
+
+def test_characters_depend_on_those_before_white_space_too():
+    ngrams = CharacterNgrams.fit(["on no", "on no", "an on"], order=3)
+    score = ngrams.log_probability
+    assert score(" ", ("o", "n")) > score("o", ("o", "n"))
+    assert score("n", ("n", " ")) > score("a", ("n", " "))
+    assert score("n", tuple("an ")) == score("n", tuple("nan "))
+
+
+@pytest.mark.parametrize("kind", [WordNgrams, CharacterNgrams])
+def test_n_grams_are_the_same_from_their_config(kind):
+    ngrams = kind.fit(["go home", "go away"], order=2)
+    again = from_config(ngrams.get_config())
+    assert type(again) is kind
+    token = kind.tokens("go")[0]
+    assert again.log_probability(token, ()) == ngrams.log_probability(token, ())
+
+
+def test_a_preset_keeps_its_n_grams(tmp_path):
+    model = of_waveforms.build()
+    model.use_ngrams(CharacterNgrams.fit(["a bee", "be a bee"], order=3), 0.5, 0.3)
+    model.save_to_preset(str(tmp_path))
+    loaded = zoo.load(str(tmp_path), verify=False)
+    assert loaded.get_config()["ngrams"] == model.get_config()["ngrams"]
+    assert loaded.generate(of_waveforms.INPUTS) == model.generate(of_waveforms.INPUTS)
 
 
 def test_alignment_is_the_likeliest_path_of_the_text():
@@ -225,8 +253,15 @@ def test_frames_do_not_depend_on_the_pieces(name, size):
 STEPS, SIZES = (0.1, 0.9, 0.3, 0.7, 0.05, 1.5, 0.2, 1.1), (0.9, 0.1, 0.5, 0.05, 0.7, 0.3, 0.01, 1)
 
 
+@pytest.fixture(scope="module", params=SUBSAMPLINGS)
+def subsampled(request):
+    keras.utils.set_random_seed(0)
+    return of_waveforms.build(subsampling=request.param)
+
+
 @pytest.mark.parametrize("size", [77, 1600, 30000])
-def test_sound_in_pieces_gives_the_text_of_all_of_it(recognizer, size):
+def test_sound_in_pieces_gives_the_text_of_all_of_it(subsampled, size):
+    recognizer = subsampled
     tones = [np.sin(np.arange(2000) * step) * size for step, size in zip(STEPS, SIZES, strict=True)]
     sound = np.concatenate(tones).astype("float32")
     transcription = recognizer.transcription()
@@ -285,6 +320,24 @@ def test_long_sound_is_read_in_pieces_of_a_minute(recognizer):
     assert isinstance(recognizer.generate(sound, beam_width=1), str)
 
 
+@pytest.mark.parametrize("count", [1, 29, 30, 31, 95])
+def test_long_sound_is_encoded_in_pieces_with_context(count, monkeypatch):
+    model = of_frames.build()  # of two frames a step
+    frames = np.random.default_rng(0).normal(size=(count, 3)).astype("float32")
+    expected = []
+    for start in range(0, count, 30):
+        (rows,) = model.log_probabilities([frames[max(0, start - 6) : start + 36]])
+        expected.append(rows[3 if start else 0 :][:15])
+    monkeypatch.setattr(speech_recognizer, "FRAMES_AT_ONCE", 31)
+    monkeypatch.setattr(speech_recognizer, "CONTEXT", 7)
+    (rows,) = model.log_probabilities([frames])
+    assert len(rows) == -(-count // 2)
+    np.testing.assert_allclose(rows, np.concatenate(expected), atol=1e-4)
+    found = model.timestamps(frames)
+    assert "".join(one.character for one in found) == model.generate(frames)
+    assert all(one.end_frame <= count for one in found)
+
+
 def test_characters_outside_of_the_alphabet_are_left_out():
     labels = models.SpeechRecognizerPreprocessor("ab", feature_dim=3).labels(["axb", "x", "b"])
     np.testing.assert_array_equal(labels, [[1, 2], [0, 0], [2, 0]])
@@ -295,6 +348,23 @@ def test_unknown_names_are_refused():
         models.SpeechRecognizerPreprocessor("ab", front_end="mel")
     with pytest.raises(ValueError, match="`normalization` must be one of"):
         models.SpeechBackbone("gru", normalization="none")
+    with pytest.raises(ValueError, match="`subsampling` must be one of"):
+        models.SpeechBackbone("gru", subsampling="pool")
+
+
+def test_a_convolution_takes_the_frames_of_a_step_and_of_the_step_before():
+    keras.utils.set_random_seed(0)
+    backbone = models.SpeechBackbone("rnn", units=8, stack=3, subsampling="convolution")
+    features = np.random.default_rng(0).normal(size=(1, 14, 39)).astype("float32")
+
+    def steps():
+        x, _ = backbone.get_layer("stacking")(features, np.ones((1, 14), bool))
+        return np.asarray(backbone.convolution(x))[0]
+
+    before = steps()
+    features[0, 4] += 1
+    is_changed = np.abs(steps() - before).max(axis=1) > 0
+    assert is_changed.tolist() == [False, True, True, False, False]
 
 
 @functools.cache
@@ -312,15 +382,15 @@ def learned():
     backbone = models.SpeechBackbone("gru", feature_dim=2, units=16, num_layers=1, stack=1)
     model = models.SpeechRecognizer(backbone, models.SpeechRecognizerPreprocessor("ab", 2))
     model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
-    x, y, _ = (*model.preprocessor(frames, texts), None)
-    preprocessor, model.preprocessor = model.preprocessor, None
-    model.fit(x, y, batch_size=16, epochs=25, verbose=0)
-    model.preprocessor = preprocessor
+    held_out = frames[:8], texts[:8]
+    model.fit(frames, texts, batch_size=16, epochs=25, verbose=0, validation_data=held_out)
     return model, frames, texts
 
 
 def test_training_learns_to_write():
     model, frames, texts = learned()
+    assert model.preprocessor is not None
+    assert model.evaluate(frames, texts, verbose=0, return_dict=True)["cer"] < 5
     assert jiwer.cer(texts, model.generate(frames)) < 0.05
     assert jiwer.cer(texts, model.generate(frames, beam_width=8)) < 0.05
 

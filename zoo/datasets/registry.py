@@ -32,6 +32,7 @@ _NAMES = [
     "rotten_tomatoes",
     "shakespeare_plays",
     "spoken_arabic_digits",
+    "spoken_digit_strings",
     "temporal_order",
     "tourism_monthly",
     "wikitext2",

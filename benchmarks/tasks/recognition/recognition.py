@@ -1,6 +1,7 @@
 """Recognition: writes what was said, given as frames or waveforms."""
 
 import collections
+import functools
 import time
 from typing import Literal
 
@@ -17,14 +18,13 @@ from benchmarks.tasks.task import Baseline, Evaluation, Examples, ModelConfig, T
 from zoo import models
 from zoo.datasets.errors import DatasetError
 from zoo.models.audio import front_ends
+from zoo.models.speech_recognizer.ngrams import CharacterNgrams, WordNgrams
 from zoo.models.speech_recognizer.prefix_beam_search import PrefixBeamSearch
-from zoo.models.speech_recognizer.speech_backbone import NORMALIZATIONS
-from zoo.models.speech_recognizer.word_ngrams import WordNgrams
+from zoo.models.speech_recognizer.speech_backbone import NORMALIZATIONS, SUBSAMPLINGS
 
 LISTED = 10  # transcripts in the text artifact
 HMM_WORDS = 50  # the largest vocabulary of a model a word
-
-
+NGRAMS = {one.unit: one for one in (WordNgrams, CharacterNgrams)}
 FRONT_END = "sphinx_cepstra"  # of waveforms, unless the suite says otherwise
 
 
@@ -32,6 +32,7 @@ class Recognition(Task):
     """Recognises sentences with a recurrent `SpeechRecognizer`.
 
     The dataset has a feature `text`, and `audio`, 1-D waveforms, or `frames`, `[time, features]`.
+    A text may be a sequence of classes, whose names are its words.
     The metric is the word error rate on the test split, and the character error rate of the
     likeliest path on validation.
     """
@@ -39,7 +40,7 @@ class Recognition(Task):
     metric = WER
     validation_metric = CER
     target_feature = "text"
-    supports = ("fit", "word_ngrams")
+    supports = ("fit", "word_ngrams", "character_ngrams")
     baselines = ("baseline", "baseline_hmm")
 
     class Model(ModelConfig, frozen=True):
@@ -49,6 +50,10 @@ class Recognition(Task):
         min_frequency: pydantic.NonNegativeFloat = 130.0
         max_frequency: pydantic.PositiveFloat = 6800.0
         stack: pydantic.PositiveInt
+        # Left out of a configuration without it, so that runs older than it are found.
+        subsampling: Literal[SUBSAMPLINGS] = pydantic.Field(
+            "stack", exclude_if=lambda subsampling: subsampling == "stack"
+        )
         normalization: Literal[NORMALIZATIONS]
         units: pydantic.PositiveInt
         num_layers: pydantic.PositiveInt
@@ -68,13 +73,20 @@ class Recognition(Task):
 
     def read_examples(self, split):
         data = self.read(split)
-        for text in data["text"]:
+        texts = self._texts(data["text"])
+        for text in texts:
             if not text.strip():
                 raise DatasetError(
                     f"The split {split!r} has an empty transcript. Write down what is said, or "
                     "leave the recording out."
                 )
-        return Examples(list(map(_sound, data[self.feature])), data["text"])
+        return Examples(list(map(_sound, data[self.feature])), texts)
+
+    def _texts(self, column):
+        names = getattr(getattr(self.features["text"], "feature", None), "names", None)
+        if names is None:
+            return column
+        return [" ".join(names[index] for index in classes) for classes in column]
 
     def build(self, config):
         examples, model = self.examples("train"), config.model
@@ -85,6 +97,7 @@ class Recognition(Task):
             units=model.units,
             num_layers=model.num_layers,
             stack=model.stack,
+            subsampling=model.subsampling,
             normalization=model.normalization,
             dropout=model.dropout,
             noise=model.noise,
@@ -137,11 +150,12 @@ class Recognition(Task):
         plotted = self.plotted_input()
         return transcripts(test.targets, outputs, {"alignment": _alignment(model, _sound(plotted))})
 
-    def add_word_ngrams(self, model, order, beam_width, candidates):
-        """Makes a recogniser's beam search consult a word n-gram model of the training transcripts.
+    def add_ngrams(self, model, unit, order, beam_width, candidates):
+        """Makes a recogniser's beam search consult an n-gram model of the training transcripts.
 
         Args:
             model: a trained `SpeechRecognizer`.
+            unit: str, `"word"` or `"character"`.
             order: int, length of the longest n-gram.
             beam_width: int.
             candidates: list of pairs of the n-gram model's weight and the bonus for each word. The
@@ -151,7 +165,7 @@ class Recognition(Task):
         Returns:
             A dict of the validation metrics, by their names in MLflow.
         """
-        ngrams = WordNgrams.fit(self.examples("train").targets, order)
+        ngrams = NGRAMS[unit].fit(self.examples("train").targets, order)
         validation = self.examples("validation")
         rows = model.log_probabilities(validation.inputs)
 
@@ -184,14 +198,14 @@ class Recognition(Task):
         """A hidden Markov model a word, decoded by Viterbi's algorithm over the string."""
         splits = {split: self.examples(split) for split in ("train", "validation", "test")}
         words = word_hmm.vocabulary(splits["train"].targets)
-        if self.feature != "frames" or len(words) > HMM_WORDS:
+        if len(words) > HMM_WORDS:
             raise DatasetError(
-                "A hidden Markov model a word needs frames, and a vocabulary of at most "
-                f"{HMM_WORDS} words. Received: {self.feature}, {len(words)} words. Leave "
-                "`baseline_hmm` out."
+                f"A hidden Markov model a word needs a vocabulary of at most {HMM_WORDS} words. "
+                f"Received: {len(words)} words. Leave `baseline_hmm` out."
             )
         frames = {
-            split: list(map(word_hmm.with_slopes, found.inputs)) for split, found in splits.items()
+            split: [word_hmm.with_slopes(self._cepstra(one)) for one in found.inputs]
+            for split, found in splits.items()
         }
         start = time.perf_counter()
         model = word_hmm.WordHMM(words).fit(frames["train"], splits["train"].targets)
@@ -211,6 +225,15 @@ class Recognition(Task):
                 splits["test"].targets, list(map(model.recognise, frames["test"]))
             ),
         )
+
+    @functools.cached_property
+    def _cepstra(self):
+        """A function from a sound to its frames, MFCC for a waveform."""
+        if self.feature == "frames":
+            return lambda frames: frames
+        return models.SpeechRecognizerPreprocessor(
+            "", front_end="mfcc", sampling_rate=self._sampling_rate()
+        ).frames
 
     def example(self):
         return _sound(super().example())

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import config
 from benchmarks.metrics import CER, WER
-from benchmarks.recipes import Training, train
+from benchmarks.recipes import STEPS, Training, train
 from benchmarks.recipes.run_log import RunLog
 from benchmarks.recipes.step import Finished
 from benchmarks.tasks import TASKS
@@ -58,6 +58,11 @@ def run(entry="an4", suite="standard", model=None, fit=None, architecture="gru")
     small = {"units": 12, "num_layers": 1, "stack": 1, "front_end": None, **(model or {})}
     model = found.model.model_copy(update=small)
     return found.model_copy(update={"model": model, "recipe": recipe})
+
+
+def of_kind(step, name):
+    """A step of n-grams of another kind, with the same keys."""
+    return STEPS[name].model_validate(step.model_dump())
 
 
 def trained(task, configuration, tmp_path, find=lambda config: None):
@@ -166,16 +171,47 @@ def test_the_hidden_markov_model_recognises_strings(task):
     assert task.baseline().evaluation.value > 40
 
 
+def test_the_hidden_markov_model_recognises_sound():
+    pytest.importorskip("hmmlearn")
+    generator = np.random.default_rng(0)
+    tones = {"low": 300, "high": 2000}
+
+    def sound(words):
+        parts = []
+        for word in words:
+            tone = np.sin(2 * np.pi * tones[word] * np.arange(1600) / 8000)
+            parts += [0.3 * tone, np.zeros(400)]
+        return np.concatenate(parts) + generator.normal(0, 0.01, 2000 * len(words))
+
+    data = {}
+    for split in ("train", "validation", "test"):
+        strings = [generator.choice(list(tones), generator.integers(2, 5)) for _ in range(20)]
+        audio = [(32767 * sound(words)).astype("int16") for words in strings]
+        data[split] = {"audio": audio, "text": [" ".join(words) for words in strings]}
+    feature = dataclasses.make_dataclass("Audio", ["sample_rate"])(8000)
+    task = TASKS["recognition"](data.get, {"audio": feature, "text": None}, "none")
+    assert task.baseline_hmm().evaluation.value < 5
+
+
+def test_a_sequence_of_classes_is_a_text_of_their_names(data):
+    labels = {split: {**one, "text": [np.array([0, 1, 1])] * 20} for split, one in data.items()}
+    label = dataclasses.make_dataclass("Label", ["names"])(["no", "yes"])
+    feature = dataclasses.make_dataclass("Sequence", ["feature"])(label)
+    features = {"frames": None, "text": feature}
+    task = TASKS["recognition"](labels.get, features, "none")
+    assert task.examples("test").targets == ["no yes yes"] * 20
+
+
 def test_the_hidden_markov_model_refuses_a_large_vocabulary(task, data):
     data["train"]["text"] = [f"word{number}" for number in range(120)]
-    with pytest.raises(DatasetError, match=r"at most 50 words\. Received: frames, 120 words"):
+    with pytest.raises(DatasetError, match=r"at most 50 words\. Received: 120 words"):
         task.baseline_hmm()
 
 
 FIT = {"epochs": 25, "batch_size": 8, "learning_rate": 0.02, "averaging": 0.9}
 
 
-def test_training_recognises_and_a_bigram_is_chosen_on_validation(task, tmp_path):
+def test_training_recognises_and_n_grams_are_chosen_on_validation(task, tmp_path):
     quiet = {
         "units": 24,
         "dropout": 0.0,
@@ -198,14 +234,18 @@ def test_training_recognises_and_a_bigram_is_chosen_on_validation(task, tmp_path
         asked.append(member)
         return Finished(plain.model, [], 1.0, 1.0, None, "run 1")
 
-    configuration = configuration.model_copy(update={"recipe": (*before, step)})
-    found = trained(task, configuration, tmp_path, find)
-    assert [member.recipe for member in asked] == [tuple(before)]
-    assert found.model is plain.model
-    assert found.best.keys() == {"val/loss", "val/cer", "val/wer"}
-    assert found.model.ngram_weight in (0.0, 0.5)
-    assert found.model.get_config()["ngrams"]["order"] == 2
-    assert task.evaluate(found.model, configuration).value <= greedy.value + 5
+    for name, key in (("word_ngrams", "words"), ("character_ngrams", "characters")):
+        recipe = (*before, of_kind(step, name))
+        configuration = configuration.model_copy(update={"recipe": recipe})
+        found = trained(task, configuration, tmp_path, find)
+        assert asked.pop().recipe == tuple(before)
+        assert found.model is plain.model
+        assert found.best.keys() == {"val/loss", "val/cer", "val/wer"}
+        assert found.model.ngram_weight in (0.0, 0.5)
+        ngrams = found.model.get_config()["ngrams"]
+        assert ngrams["order"] == 2
+        assert set(WORDS) <= set(ngrams[key])
+        assert task.evaluate(found.model, configuration).value <= greedy.value + 5
 
 
 def test_the_average_of_the_weights_is_validated_and_kept(task, tmp_path):
@@ -224,11 +264,14 @@ def test_the_average_of_the_weights_is_validated_and_kept(task, tmp_path):
     assert 0 < distance(kept, start) < 0.2 * distance(moved, start)
 
 
-def test_a_configuration_without_an_average_is_that_of_older_runs():
+def test_a_configuration_without_new_keys_is_that_of_older_runs():
     (found,) = config.load("quick", tasks=["speech"], chosen=["gru"], seeds=1)
     (step,) = found.resolved()["recipe"]
     assert "averaging" not in step
     (found,) = config.load("standard", tasks=["an4"], chosen=["gru"], seeds=1)
     (step,) = found.resolved()["recipe"]
     assert step["averaging"] == 0.995
+    assert "subsampling" not in found.resolved()["model"]
+    (other,) = config.load("standard", tasks=["spoken_digit_strings"], chosen=["gru"], seeds=1)
+    assert other.resolved()["model"]["subsampling"] == "convolution"
     assert config.from_json(found.as_json()) == found

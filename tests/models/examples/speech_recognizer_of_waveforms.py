@@ -5,7 +5,7 @@ import numpy as np
 import soundfile
 
 from zoo import models
-from zoo.models.speech_recognizer.word_ngrams import WordNgrams
+from zoo.models.speech_recognizer.ngrams import WordNgrams
 
 ARCHITECTURES = ["gru"]
 INPUTS = [
@@ -14,9 +14,9 @@ INPUTS = [
 ]
 
 
-def build(architecture="gru"):
+def build(architecture="gru", **options):
     backbone = models.SpeechBackbone(
-        architecture, feature_dim=5, units=6, num_layers=2, normalization="running"
+        architecture, feature_dim=5, units=6, num_layers=2, normalization="running", **options
     )
     preprocessor = models.SpeechRecognizerPreprocessor(
         " abe", feature_dim=5, front_end="sphinx_cepstra"

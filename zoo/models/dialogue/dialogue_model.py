@@ -1,6 +1,5 @@
 """Task: a conversation in, the reply out."""
 
-import contextlib
 import json
 import math
 import numbers
@@ -11,6 +10,7 @@ from keras import ops
 
 from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
 from zoo.models.dialogue.dialogue_preprocessor import DialoguePreprocessor
+from zoo.models.eager_preprocessing import EagerPreprocessing
 from zoo.models.language_model.causal_task import (
     TOKEN_BY_TOKEN,
     CausalTask,
@@ -24,7 +24,7 @@ LEAST_LIKELY = math.log(0.1)  # of the tokens to choose from, relative to the li
 
 
 @register
-class DialogueModel(CausalTask):
+class DialogueModel(EagerPreprocessing, CausalTask):
     """A recurrent language model of conversations, with markers between turns.
 
     Its states hold the conversation so far, so a further turn costs its own length and not the
@@ -132,39 +132,8 @@ class DialogueModel(CausalTask):
 
         return penalized, (states, alone)
 
-    def fit(self, x=None, y=None, sample_weight=None, validation_data=None, **kwargs):
-        """As `keras.Model.fit`; `x` may be a list of conversations, lists of str."""
-        if self.preprocessor is None or not isinstance(x, (list, tuple)):
-            return super().fit(
-                x, y, sample_weight=sample_weight, validation_data=validation_data, **kwargs
-            )
-        if isinstance(validation_data, (list, tuple)):
-            validation_data = self._batch(validation_data[0])
-        x, y, sample_weight = self._batch(x)
-        with self._without_preprocessor():
-            return super().fit(
-                x, y, sample_weight=sample_weight, validation_data=validation_data, **kwargs
-            )
-
-    def evaluate(self, x=None, y=None, sample_weight=None, **kwargs):
-        """As `keras.Model.evaluate`; `x` may be a list of conversations, lists of str."""
-        if self.preprocessor is None or not isinstance(x, (list, tuple)):
-            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
-        x, y, sample_weight = self._batch(x)
-        with self._without_preprocessor():
-            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
-
-    def _batch(self, conversations):
-        return self.preprocessor(self.input_schema.parse_all(conversations))
-
-    @contextlib.contextmanager
-    def _without_preprocessor(self):
-        """Conversations have no rectangular shape, as KerasHub's pipeline needs."""
-        preprocessor, self.preprocessor = self.preprocessor, None
-        try:
-            yield
-        finally:
-            self.preprocessor = preprocessor
+    def _preprocessed(self, x, y=None, sample_weight=None):
+        return self.preprocessor(self.input_schema.parse_all(x))
 
     def conversation(self, sampler=None, temperature=1.0, seed=None):
         """A `Conversation` with this model; arguments as in `generate`."""

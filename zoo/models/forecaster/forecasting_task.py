@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.models.eager_preprocessing import EagerPreprocessing
 from zoo.models.forecaster.forecast import Forecast
 from zoo.models.forecaster.forecasts import Forecasts
 from zoo.models.forecaster.pinball_loss import PinballLoss
@@ -14,11 +15,12 @@ from zoo.series_files import next_times, read_series
 LOSSES = ("mae", "mse")
 
 
-class ForecastingTask(TaskModel):
+class ForecastingTask(EagerPreprocessing, TaskModel):
     """Past values of series in, the next `horizon` values out.
 
     A mixin ahead of a `keras_hub.models.Task` with a `ForecastPreprocessor`. Its output is float32
-    `[batch, horizon]`, or `[batch, horizon, quantiles]` if it has quantiles.
+    `[batch, horizon]`, or `[batch, horizon, quantiles]` if it has quantiles. `fit` takes a list of
+    float arrays `[time]` and the next values, float `[len(x), horizon]`.
 
     Args:
         backbone: the task's backbone.
@@ -121,22 +123,6 @@ class ForecastingTask(TaskModel):
             return outputs
         outputs = outputs.reshape((len(arrays), features, *outputs.shape[1:]))
         return np.moveaxis(outputs, 1, 2)
-
-    def fit(self, x=None, y=None, sample_weight=None, **kwargs):
-        """As `keras.Model.fit`; `x` may be a list of float arrays `[time]`, with `y` the next
-        values, float `[len(x), horizon]`. `validation_data` is a tuple of the same."""
-        if not isinstance(x, (list, np.ndarray)) or self.preprocessor is None:
-            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
-        if kwargs.get("validation_data") is not None:
-            kwargs["validation_data"] = self.preprocessor(*kwargs["validation_data"])
-        preprocessor, self.preprocessor = self.preprocessor, None
-        try:  # series have no rectangular shape, as KerasHub's pipeline needs
-            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(
-                preprocessor(x, y, sample_weight)
-            )
-            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
-        finally:
-            self.preprocessor = preprocessor
 
     def _check(self, quantiles):
         if not self.quantiles:

@@ -15,15 +15,15 @@ class _Prefix:
     Attributes:
         label: int, its last label; 0 for the empty text.
         parent: the `_Prefix` without it.
-        words: tuple of str, its complete words.
-        word: str, the beginning of the next one.
+        history: tuple of str, its last complete tokens of the n-gram model.
+        partial: str, the beginning of the next token.
         bonus: float, what the n-gram model adds to its logarithmic probability.
     """
 
     label: int
     parent: object = None
-    words: tuple = ()
-    word: str = ""
+    history: tuple = ()
+    partial: str = ""
     bonus: float = 0.0
     children: dict = dataclasses.field(default_factory=dict)
 
@@ -36,16 +36,16 @@ class _Prefix:
 
 
 class PrefixBeamSearch:
-    """Finds the likeliest text, summed over its paths, with an optional word n-gram model.
+    """Finds the likeliest text, summed over its paths, with an optional n-gram model.
 
     The value of a text is log p_CTC + weight * log p_n-gram + word_bonus * words (A. Hannun et al.,
     "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs",
-    2014, https://arxiv.org/abs/1408.2873, algorithm 1).
+    2014, https://arxiv.org/abs/1408.2873, algorithm 1), whatever the tokens of the n-gram model.
 
     Args:
         alphabet: str, the character of each label but the blank, label 0.
         beam_width: int, the number of texts kept after each step.
-        ngrams: `WordNgrams` or None.
+        ngrams: `Ngrams`, such as `WordNgrams`, or None.
         weight: float, the weight of the n-gram model.
         word_bonus: float, added for each word, as an n-gram model prefers few.
     """
@@ -95,32 +95,38 @@ class PrefixBeamSearch:
     def _child(self, prefix, label):
         child = prefix.children.get(label)
         if child is None:
-            character = self.alphabet[label - 1]
-            child = _Prefix(label, prefix, prefix.words, prefix.word + character, prefix.bonus)
-            if character.isspace():
-                child.word = ""
-                if prefix.word:
-                    child.bonus += self._word(prefix)
-                    child.words = (*prefix.words, prefix.word)
+            child = _Prefix(label, prefix, prefix.history, prefix.partial, prefix.bonus)
+            if self.ngrams is not None:
+                character = self.alphabet[label - 1]
+                token, child.partial = self.ngrams.extended(prefix.partial, character)
+                if token is not None:
+                    child.bonus += self._score(token, prefix.history)
+                    child.history = self._appended(prefix.history, token)
+                if character.isspace() and self._is_in_word(prefix):
+                    child.bonus += self.word_bonus
             prefix.children[label] = child
         return child
 
-    def _word(self, prefix):
-        """The bonus of the last word of a text."""
-        if self.ngrams is None:
-            return 0.0
-        score = self.ngrams.log_probability(prefix.word, prefix.words)
-        return self.weight * score + self.word_bonus
+    def _is_in_word(self, prefix):
+        return prefix.label > 0 and not self.alphabet[prefix.label - 1].isspace()
+
+    def _score(self, token, history):
+        return self.weight * self.ngrams.log_probability(token, history)
+
+    def _appended(self, history, token):
+        return (*history, token)[-self.ngrams.order :]
 
     def _final(self, prefix, value):
         total = _add(*value) + prefix.bonus
         if self.ngrams is None:
             return total
-        words = prefix.words
-        if prefix.word:
-            total += self._word(prefix)
-            words = (*words, prefix.word)
-        return total + self.weight * self.ngrams.log_probability(None, words)
+        history = prefix.history
+        if prefix.partial:
+            total += self._score(prefix.partial, history)
+            history = self._appended(history, prefix.partial)
+        if self._is_in_word(prefix):
+            total += self.word_bonus
+        return total + self._score(None, history)
 
 
 def _accumulate(found, prefix, part, value):

@@ -1,4 +1,4 @@
-"""Speech backbone: slopes, normalisation, stacked frames and recurrent layers."""
+"""Speech backbone: slopes, normalisation, subsampled frames and recurrent layers."""
 
 import keras
 from keras import ops
@@ -12,6 +12,7 @@ from zoo.models.recurrent_stack import recurrent_stack
 
 ORDERS = 3  # values, slopes, and slopes of slopes
 NORMALIZATIONS = ("utterance", "running")
+SUBSAMPLINGS = ("stack", "convolution")
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -94,6 +95,8 @@ class SpeechBackbone(Backbone):
         units: int, units of each recurrent layer and direction.
         num_layers: int, number of recurrent layers.
         stack: int, frames that are joined to one step.
+        subsampling: `"stack"` leaves the frames of a step as they are. `"convolution"` convolves
+            them and those of the step before, with a filter for each of `units`, and rectifies.
         normalization: `"utterance"` or `"running"`, see `UtteranceNormalization`.
         dropout: float, dropout rate between layers.
         noise: see `FrameAugmentation`.
@@ -116,6 +119,7 @@ class SpeechBackbone(Backbone):
         units=128,
         num_layers=2,
         stack=3,
+        subsampling="stack",
         normalization="utterance",
         dropout=0.0,
         noise=0.0,
@@ -130,6 +134,11 @@ class SpeechBackbone(Backbone):
             raise ValueError(
                 f"`normalization` must be one of {NORMALIZATIONS}. Received: "
                 f"normalization={normalization!r}"
+            )
+        if subsampling not in SUBSAMPLINGS:
+            raise ValueError(
+                f"`subsampling` must be one of {SUBSAMPLINGS}. Received: "
+                f"subsampling={subsampling!r}"
             )
         frames = keras.Input((None, feature_dim), dtype="float32", name="frames")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
@@ -148,6 +157,13 @@ class SpeechBackbone(Backbone):
         )(x, padding_mask)
         stacking = FrameStacking(stack, dtype=dtype, name="stacking")
         x, mask = stacking(x, padding_mask)
+        convolution = None
+        if subsampling == "convolution":
+            # Over steps of `stack` frames: over frames, its kernel is twice that wide.
+            convolution = keras.layers.Conv1D(
+                units, 2, padding="causal", activation="relu", dtype=dtype, name="convolution"
+            )
+            x = convolution(x)
         x = recurrent_stack(
             x,
             mask,
@@ -167,11 +183,13 @@ class SpeechBackbone(Backbone):
         )
         self.slopes = append_slopes
         self.normalize = normalize
+        self.convolution = convolution
         self.architecture = architecture
         self.feature_dim = feature_dim
         self.units = units
         self.num_layers = num_layers
         self.stack = stack
+        self.subsampling = subsampling
         self.normalization = normalization
         self.dropout = dropout
         self.noise = noise
@@ -203,20 +221,28 @@ class SpeechBackbone(Backbone):
 
         Args:
             x: float `[batch, stack * 3 * feature_dim]`, normalised and stacked frames.
-            states: a list of the states of each recurrent layer.
+            states: as `initial_states` returns them.
 
         Returns:
             `(outputs, states)`: float `[batch, units]`, and the new states.
         """
         new = []
+        if self.convolution is not None:
+            before, *states = states
+            new.append(x)
+            x = self.convolution(ops.stack([before, x], axis=1))[:, 1]
         for layer, state in zip(self.recurrent_layers, states, strict=True):
             x, state = layer.cell(x, state)
             new.append(state)
         return x, new
 
     def initial_states(self, batch_size):
-        """The states before the first step: a list of the states of each layer, all zero."""
-        return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
+        """The states before the first step: a list of the states of each recurrent layer, all zero,
+        ahead of them the input of a convolution."""
+        states = [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
+        if self.convolution is None:
+            return states
+        return [ops.zeros((batch_size, self.stack * ORDERS * self.feature_dim)), *states]
 
     def get_config(self):
         return {
@@ -226,6 +252,7 @@ class SpeechBackbone(Backbone):
             "units": self.units,
             "num_layers": self.num_layers,
             "stack": self.stack,
+            "subsampling": self.subsampling,
             "normalization": self.normalization,
             "dropout": self.dropout,
             "noise": self.noise,

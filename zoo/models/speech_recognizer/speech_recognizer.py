@@ -1,6 +1,7 @@
 """Task: a waveform or frames of a sentence in, its text out."""
 
 import dataclasses
+import itertools
 
 import keras
 import keras_hub
@@ -9,10 +10,12 @@ from keras import ops
 
 from zoo.array_files import read_array
 from zoo.models.audio.audio_input import FRAMES, WAVEFORM
+from zoo.models.eager_preprocessing import EagerPreprocessing
 from zoo.models.protocol import TaskModel, register
 from zoo.models.speech_recognizer.alignment import align, greedy_labels
 from zoo.models.speech_recognizer.character_error_rate import CharacterErrorRate
 from zoo.models.speech_recognizer.ctc_loss import CTCLoss
+from zoo.models.speech_recognizer.ngrams import from_config
 from zoo.models.speech_recognizer.prefix_beam_search import PrefixBeamSearch
 from zoo.models.speech_recognizer.speech_backbone import SpeechBackbone
 from zoo.models.speech_recognizer.speech_recognizer_preprocessor import (
@@ -20,10 +23,10 @@ from zoo.models.speech_recognizer.speech_recognizer_preprocessor import (
     SpeechRecognizerPreprocessor,
 )
 from zoo.models.speech_recognizer.transcription import Transcription
-from zoo.models.speech_recognizer.word_ngrams import WordNgrams
 from zoo.sound_files import read_sound
 
 FRAMES_AT_ONCE = 60_000  # of a batch, padding included: ten minutes
+CONTEXT = 1_000  # frames that a piece of longer sound overlaps those beside it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,20 +80,21 @@ class BlankPadding(keras.layers.Layer):
 
 
 @register
-class SpeechRecognizer(TaskModel, keras_hub.models.Task):
+class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
     """Recognises sentences with a recurrent encoder and connectionist temporal classification.
 
     The model gives the probabilities of characters, and of none, at each step; a text's is the sum
     over all ways to spread it over the steps (A. Graves et al., "Connectionist Temporal
     Classification: Labelling Unsegmented Sequence Data with Recurrent Neural Networks", ICML 2006).
-    `fit` takes what the preprocessor returns, while the attribute `preprocessor` is None.
+    `fit` takes a list of sounds, as `generate` does, and a list of their texts.
 
     Args:
         backbone: a `SpeechBackbone`.
         preprocessor: a `SpeechRecognizerPreprocessor`.
         dropout: float, dropout rate before the output layer.
         beam_width: int, the default beam width of `generate`; 1 is greedy.
-        ngrams: `WordNgrams`, its config, or None: a word n-gram model that beam search consults.
+        ngrams: `WordNgrams`, `CharacterNgrams`, the config of one, or None: the n-gram model that
+            beam search consults.
         ngram_weight, word_bonus: float, see `PrefixBeamSearch`.
 
     Example:
@@ -136,8 +140,8 @@ class SpeechRecognizer(TaskModel, keras_hub.models.Task):
         self.use_ngrams(ngrams, ngram_weight, word_bonus)
 
     def use_ngrams(self, ngrams, weight, word_bonus):
-        """Makes beam search consult a word n-gram model; the arguments are those of the class."""
-        self._ngrams = WordNgrams(**ngrams) if isinstance(ngrams, dict) else ngrams
+        """Makes beam search consult an n-gram model; the arguments are those of the class."""
+        self._ngrams = from_config(ngrams) if isinstance(ngrams, dict) else ngrams
         self.ngram_weight = weight
         self.word_bonus = word_bonus
 
@@ -175,20 +179,31 @@ class SpeechRecognizer(TaskModel, keras_hub.models.Task):
     def log_probabilities(self, inputs, batch_size=32):
         """Log-probabilities of the labels at each step, the blank first.
 
+        Sound of more than ten minutes is encoded in pieces of that length, each with ten seconds of
+        context, so that memory hardly grows with it.
+
         Args:
             inputs, batch_size: see `generate`.
 
         Returns:
             A list of float32 arrays `[steps, 1 + characters]`, in the order of `inputs`.
         """
-        frames = [self.preprocessor.frames(one) for one in inputs]
+        frames, kept, counts = [], [], []
+        for one in inputs:
+            of_sound = self.preprocessor.frames(one)
+            pieces = _pieces(len(of_sound), self.backbone.stack)
+            counts.append(len(pieces))
+            for piece, steps in pieces:
+                frames.append(of_sound[piece])
+                kept.append(steps)
         order = sorted(range(len(frames)), key=lambda index: len(frames[index]))
         found = [None] * len(frames)
         for chosen in _batches(order, frames, batch_size):
             rows = self.predict_on_batch([frames[index] for index in chosen])
             for index, row in zip(chosen, rows, strict=True):
-                found[index] = row[: -(-len(frames[index]) // self.backbone.stack)]
-        return found
+                found[index] = row[kept[index]]
+        pieces = iter(found)
+        return [np.concatenate(list(itertools.islice(pieces, count))) for count in counts]
 
     def timestamps(self, input, beam_width=None):
         """The characters of a sound's text with their places in it.
@@ -279,6 +294,18 @@ class SpeechRecognizer(TaskModel, keras_hub.models.Task):
             "ngram_weight": self.ngram_weight,
             "word_bonus": self.word_bonus,
         }
+
+
+def _pieces(count, stack):
+    """Divides a number of frames: a list of pairs of the frames of a piece with its context, and of
+    its steps without it, both as slices."""
+    size, context = (number // stack * stack for number in (FRAMES_AT_ONCE, CONTEXT))
+    found = []
+    for start in range(0, count, size):
+        first, end = max(0, start - context), min(count, start + size)
+        steps = slice((start - first) // stack, -(-(end - first) // stack))
+        found.append((slice(first, end + context), steps))
+    return found
 
 
 def _batches(order, frames, batch_size):

@@ -1,29 +1,30 @@
-"""Step `word_ngrams`: a trained recogniser consults a word n-gram model in beam search."""
+"""Steps `word_ngrams` and `character_ngrams`: beam search of a trained recogniser consults them."""
 
 import itertools
 from typing import ClassVar
 
 import pydantic
 
-from benchmarks.recipes.fit import without_preprocessor
 from benchmarks.recipes.step import Step, Trained, train
+from zoo.models.eager_preprocessing import without_preprocessor
 
 
-class WordNgramSearch(Step, frozen=True):
-    """Adds a word n-gram model of the training transcripts to a recogniser.
+class NgramSearch(Step, frozen=True):
+    """Base of the steps that add an n-gram model of the training transcripts to a recogniser.
 
     The weight of the n-gram model and the bonus for each word are those of the candidates with the
     best validation metric. A recogniser with a finished run of the earlier steps, in any suite, is
     loaded from it.
 
     Attributes:
-        order: length of the longest n-gram in words.
+        unit: what a token of the n-gram model is.
+        order: length of the longest n-gram in tokens.
         beam_width: texts that the search keeps after each step.
         weights: candidates for the weight of the n-gram model.
         word_bonuses: candidates for the bonus for each word.
     """
 
-    name: ClassVar[str] = "word_ngrams"
+    unit: ClassVar[str]
 
     order: pydantic.PositiveInt
     beam_width: int = pydantic.Field(gt=1)
@@ -50,10 +51,25 @@ class WordNgramSearch(Step, frozen=True):
         batches = training.task.batches(model, training.examples("validation"), training.config)
         with without_preprocessor(model):
             values = model.evaluate(batches.dataset, verbose=0, return_dict=True)
-        best = training.task.add_word_ngrams(
+        best = training.task.add_ngrams(
             model,
+            self.unit,
             self.order,
             self.beam_width,
             list(itertools.product(self.weights, self.word_bonuses)),
         )
         return Trained(model, {"val/loss": values["loss"], **best})
+
+
+class WordNgramSearch(NgramSearch, frozen=True):
+    """Adds an n-gram model of words."""
+
+    name: ClassVar[str] = "word_ngrams"
+    unit: ClassVar[str] = "word"
+
+
+class CharacterNgramSearch(NgramSearch, frozen=True):
+    """Adds an n-gram model of characters."""
+
+    name: ClassVar[str] = "character_ngrams"
+    unit: ClassVar[str] = "character"

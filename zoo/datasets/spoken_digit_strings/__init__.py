@@ -1,0 +1,1 @@
+"""The dataset `spoken_digit_strings`."""

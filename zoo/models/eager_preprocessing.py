@@ -1,0 +1,50 @@
+"""Training on raw inputs of different lengths, which are preprocessed before it begins."""
+
+import contextlib
+
+import keras
+import numpy as np
+
+
+class EagerPreprocessing:
+    """`fit` and `evaluate` of lists of raw inputs, for preprocessors that are no TensorFlow graph.
+
+    A mixin ahead of `TaskModel`. All inputs are preprocessed at once, so each is padded to the
+    longest of them.
+    """
+
+    def fit(self, x=None, y=None, sample_weight=None, **kwargs):
+        """As `keras.Model.fit`; `x` and `y` may be a list of raw inputs and what the preprocessor
+        takes beside it. `validation_data` is a tuple of the same, or a `tf.data.Dataset`."""
+        if not self._are_raw(x):
+            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+        if self._are_raw(kwargs.get("validation_data")):
+            kwargs["validation_data"] = self._preprocessed(*kwargs["validation_data"])
+        x, y, sample_weight = self._preprocessed(x, y, sample_weight)
+        with without_preprocessor(self):
+            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+
+    def evaluate(self, x=None, y=None, sample_weight=None, **kwargs):
+        """As `keras.Model.evaluate`; see `fit`."""
+        if not self._are_raw(x):
+            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+        x, y, sample_weight = self._preprocessed(x, y, sample_weight)
+        with without_preprocessor(self):
+            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+
+    def _are_raw(self, x):
+        return self.preprocessor is not None and isinstance(x, (list, tuple, np.ndarray))
+
+    def _preprocessed(self, x, y=None, sample_weight=None):
+        """What the preprocessor makes of raw inputs: `(x, y, sample_weight)`."""
+        return keras.utils.unpack_x_y_sample_weight(self.preprocessor(x, y, sample_weight))
+
+
+@contextlib.contextmanager
+def without_preprocessor(model):
+    """Disables a model's preprocessor while it takes preprocessed batches."""
+    preprocessor, model.preprocessor = model.preprocessor, None
+    try:
+        yield
+    finally:
+        model.preprocessor = preprocessor

@@ -1,0 +1,124 @@
+"""N-gram models of words and of characters that a recogniser's beam search consults."""
+
+import functools
+
+import numpy as np
+
+from zoo.models.kneser_ney import KneserNey
+
+UNKNOWN = 0
+END = 1
+
+
+class Ngrams:
+    """Base of n-gram models: probabilities of tokens, given those before them, from transcripts.
+
+    Modified Kneser-Ney smoothing, see `KneserNey`. A token that the transcripts lack has the
+    probability of an unseen one. A subclass says what a token is.
+
+    Args:
+        vocabulary: list of str, the tokens.
+        sentences: list of lists of int, the transcripts as indices of `vocabulary`. The counts are
+            made of them, so a preset stores what it was made of.
+        order: int, length of the longest n-gram in tokens.
+
+    Attributes:
+        unit: str, what a token is.
+    """
+
+    unit: str
+
+    def __init__(self, vocabulary, sentences, order):
+        self.vocabulary = list(vocabulary)
+        self.sentences = [list(sentence) for sentence in sentences]
+        self.order = order
+        self._ids = {token: 2 + index for index, token in enumerate(self.vocabulary)}
+        sequences = [np.array([2 + token for token in one] + [END]) for one in self.sentences]
+        self._model = KneserNey.fit(sequences, order, 2 + len(self.vocabulary))
+        self._log_probability = functools.cache(self._scored)
+
+    @classmethod
+    def fit(cls, transcripts, order):
+        """Counts the n-grams of transcripts, a list of str."""
+        sentences = [cls.tokens(text) for text in transcripts]
+        vocabulary = sorted({token for sentence in sentences for token in sentence})
+        index = {token: number for number, token in enumerate(vocabulary)}
+        return cls(vocabulary, [[index[token] for token in one] for one in sentences], order)
+
+    @staticmethod
+    def tokens(text):
+        """The tokens of a text, a list of str."""
+        raise NotImplementedError
+
+    @staticmethod
+    def extended(partial, character):
+        """Appends a character to the beginning of a token.
+
+        Args:
+            partial: str, empty between tokens.
+            character: str.
+
+        Returns:
+            A pair of the token that the character completes, a str or None, and the beginning of
+            the next one.
+        """
+        raise NotImplementedError
+
+    def log_probability(self, token, history):
+        """Natural logarithm of the probability of a token, or of the end of the sentence.
+
+        Args:
+            token: str; None for the end.
+            history: tuple of str, the tokens before it: all of them, or the last `order`.
+        """
+        ids = tuple(self._ids.get(one, UNKNOWN) for one in history)
+        if len(ids) >= self.order:  # an n-gram that doesn't reach the start of the sentence
+            ids = (UNKNOWN, *ids[len(ids) - self.order + 1 :])
+        return self._log_probability(END if token is None else self._ids.get(token, UNKNOWN), ids)
+
+    def _scored(self, token, history):
+        return float(self._model.log_probabilities([*history, token], start=len(history))[0])
+
+    def get_config(self):
+        """What `from_config` takes. The key of the vocabulary tells the unit."""
+        return {
+            f"{self.unit}s": self.vocabulary,
+            "sentences": self.sentences,
+            "order": self.order,
+        }
+
+
+class WordNgrams(Ngrams):
+    """An n-gram model of words, which white space divides."""
+
+    unit = "word"
+
+    @staticmethod
+    def tokens(text):
+        return text.split()
+
+    @staticmethod
+    def extended(partial, character):
+        if character.isspace():
+            return partial or None, ""
+        return None, partial + character
+
+
+class CharacterNgrams(Ngrams):
+    """An n-gram model of characters, white space among them."""
+
+    unit = "character"
+
+    @staticmethod
+    def tokens(text):
+        return list(text)
+
+    @staticmethod
+    def extended(partial, character):
+        return character, ""
+
+
+def from_config(config):
+    """The `Ngrams` of a dict that `get_config` returned."""
+    (cls,) = (one for one in (WordNgrams, CharacterNgrams) if f"{one.unit}s" in config)
+    return cls(config[f"{cls.unit}s"], config["sentences"], config["order"])
