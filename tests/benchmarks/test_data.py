@@ -106,29 +106,6 @@ def test_a_tfds_dataset_runs_without_code(task, content, tmp_path):
     assert run.data.tags["dataset"] == content["dataset"]
 
 
-@pytest.mark.usefixtures("store", "mock_data")
-@pytest.mark.parametrize("suite", ["standard", "librispeech"])
-def test_sounds_of_tfds_are_recognised_as_the_suites_say(suite, tmp_path):
-    entry = {"standard": "yesno"}.get(suite, suite)
-    small = {"model": {"units": 4, "num_layers": 1}, "quality": 0.1}
-    path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump({"based_on": suite, "tasks": {entry: small}}))
-    (run,) = config.load(str(path), tasks=[entry], chosen=["gru"], epochs=1)
-    arguments = ["run", "--suite", str(path), "--task", entry, "--arch", "gru", "--epochs", "1"]
-    assert command_line.main(arguments) == 0
-    task, _ = data.task_of(run)
-    texts = task.examples("train").targets
-    if entry == "yesno":
-        assert {word for text in texts for word in text.split()} == {"no", "yes"}
-    assert task.build(run).preprocessor.sampling_rate == {"yesno": 8000}.get(entry, 16000)
-    query = "tags.task = 'recognition'"
-    (found,) = mlflow.search_runs(
-        search_all_experiments=True, filter_string=query, output_format="list"
-    )
-    assert found.info.status == "FINISHED"
-    assert found.data.tags["dataset"] == entry
-
-
 def a_builder(**features):
     licence = types.SimpleNamespace(license="CC0")
     info = types.SimpleNamespace(
