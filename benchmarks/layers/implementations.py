@@ -125,10 +125,10 @@ def keras_xla(problem):
 
 def torch(problem):
     """torch's layer, which calls oneDNN or its own kernels."""
-    import torch
-
     if problem.family not in TWINS:
         raise NotImplementedError(f"torch has no {problem.family}")
+    import torch
+
     x, weights, d_outputs = problem.arrays()
     layer = getattr(torch.nn, problem.family.upper())(
         problem.input, problem.units, batch_first=True
@@ -152,11 +152,11 @@ def torch(problem):
 
 def onnxruntime(problem):
     """ONNX Runtime's operator, which can't train."""
+    if problem.family not in TWINS:
+        raise NotImplementedError(f"ONNX Runtime has no {problem.family}")
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
-    if problem.family not in TWINS:
-        raise NotImplementedError(f"ONNX Runtime has no {problem.family}")
     x, weights, _ = problem.arrays()
     kernel, recurrent, bias, recurrent_bias = _transposed(problem, weights, "zrh", "iofc")
     initializers = {
