@@ -25,7 +25,7 @@ VOCABULARY = 4096  # perplexities per token compare only between equal tokens
 ORDER = 4  # n-grams of the baseline
 SCORED = 4000  # replies whose perplexity is measured
 ANSWERED = 300  # contexts that models reply to, and choose replies for
-PENALTY = 0.5  # the `likelihood_penalty` that is measured
+PENALTY = 0.7  # the `likelihood_penalty` that is measured, chosen on validation
 PLOTTED_TOKENS = 40
 CUT_FRACTION = 0.5  # of training batches
 

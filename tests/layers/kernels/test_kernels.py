@@ -272,11 +272,12 @@ def test_inference_saves_nothing_for_a_gradient():
     assert not op.get_attr("save")
 
 
-def test_a_saved_model_runs(tmp_path):
+def test_a_saved_model_of_a_function_that_was_traced_before_runs(tmp_path):
     layer, x, state, _ = problem("lstm", (4, 6, 3, 10))
     module = tf.Module()
     module.weights = [tf.Variable(w.numpy()) for w in layer.weights]
-    module.call = tf.function(lambda x: run("lstm", layer, x, state, None, module.weights)[0])
+    function = tf.function(lambda x: run("lstm", layer, x, state, None, module.weights)[0])
+    module.call = function.get_concrete_function(x)
     expected = module.call(x)
     tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
