@@ -1,5 +1,6 @@
 """Presets: exports them from finished runs, and measures them against their cards."""
 
+import fnmatch
 import json
 import tempfile
 import time
@@ -11,7 +12,7 @@ import numpy as np
 from benchmarks import config as suites
 from benchmarks import metrics
 from benchmarks.atomic import replace_folder
-from benchmarks.config import ConfigError, is_baseline
+from benchmarks.config import SPLITS, ConfigError, is_baseline
 from benchmarks.data import task_of
 from benchmarks.measure import kernels_of, latency_ms
 from benchmarks.tracking import models, runs, store
@@ -129,6 +130,13 @@ def _load(suite, entry, architecture):
     return task, config, digest
 
 
+def _elsewhere(dataset, config, model):
+    """The `Evaluation` of a model on the split `test` of another dataset of its task."""
+    splits = config.splits.model_copy(update=dict.fromkeys(SPLITS, "test"))
+    task, _ = task_of(config.model_copy(update={"dataset": dataset, "splits": splits}))
+    return task.evaluate(model, config)
+
+
 def halve(path):
     """Converts the float32 weights of an HDF5 file to float16, in place.
 
@@ -189,6 +197,11 @@ def measure(config, console):
         loaded = time.perf_counter()
         evaluation = task.evaluate(model, trained)
         evaluated = time.perf_counter()
+        also = {
+            dataset: _elsewhere(dataset, trained, model).value
+            for dataset, pattern in config.also.items()
+            if fnmatch.fnmatchcase(name, pattern)
+        }
         tags = {
             "suite": config.suite,
             "task": card.task,
@@ -208,6 +221,7 @@ def measure(config, console):
                     "load_seconds": loaded - start,
                     "evaluate_seconds": evaluated - loaded,
                     "predict_ms": latency_ms(model, task.example_for(model)),
+                    **{f"test/{card.metric}_on_{one}": value for one, value in also.items()},
                 }
             )
         drift = abs(evaluation.value - card.value)
@@ -217,5 +231,7 @@ def measure(config, console):
         matches = drift <= metric.tolerance and digest == card.dataset_digest
         style = None if matches else "red"
         console.print(message, style=style, markup=False, highlight=False)
+        for dataset, value in also.items():
+            console.print(f"  on {dataset}: {value:.4g}", markup=False, highlight=False)
         all_match = all_match and matches
     return all_match

@@ -355,7 +355,10 @@ class PresetsConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_n
     Attributes:
         suite: name of the suite.
         presets: pattern of preset names, with wildcards.
+        also: dict from a dataset with a split `test` to the pattern of presets that are measured on
+            it, too.
     """
 
     suite: str
     presets: str
+    also: dict[str, str] = {}

@@ -70,6 +70,15 @@ def test_a_half_precision_preset_matches_its_card(measured, capsys):
     assert "tones_gru: accuracy" in capsys.readouterr().out
 
 
+def test_presets_are_measured_on_further_data_too(measured, tmp_path, capsys):
+    path = tmp_path / "further.yaml"
+    path.write_text("{presets: '*', also: {tones: 'tones_*', echo: 'bells_*'}}")
+    assert command_line.main(["run", "--suite", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert f"on tones: {zoo.card('tones_gru').value:.4g}" in printed
+    assert "on echo" not in printed
+
+
 def test_the_results_have_a_row_per_preset(measured):
     card = zoo.card("tones_gru")
     text = (results.RESULTS / "pretrained.md").read_text()

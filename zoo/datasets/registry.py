@@ -24,6 +24,7 @@ _NAMES = [
     "digit_strings",
     "etth1",
     "etth2",
+    "film_sentences",
     "home_assistant",
     "japanese_vowels",
     "m3_monthly",
