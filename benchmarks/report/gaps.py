@@ -22,6 +22,9 @@ In the picture, *trained* is the model of the longest solved gap, and *untrained
 """
 
 
+SOLVED = "gap/solved"  # a curve that climbs alone have
+
+
 class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
     """One point of a curve of one run.
 
@@ -46,7 +49,8 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 def rows(records):
-    """The rows of one experiment, from a list with the `Record` of each run."""
+    """The rows of the climbs of one experiment, from a list with the `Record` of each run."""
+    curves = [(record, store.curves(record)) for record in records]
     found = [
         Row(
             task=record.tags["task"],
@@ -58,8 +62,9 @@ def rows(records):
             step=step,
             value=value,
         )
-        for record in records
-        for name, curve in store.curves(record).items()
+        for record, of_run in curves
+        if SOLVED in of_run
+        for name, curve in of_run.items()
         for step, value in sorted(curve.items())
     ]
     return _sorted(found)

@@ -1,12 +1,13 @@
 """Result files: from MLflow to CSV, and from CSV to Markdown and the README."""
 
 import io
+import types
 
 import pytest
 from rich.console import Console
 
 from benchmarks import report
-from benchmarks.report import comparison, files, layers
+from benchmarks.report import comparison, files, gaps, layers
 from benchmarks.tracking import store
 
 
@@ -100,6 +101,17 @@ def test_without_finished_runs_nothing_is_written(results, runs):
     runs({})
     assert report.results.write("quick") == []
     assert not results.exists()
+
+
+def test_only_curves_of_climbs_are_gaps(monkeypatch):
+    record = types.SimpleNamespace(
+        tags={"task": "a", "dataset": "b", "entry": "a", "architecture": "gru", "seed": "0"}
+    )
+    found = {"context/perplexity": {0: 35.0, 4: 33.0}}
+    monkeypatch.setattr(gaps.store, "curves", lambda record: found)
+    assert gaps.rows([record]) == []
+    found["gap/solved"] = {10: 1.0}
+    assert {row.curve for row in gaps.rows([record])} == found.keys()
 
 
 def test_layer_timings_are_written(results, timing, runs):
