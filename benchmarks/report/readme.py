@@ -82,9 +82,10 @@ def _preset(row):
     found = [
         preset
         for preset in files.read("pretrained")
-        if (preset.task, preset.dataset) == (row.task, row.dataset) and row.entry == row.task
+        if (preset.task, preset.dataset) == (row.task, row.dataset)
     ]
-    if not found:
+    # An entry of another name has other splits, or is a recipe of one of these.
+    if not found or row.entry not in (row.task, row.dataset.split("/")[0]):
         return MISSING
     metric = metrics.get(row.metric)
     top = max(found, key=lambda preset: (metric.rank(preset.value), -preset.parameters))
