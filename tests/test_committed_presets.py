@@ -69,7 +69,9 @@ def test_captions_are_translated(name):
 def test_clips_of_any_length_are_classified(name):
     model = zoo.load(name)
     random = np.random.default_rng(0)
-    clips = [random.normal(0, 0.1, samples).astype("float32") for samples in (1, 700, 9000)]
+    frame = () if model.input_schema.rank == 1 else (model.backbone.feature_dim,)
+    shapes = [(count, *frame) for count in (1, 700, 9000)]
+    clips = [random.normal(0, 0.1, shape).astype("float32") for shape in shapes]
     probabilities = model.predict(clips)
     assert probabilities.shape == (3, len(model.labels))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)

@@ -167,6 +167,7 @@ def graph_reason():
 
 def has_tangents(tensors):
     """Returns whether a `tf.autodiff.ForwardAccumulator` watches one of the tensors."""
+    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]  # of variables too
     return bool(forwardprop_util.pack_tangents(tensors).tangents)
 
 
