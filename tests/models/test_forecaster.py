@@ -73,13 +73,42 @@ def test_forecasts_do_not_depend_on_the_other_series(quantiles, count):
 def test_differences_follow_the_level_alone():
     model = randomized(build(normalization="difference"))
     series = np.random.default_rng(0).normal(size=20)
-    shifted, scaled = model.predict([series + 1e6, 3 * series]) - [[1e6], [0]]
-    (forecast,) = model.predict([series])
+    shifted, scaled = model.predict([series + 1e6, 3 * series], scale=1.0) - [[1e6], [0]]
+    (forecast,) = model.predict([series], scale=1.0)
     np.testing.assert_allclose(shifted, forecast, atol=0.2)  # float32 near 1e6
     assert not np.allclose(scaled, 3 * forecast, rtol=0.05)
 
 
-@pytest.mark.parametrize("normalization", ["last", "standard"])
+def test_series_are_divided_by_the_deviation_of_all_their_values():
+    model = randomized(build(normalization="difference", quantiles=(0.1, 0.5, 0.9)))
+    series = 40 * DRAWS.normal(size=50)  # longer than the lookback of 12
+    assert series[-12:].std() != pytest.approx(series.std(), rel=0.01)
+    expected = model.predict([series], scale=series.std())
+    gappy = np.insert(series, 0, np.nan)
+    np.testing.assert_allclose(model.predict([series, gappy]), [*expected, *expected], rtol=1e-5)
+    unit = series / series.std()
+    np.testing.assert_allclose(expected, model.predict([unit], scale=1.0) * series.std(), rtol=1e-5)
+    np.testing.assert_allclose(
+        zoo.gates(model, series)[0].values["h"], zoo.gates(model, unit)[0].values["h"], rtol=1e-4
+    )
+    assert np.isfinite(model.predict([np.zeros(5)])).all()
+    for scale in (0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="`scale` must be a positive number"):
+            model.predict([series], scale=scale)
+
+
+def test_a_model_of_scaled_series_is_fitted_to_raw_ones():
+    model = build(normalization="difference")
+    model.compile(loss="mae")
+    series = 1000 * DRAWS.normal(size=(6, 30))
+    raw = model.evaluate(list(series[:, :25]), series[:, 25:], verbose=0)
+    own = series[:, :25].std(axis=1)[:, None]
+    unit = model.evaluate(list(series[:, :25] / own), series[:, 25:] / own, verbose=0)
+    np.testing.assert_allclose(raw, unit, rtol=1e-4)
+    model.fit(list(series[:, :25]), series[:, 25:], epochs=1, verbose=0)
+
+
+@pytest.mark.parametrize("normalization", ["last", "standard", "difference"])
 def test_a_forecast_follows_the_unit_and_the_level_of_its_series(normalization):
     model = randomized(build(seasons=[4], normalization=normalization))
     series = DRAWS.normal(3, 2, 12)

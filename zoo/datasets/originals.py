@@ -3,7 +3,9 @@
 import dataclasses
 import gzip
 import hashlib
+import tarfile
 import zipfile
+from collections.abc import Callable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +30,6 @@ class HashedFile:
         Raises:
             NonMatchingChecksumError: The content has another hash.
         """
-        from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
-
         path = manual_path(dl_manager, f"{self.name}.gz")
         if path:
             content = gzip.decompress(path.read_bytes())
@@ -40,13 +40,71 @@ class HashedFile:
                     content = archive.read(self.member)
             else:
                 content = path.read_bytes()
-        received = hashlib.sha256(content).hexdigest()
-        if received != self.sha256:
-            raise NonMatchingChecksumError(
-                f"{path} isn't the original {self.name}: expected content with the SHA-256 "
-                f"{self.sha256}, received {received}"
-            )
+        _check(hashlib.sha256(content), self.sha256, f"{path} isn't the original {self.name}")
         return content.decode("utf-8")
+
+
+@dataclasses.dataclass(frozen=True)
+class HashedArchive:
+    """A tar archive of a dataset, of which some files are read.
+
+    Their content is hashed and not the archive, since archives of the same files differ.
+
+    Attributes:
+        name: Its name in TFDS' `manual_dir`.
+        sha256: The `content_hash` of the files that are read.
+        url: Its address.
+        place: A function from the name of a member to the name of the file, or to None if the
+            member isn't read.
+        clean: A function from the content of a member, bytes, to that of the file.
+    """
+
+    name: str
+    sha256: str
+    url: str
+    place: Callable
+    clean: Callable = bytes
+
+    def read(self, dl_manager):
+        """Returns a dict from the name of each file to its content, bytes, in the order of names.
+
+        Raises:
+            NonMatchingChecksumError: The files have another hash.
+        """
+        path = manual_path(dl_manager, self.name) or dl_manager.download(self.url)
+        files = self.files(path)
+        _check(content_hash(files), self.sha256, f"{path} doesn't hold the original files")
+        return files
+
+    def files(self, path):
+        """Returns what `read` does, of an archive whose content may be any."""
+        with tarfile.open(path) as archive:
+            members = {
+                name: member
+                for member in archive.getmembers()
+                if (name := self.place(member.name)) is not None
+            }
+            return {
+                name: self.clean(archive.extractfile(members[name]).read())
+                for name in sorted(members)
+            }
+
+
+def content_hash(files):
+    """Returns the SHA-256 of files, a `hashlib` hash of the name, length and content of each."""
+    content = hashlib.sha256()
+    for name, held in files.items():
+        content.update(f"{name} {len(held)}\n".encode() + held)
+    return content
+
+
+def _check(content, expected, fault):
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    if content.hexdigest() != expected:
+        raise NonMatchingChecksumError(
+            f"{fault}: expected content with the SHA-256 {expected}, received {content.hexdigest()}"
+        )
 
 
 def manual_path(dl_manager, name):

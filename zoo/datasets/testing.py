@@ -1,6 +1,7 @@
-"""Helpers that test builders offline, with wheels made for a test in a local folder."""
+"""Helpers that test builders offline, with small wheels and archives in the place of theirs."""
 
 import contextlib
+import dataclasses
 import os
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from unittest import mock
 
 import tensorflow_datasets as tfds
 
+from zoo.datasets.originals import content_hash
 from zoo.datasets.wheels import Wheel, sha256
 
 
@@ -80,3 +82,40 @@ class BuilderTestCase(tfds.testing.DatasetBuilderTestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.enterClassContext(dummy_data(sys.modules[cls.DATASET_CLASS.__module__]))
+
+
+@contextlib.contextmanager
+def downloads(cache, **arguments):
+    """Prepares datasets into a cache, and downloads nothing.
+
+    Args:
+        cache: The folder of the cache.
+        arguments: What a download does, as arguments of `mock.Mock`, such as `return_value`.
+    """
+    with (
+        mock.patch.dict(os.environ, {"ZOO_DATA_DIR": str(cache)}),
+        mock.patch.object(tfds.download.DownloadManager, "download", **arguments),
+    ):
+        os.environ.pop("TFDS_DATA_DIR", None)
+        yield
+
+
+def dummy_archive(module):
+    """Returns a context in which a builder takes the archive in its folder `dummy_data` for the
+    original.
+
+    Args:
+        module: The module of the builder. Its `HashedArchive` is `ARCHIVE`.
+    """
+    path = Path(module.__file__).parent / "dummy_data" / module.ARCHIVE.name
+    found = content_hash(module.ARCHIVE.files(path)).hexdigest()
+    return mock.patch.object(module, "ARCHIVE", dataclasses.replace(module.ARCHIVE, sha256=found))
+
+
+class ArchiveTestCase(tfds.testing.DatasetBuilderTestCase):
+    """TFDS' tests of a builder, run on the archive in its `dummy_data`."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.enterClassContext(dummy_archive(sys.modules[cls.DATASET_CLASS.__module__]))

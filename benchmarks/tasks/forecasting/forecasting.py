@@ -205,8 +205,8 @@ class Forecasting(Task):
     def evaluate(self, model, config):
         test = self.examples("test")
         if not model.quantiles:
-            return self.evaluation(model.predict(test.inputs))
-        bands = model.predict(test.inputs, quantiles=sorted(model.quantiles))
+            return self.evaluation(model.predict(test.inputs, scale=1.0))
+        bands = model.predict(test.inputs, quantiles=sorted(model.quantiles), scale=1.0)
         quantiles = {q: bands[..., k] for k, q in enumerate(sorted(model.quantiles))}
         return self.evaluation(quantiles[0.5], quantiles)
 

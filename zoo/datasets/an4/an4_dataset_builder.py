@@ -1,27 +1,34 @@
 """The census database AN4: spelled names, numbers and commands, for speech recognition."""
 
-import hashlib
 import re
-import tarfile
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
-from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
 from zoo.datasets.errors import DatasetError
-from zoo.datasets.originals import manual_path
+from zoo.datasets.originals import HashedArchive
 
 COMMIT = "5e478f0ee6c5b060edf702acdd563948cad5545f"
-URL = f"https://codeload.github.com/cphazen/Machine-Learning-Project-ASR/tar.gz/{COMMIT}"
-ARCHIVE = "an4_cepstra.tar.gz"
-# Of the files that are read, since archives of the same files differ.
-SHA256 = "4c828c171e072276d34e0acaa336252e70961392343c997612b782c898cbc125"
-# Speakers of the training split that are held out: every tenth in alphabetical order.
-VALIDATION_PART = 10
 # A file that is read, by its name in the folder `an4`.
 FILE = re.compile(
     r"(?:^|/)an4/(etc/an4_(?:train|test)\.(?:fileids|transcription)|feat/\w+/\w+/[\w-]+\.mfc)$"
 )
+
+
+def place(member):
+    """Returns the name of a member of the archive in its folder `an4`, or None."""
+    match = FILE.search(member)
+    return match and match[1]
+
+
+ARCHIVE = HashedArchive(
+    "an4_cepstra.tar.gz",
+    "4c828c171e072276d34e0acaa336252e70961392343c997612b782c898cbc125",
+    f"https://codeload.github.com/cphazen/Machine-Learning-Project-ASR/tar.gz/{COMMIT}",
+    place,
+)
+# Speakers of the training split that are held out: every tenth in alphabetical order.
+VALIDATION_PART = 10
 LINE = re.compile(r"(.*\S)\s+\((\S+)\)\s*")
 
 
@@ -45,31 +52,6 @@ def cepstra(content):
     return values.reshape(-1, 13).astype("float32")
 
 
-def read_files(path):
-    """Returns a dict from the names of files in the folder `an4` of an archive to their bytes:
-    lists of utterances, transcripts and cepstra.
-
-    Raises:
-        NonMatchingChecksumError: They aren't the ones of AN4.
-    """
-    with tarfile.open(path) as archive:
-        found = {
-            match[1]: member
-            for member in archive.getmembers()
-            if (match := FILE.search(member.name))
-        }
-        files = {name: archive.extractfile(found[name]).read() for name in sorted(found)}
-    content = hashlib.sha256()
-    for name, held in files.items():
-        content.update(f"{name} {len(held)}\n".encode() + held)
-    if content.hexdigest() != SHA256:
-        raise NonMatchingChecksumError(
-            f"{path} doesn't hold the files of AN4: expected content with the SHA-256 {SHA256}, "
-            f"received {content.hexdigest()}"
-        )
-    return files
-
-
 def held_out(speakers):
     """Returns the speakers for validation, a set."""
     return set(sorted(set(speakers))[VALIDATION_PART // 2 :: VALIDATION_PART])
@@ -81,8 +63,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        f"A file {ARCHIVE} in this folder, with the folder an4 of the repository, is used instead "
-        "of its address."
+        f"A file {ARCHIVE.name} in this folder, with the folder an4 of the repository, is used "
+        "instead of its address."
     )
 
     def _info(self):
@@ -101,7 +83,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        files = read_files(manual_path(dl_manager, ARCHIVE) or dl_manager.download(URL))
+        files = ARCHIVE.read(dl_manager)
         official = {"train": {}, "test": {}}
         for split, found in official.items():
             texts = transcripts(files[f"etc/an4_{split}.transcription"].decode())

@@ -1,48 +1,23 @@
 """Tests of the dataset `an4`."""
 
-import shutil
 import tarfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
-import requests
-import tensorflow_datasets as tfds
 
 from zoo import datasets
+from zoo.datasets import testing
 from zoo.datasets.an4 import an4_dataset_builder as module
 from zoo.datasets.errors import DatasetError
 
-DUMMY = Path(module.__file__).parent / "dummy_data" / module.ARCHIVE
-DUMMY_SHA256 = "647af087707a84e61cd0ef48c557d20f1c9b77f7fe20cc5b5a5dc073e04b1e1f"
+DUMMY = Path(module.__file__).parent / "dummy_data" / module.ARCHIVE.name
 
 
-def dummy_files():
-    """Returns a context in which the builder expects the hash of the dummy files."""
-    return mock.patch.object(module, "SHA256", DUMMY_SHA256)
-
-
-class An4Test(tfds.testing.DatasetBuilderTestCase):
+class An4Test(testing.ArchiveTestCase):
     DATASET_CLASS = module.Builder
     SPLITS = {"train": 11, "validation": 1, "test": 1}
     OVERLAPPING_SPLITS = []
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.enterClassContext(dummy_files())
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
-    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    return tmp_path
-
-
-def downloads(**arguments):
-    return mock.patch.object(tfds.download.DownloadManager, "download", **arguments)
 
 
 def as_downloaded(folder):
@@ -58,9 +33,9 @@ def as_downloaded(folder):
     return path
 
 
-def test_the_archive_is_downloaded_where_there_is_none(cache):
-    path = as_downloaded(cache)
-    with dummy_files(), downloads(return_value=path):
+def test_the_archive_is_downloaded_where_there_is_none(tmp_path):
+    path = as_downloaded(tmp_path)
+    with testing.dummy_archive(module), testing.downloads(tmp_path, return_value=path):
         builder = datasets.builder("an4")
     train = datasets.read(builder, "train")
     held_out = datasets.read(builder, "validation")
@@ -68,20 +43,6 @@ def test_the_archive_is_downloaded_where_there_is_none(cache):
     assert not set(train["speaker"]) & set(held_out["speaker"])
     assert datasets.read(builder, "test")["text"] == ["ERASE C ONE"]
     assert train["frames"][0].shape[1] == 13
-
-
-def test_an_archive_in_the_manual_folder_is_used_instead(cache):
-    manual = cache / "tfds" / "downloads" / "manual"
-    manual.mkdir(parents=True)
-    shutil.copy(DUMMY, manual)
-    with dummy_files(), downloads(side_effect=requests.ConnectionError):
-        assert datasets.builder("an4").info.splits["train"].num_examples == 11
-
-
-def test_an_archive_of_other_files_is_an_error_that_names_it(cache):
-    path = as_downloaded(cache)
-    with downloads(return_value=path), pytest.raises(DatasetError, match=r"downloaded.*SHA-256"):
-        datasets.builder("an4")
 
 
 def test_a_line_of_transcripts_is_a_text_and_its_name():

@@ -1,25 +1,36 @@
 """Arabic digits said by 88 speakers, for speech classification."""
 
-import hashlib
 import re
-import tarfile
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
-from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
 from zoo.datasets.errors import DatasetError
-from zoo.datasets.originals import manual_path
+from zoo.datasets.originals import HashedArchive
 
 COMMIT = "b9084dfd41b57939c205e329bd8f9b4e3a9d2719"
-URL = f"https://codeload.github.com/emshao/Predicting-Digit/tar.gz/{COMMIT}"
-ARCHIVE = "spoken_arabic_digits.tar.xz"
-# Of the lines that are read, since archives of the same files differ.
-SHA256 = "d30a08bf98fffe1096a7f52aaed85a1ec3a0b64728711eff63cfd5f1e3bffe99"
-FILES = {  # by split, where the repository or a packed archive has the file of a digit
-    "train": re.compile(r"(?:/Data/Digit_Data/digit_|^train_)(\d)\.csv$"),
-    "test": re.compile(r"(?:/Data/Test_Digit_Data/digit_|^test_)(\d)(?:_test)?\.csv$"),
-}
+# Where a packed archive or the repository has the file of a split and a digit.
+FILE = re.compile(r"(?:^|/)(?:(train|test)_|Data/(Test_)?Digit_Data/digit_)(\d)(?:_test)?\.csv$")
+
+
+def place(member):
+    """Returns the split and the digit of a member of the archive, such as `train_4`, or None."""
+    match = FILE.search(member)
+    return match and f"{match[1] or ('test' if match[2] else 'train')}_{match[3]}"
+
+
+def clean(content):
+    """Returns the content of a file without spaces and carriage returns around its lines."""
+    return b"\n".join(line.strip() for line in content.splitlines()).strip()
+
+
+ARCHIVE = HashedArchive(
+    "spoken_arabic_digits.tar.xz",
+    "3cb81a6eac01220e3ec53ec385073414a36baa239831ac3152996092f689e6d9",
+    f"https://codeload.github.com/emshao/Predicting-Digit/tar.gz/{COMMIT}",
+    place,
+    clean,
+)
 COEFFICIENTS = 13
 UTTERANCES = 10  # of a speaker, one after another
 # Speakers of the training split that are held out: every sixth.
@@ -47,38 +58,14 @@ def utterances(content):
     return found
 
 
-def read_files(path):
-    """Returns the text of each digit's file in an archive, a dict by `(split, digit)`.
-
-    Raises:
-        NonMatchingChecksumError: They aren't those of the dataset.
-    """
-    files = {}
-    with tarfile.open(path) as archive:
-        for member in archive.getmembers():
-            for split, pattern in FILES.items():
-                if match := pattern.search(member.name):
-                    lines = archive.extractfile(member).read().decode().splitlines()
-                    files[split, match[1]] = "\n".join(map(str.strip, lines)).strip()
-    content = hashlib.sha256()
-    for key in sorted(files):
-        content.update(f"{key}\n{files[key]}\n".encode())
-    if content.hexdigest() != SHA256:
-        raise NonMatchingChecksumError(
-            f"{path} doesn't hold the spoken Arabic digits: expected content with the SHA-256 "
-            f"{SHA256}, received {content.hexdigest()}"
-        )
-    return files
-
-
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Builder of `spoken_arabic_digits`."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        f"A file {ARCHIVE} in this folder, with train_0.csv to test_9.csv, is used instead of the "
-        "repository."
+        f"A file {ARCHIVE.name} in this folder, with train_0.csv to test_9.csv, is used instead of "
+        "the repository."
     )
 
     def _info(self):
@@ -96,8 +83,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        files = read_files(manual_path(dl_manager, ARCHIVE) or dl_manager.download(URL))
-        official = {split: list(self._examples(files, split)) for split in FILES}
+        files = ARCHIVE.read(dl_manager)
+        official = {split: list(self._examples(files, split)) for split in ("train", "test")}
         is_held_out = lambda number: number % VALIDATION_PART == VALIDATION_PART // 2
         return {
             "train": self._generate_examples(
@@ -111,9 +98,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _examples(self, files, split):
         """Yields the number of the speaker in an official split, and an example."""
-        for (of, digit), content in sorted(files.items()):
+        for name, content in files.items():
+            of, digit = name.split("_")
             if of == split:
-                for index, frames in enumerate(utterances(content)):
+                for index, frames in enumerate(utterances(content.decode())):
                     number = index // UTTERANCES
                     speaker = f"{split}_{number:02d}"
                     yield number, {"frames": frames, "label": digit, "speaker": speaker}

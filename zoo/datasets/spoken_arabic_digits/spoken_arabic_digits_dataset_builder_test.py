@@ -1,49 +1,24 @@
 """Tests of the dataset `spoken_arabic_digits`."""
 
 import io
-import shutil
 import tarfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
-import requests
-import tensorflow_datasets as tfds
 
 from zoo import datasets
+from zoo.datasets import testing
 from zoo.datasets.errors import DatasetError
 from zoo.datasets.spoken_arabic_digits import spoken_arabic_digits_dataset_builder as module
 
-DUMMY = Path(module.__file__).parent / "dummy_data" / module.ARCHIVE
-DUMMY_SHA256 = "5bde0da6a47953e33966b502f7a622d9df55f44851a01f3721041bd6302fcf08"
+DUMMY = Path(module.__file__).parent / "dummy_data" / module.ARCHIVE.name
 
 
-def dummy_files():
-    """Returns a context in which the builder expects the hash of the dummy files."""
-    return mock.patch.object(module, "SHA256", DUMMY_SHA256)
-
-
-class SpokenArabicDigitsTest(tfds.testing.DatasetBuilderTestCase):
+class SpokenArabicDigitsTest(testing.ArchiveTestCase):
     DATASET_CLASS = module.Builder
     SPLITS = {"train": 60, "validation": 10, "test": 10}
     OVERLAPPING_SPLITS = []
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.enterClassContext(dummy_files())
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
-    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    return tmp_path
-
-
-def downloads(**arguments):
-    return mock.patch.object(tfds.download.DownloadManager, "download", **arguments)
 
 
 def as_downloaded(folder):
@@ -64,8 +39,9 @@ def as_downloaded(folder):
     return path
 
 
-def test_the_repository_is_downloaded_where_there_is_no_archive(cache):
-    with dummy_files(), downloads(return_value=as_downloaded(cache)):
+def test_the_repository_is_downloaded_where_there_is_no_archive(tmp_path):
+    path = as_downloaded(tmp_path)
+    with testing.dummy_archive(module), testing.downloads(tmp_path, return_value=path):
         builder = datasets.builder("spoken_arabic_digits")
     speakers = {
         split: set(datasets.read(builder, split)["speaker"])
@@ -77,21 +53,6 @@ def test_the_repository_is_downloaded_where_there_is_no_archive(cache):
     train = datasets.read(builder, "train")
     assert set(train["label"]) == {4}
     assert {frames.shape for frames in train["frames"]} == {(2, 13)}
-
-
-def test_an_archive_in_the_manual_folder_is_used_instead(cache):
-    manual = cache / "tfds" / "downloads" / "manual"
-    manual.mkdir(parents=True)
-    shutil.copy(DUMMY, manual)
-    with dummy_files(), downloads(side_effect=requests.ConnectionError):
-        builder = datasets.builder("spoken_arabic_digits")
-    assert builder.info.splits["train"].num_examples == 60
-
-
-def test_an_archive_of_other_files_is_an_error_that_names_it(cache):
-    path = as_downloaded(cache)
-    with downloads(return_value=path), pytest.raises(DatasetError, match=r"downloaded.*SHA-256"):
-        datasets.builder("spoken_arabic_digits")
 
 
 def test_an_empty_line_ends_an_utterance():

@@ -22,6 +22,9 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
     `[batch, horizon]`, or `[batch, horizon, quantiles]` if it has quantiles. `fit` takes a list of
     float arrays `[time]` and the next values, float `[len(x), horizon]`.
 
+    A network whose normalization is `"difference"` reads series of deviation 1. Each raw series is
+    divided by the deviation of all its values, and its forecast multiplied by it.
+
     Args:
         backbone: the task's backbone.
         outputs: float32 tensor, the output.
@@ -83,7 +86,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
         """The index of the median in the output's last axis, or None without quantiles."""
         return self.quantiles.index(MEDIAN) if self.quantiles else None
 
-    def predict(self, x, quantiles=None, batch_size=256, **kwargs):
+    def predict(self, x, quantiles=None, batch_size=256, scale=None, **kwargs):
         """The next values of each series.
 
         Args:
@@ -94,6 +97,8 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
                 a model that was trained with quantiles. Those between trained ones are
                 interpolated.
             batch_size: int.
+            scale: float, the deviation of every series, of a network that reads series of deviation
+                1; by default, that of each series' values.
             **kwargs: arguments of `keras.Model.predict`, ignored with a preprocessor.
 
         Returns:
@@ -103,10 +108,12 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
 
         Raises:
             ValueError: a series is empty or of another shape, or holds infinity; or the model can't
-                forecast a quantile.
+                forecast a quantile; or the scale isn't positive.
         """
         if quantiles is not None:
             self._check(quantiles)
+        if scale is not None and not 0 < scale < np.inf:
+            raise ValueError(f"`scale` must be a positive number. Received: {scale!r}")
         if self.preprocessor is None:
             return super().predict(x, batch_size=batch_size, **kwargs)
         arrays, features = _series(x)
@@ -114,7 +121,9 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
         outputs = np.zeros((len(columns), *self.output_shape[1:]), "float32")
         for start in range(0, len(columns), batch_size):
             chosen = slice(start, start + batch_size)
-            outputs[chosen] = self.predict_on_batch(columns[chosen])
+            scaled, scales = self._scaled(columns[chosen], scale)
+            scaled = self.predict_on_batch(scaled)
+            outputs[chosen] = scaled * scales.reshape((-1, *(1,) * (scaled.ndim - 1)))
         if quantiles is not None:
             outputs = self._at(outputs, quantiles)
         elif self.quantiles:
@@ -123,6 +132,23 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
             return outputs
         outputs = outputs.reshape((len(arrays), features, *outputs.shape[1:]))
         return np.moveaxis(outputs, 1, 2)
+
+    def _scaled(self, series, scale=None):
+        """Series as the network reads them, and what they were divided by, `[len(series)]`."""
+        if self.members[0].backbone.normalization != "difference":
+            return series, np.ones(len(series), "float32")
+        deviations = [_deviation(one) if scale is None else scale for one in series]
+        scaled = [np.asarray(one) / size for one, size in zip(series, deviations, strict=True)]
+        return scaled, np.array(deviations, "float32")
+
+    def _preprocessed(self, x, y=None, sample_weight=None):
+        x, scales = self._scaled(x)
+        if y is not None:
+            y = np.asarray(y) / scales[:, None]
+        return super()._preprocessed(x, y, sample_weight)
+
+    def gate_inputs(self, input):
+        return super().gate_inputs(self._scaled([input])[0][0])
 
     def _check(self, quantiles):
         if not self.quantiles:
@@ -306,6 +332,13 @@ def check_quantiles(quantiles):
             "`quantiles` must be distinct numbers between 0 and 1, 0.5 among them. Received: "
             f"{list(quantiles)}"
         )
+
+
+def _deviation(series):
+    """The standard deviation of a series' values, a float; 1 of one that is constant."""
+    values = np.asarray(series, "float64")
+    values = values[np.isfinite(values)]
+    return float(values.std() or 1.0) if values.size else 1.0
 
 
 def _series(x):
