@@ -20,7 +20,8 @@ from zoo.models.kneser_ney import KneserNey
 from zoo.models.tokenizer import UNITS
 
 UNKNOWN = "<unk>"
-HELD_OUT = 0.05  # of a single document, from its end
+# Of a single document, from its beginning: its end is most like the test split after it.
+HELD_OUT = 0.05
 BLOCK = 256  # tokens without earlier context, and the blocks of the bootstrap
 WORD_ORDER, CHARACTER_ORDER = 5, 7  # n-grams of the baseline
 SAMPLES = 5
@@ -31,7 +32,7 @@ class LanguageModelling(Task):
     """Predicts texts, the dataset's feature `text`, with a recurrent `LanguageModel`.
 
     The texts of a split are read as one text, in order. If the suite names the same split for
-    training and validation, which a corpus of one document needs, its end validates and isn't
+    training and validation, which a corpus of one document needs, its beginning validates and isn't
     trained on.
 
     A corpus with `<unk>` has a closed vocabulary of words, and its metric is the perplexity per
@@ -62,8 +63,8 @@ class LanguageModelling(Task):
         texts = self.read(split)["text"]
         if split != "test" and self.read("train")["text"] == self.read("validation")["text"]:
             text = "".join(texts)
-            end = len(text) - int(HELD_OUT * len(text))
-            texts = [text[:end] if split == "train" else text[end:]]
+            start = int(HELD_OUT * len(text))
+            texts = [text[start:] if split == "train" else text[:start]]
         return Examples(texts, None)
 
     def check(self, config):

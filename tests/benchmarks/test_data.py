@@ -34,6 +34,14 @@ SOUND = {
     "shift": 0.0,
     "frame_dropout": 0.0,
 }
+SENTENCES = {
+    "stack": 1,
+    "normalization": "utterance",
+    "units": 4,
+    "num_layers": 1,
+    "dropout": 0.0,
+    "noise": 0.0,
+}
 PAIRS = {
     "vocabulary_size": 300,
     "embedding_dim": 4,
@@ -89,6 +97,31 @@ def mock_data(monkeypatch):
             },
         ),
         ("speech", {"dataset": "speech_commands", "model": SOUND}),
+        (
+            "recognition",
+            {
+                "dataset": "librispeech",
+                "model": SENTENCES,
+                "features": {"audio": "speech"},
+                "splits": {
+                    "train": "train_clean100",
+                    "validation": "dev_clean",
+                    "test": "test_clean",
+                },
+            },
+        ),
+        (
+            "recognition",
+            {
+                "dataset": "yes_no",
+                "model": SENTENCES,
+                "splits": {
+                    "train": "train[:80%]",
+                    "validation": "train[80%:90%]",
+                    "test": "train[90%:]",
+                },
+            },
+        ),
     ],
 )
 def test_a_tfds_dataset_runs_without_code(task, content, tmp_path):

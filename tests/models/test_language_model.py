@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from examples import language_model as example
 
+import zoo
 from zoo import models
 
 
@@ -193,9 +194,22 @@ def test_a_model_is_fitted_to_raw_texts():
     assert model.perplexity("a fine film") < before
 
 
-def test_untied_weights_have_an_output_layer_of_their_own():
+def test_untied_weights_have_an_output_layer_of_their_own(tmp_path):
     count = lambda tied: models.LanguageBackbone(50, "gru", 8, 6, tied=tied).count_params()
-    assert count(tied=False) - count(tied=True) == 50 * 8
+    projection = 8 * (6 + 1)
+    assert count(tied=False) - count(tied=True) == 50 * 6 - projection
+    tokenizer = example.tokenizer()
+    backbone = models.LanguageBackbone(tokenizer.vocabulary_size(), "gru", 8, 6, tied=False)
+    model = models.LanguageModel(backbone, models.LanguageModelPreprocessor(tokenizer))
+    outputs = model.outputs_of(model.preprocessor.token_ids(["a fine film"])[0])
+    assert outputs.shape[-1] == backbone.output_dim == 6
+    logits = keras.ops.convert_to_numpy(backbone.logits(outputs))
+    expected = outputs @ keras.ops.convert_to_numpy(backbone.output_vectors).T
+    np.testing.assert_allclose(logits, expected, atol=1e-5)  # the bias starts at zero
+    model.save_to_preset(str(tmp_path))
+    loaded = zoo.load(str(tmp_path), verify=False)
+    np.testing.assert_array_equal(loaded.score("a fine film"), model.score("a fine film"))
+    assert loaded.generate("a", sampler="greedy") == model.generate("a", sampler="greedy")
 
 
 def test_keras_hub_loads_a_preset(model, tmp_path):

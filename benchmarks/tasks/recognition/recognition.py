@@ -147,8 +147,8 @@ class Recognition(Task):
     def evaluate(self, model, config):
         test = self.examples("test")
         outputs = model.generate(test.inputs)
-        plotted = self.plotted_input()
-        return transcripts(test.targets, outputs, {"alignment": _alignment(model, _sound(plotted))})
+        figure = _alignment(model, self.plotted_input())
+        return transcripts(test.targets, outputs, {"alignment": figure})
 
     def add_ngrams(self, model, unit, order, beam_width, candidates):
         """Makes a recogniser's beam search consult an n-gram model of the training transcripts.
@@ -237,6 +237,9 @@ class Recognition(Task):
 
     def example(self):
         return _sound(super().example())
+
+    def plotted_input(self):
+        return _sound(super().plotted_input())
 
     def example_for(self, model):
         """An example; where the dataset has frames and the model takes waveforms, quiet noise of

@@ -84,11 +84,11 @@ def test_a_corpus_with_unknown_words_is_measured_by_the_perplexity_per_word():
     assert evaluation.value == pytest.approx(np.exp(-scores.mean()), rel=1e-5)
 
 
-def test_the_end_of_a_single_document_validates_and_is_not_trained_on():
+def test_the_beginning_of_a_single_document_validates_and_is_not_trained_on():
     text = "".join(f"{number} " for number in range(1000))
     single = task_of(train=[text], validation=[text], test=["1 2 3"])
     (train,), (validation,) = (single.examples(s).inputs for s in ("train", "validation"))
-    assert train + validation == text
+    assert validation + train == text
     assert len(validation) == pytest.approx(0.05 * len(text), abs=1)
     assert single.examples("test").inputs == ["1 2 3"]
 

@@ -395,7 +395,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             token_ids: sequence of int.
 
         Returns:
-            float array `[tokens - 1, embedding_dim]`.
+            float array `[tokens - 1, output_dim]`.
         """
         token_ids = np.asarray(token_ids, "int32")[None, :-1]
         states, parts = self._zero_states(1), []

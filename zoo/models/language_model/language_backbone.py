@@ -14,6 +14,7 @@ class OutputBias(keras.layers.Layer):
 
     def build(self, input_shape):
         self.bias = self.add_weight((input_shape[-1],), initializer="zeros", name="bias")
+        self.supports_masking = True
 
     def call(self, logits):
         return logits + ops.cast(self.bias, logits.dtype)
@@ -31,15 +32,16 @@ class LanguageBackbone(Backbone):
         vocabulary_size: int, number of tokens.
         architecture: str, the name of a unidirectional architecture of
             `zoo.layers.architectures`, such as `"lstm"`.
-        embedding_dim: int, width of the embedding and of the output.
-        units: int, units of each recurrent layer. If the last one isn't `embedding_dim` wide, a
-            linear layer follows it.
+        embedding_dim: int, width of the embedding.
+        units: int, units of each recurrent layer. If the output layer is tied and the last layer
+            isn't `embedding_dim` wide, a linear layer follows it.
         num_layers: int, number of recurrent layers.
         dropout: float, dropout rate of the embedding, between layers and of the output.
         token_dropout: float, the fraction of steps whose embedding is zeroed in training.
         recurrent_weight_dropout: float, the fraction of recurrent weights dropped in training.
         tied: bool, whether the output layer is the transposed embedding (O. Press and L. Wolf
-            2017, https://arxiv.org/abs/1608.05859).
+            2017, https://arxiv.org/abs/1608.05859). A model of few tokens, such as characters,
+            learns faster without.
         timescale: int, the longest dependency of the data in steps, for architectures with chrono
             initialization; None if it is unknown.
         dtype: dtype or dtype policy of the layers.
@@ -49,12 +51,14 @@ class LanguageBackbone(Backbone):
             `[batch, time]`, False at padding.
 
     Returns:
-        A float tensor `[batch, time, embedding_dim]`, which `logits` maps to logits.
+        A float tensor `[batch, time, output_dim]`, which `logits` maps to logits.
 
     Raises:
         ValueError: the architecture reads both directions.
 
     Attributes:
+        output_dim: int, width of the output: `embedding_dim` if it is tied, else that of the last
+            recurrent layer.
         with_states: a `keras.Model` that takes `"states"` too, as `initial_states` makes them, and
             returns a dict of `"sequence"` and the last `"states"`.
     """
@@ -90,7 +94,6 @@ class LanguageBackbone(Backbone):
         token_embedding = keras_hub.layers.ReversibleEmbedding(
             vocabulary_size,
             embedding_dim,
-            tie_weights=tied,
             embeddings_initializer=keras.initializers.RandomNormal(stddev=1 / scale),
             name="token_embedding",
             **layer,
@@ -118,12 +121,19 @@ class LanguageBackbone(Backbone):
             )
             for index in range(num_layers)
         ]
-        is_narrow = recurrent_layers[-1].cell.output_size == embedding_dim
+        units_out = recurrent_layers[-1].cell.output_size
+        output_dim = embedding_dim if tied else units_out
         project = (
             (lambda x: x)
-            if is_narrow
-            else keras.layers.Dense(embedding_dim, name="projection", **layer)
+            if output_dim == units_out
+            else keras.layers.Dense(output_dim, name="projection", **layer)
         )
+        output_layer = None
+        if not tied:
+            output_layer = keras.layers.Dense(
+                vocabulary_size, use_bias=False, name="output", **layer
+            )
+            output_layer.build((None, output_dim))
 
         def read(token_ids, padding_mask, states):
             x = drop_tokens(scale * token_embedding(token_ids))
@@ -151,12 +161,14 @@ class LanguageBackbone(Backbone):
             {**inputs, "states": states}, {"sequence": sequence, "states": last}
         )
         self.token_embedding = token_embedding
+        self.output_layer = output_layer
         self.output_bias = output_bias
         self.recurrent_layers = recurrent_layers
         self.project = project
         self.vocabulary_size = vocabulary_size
         self.architecture = architecture
         self.embedding_dim = embedding_dim
+        self.output_dim = output_dim
         self.units = units
         self.num_layers = num_layers
         self.dropout = dropout
@@ -167,15 +179,16 @@ class LanguageBackbone(Backbone):
 
     def logits(self, outputs):
         """Logits of the next token, float `[..., vocabulary_size]`, of the backbone's outputs."""
-        return self.output_bias(self.token_embedding(outputs, reverse=True))
+        if self.tied:
+            return self.output_bias(self.token_embedding(outputs, reverse=True))
+        return self.output_bias(self.output_layer(outputs))
 
     @property
     def output_vectors(self):
-        """The weights of the output layer, `[vocabulary_size, embedding_dim]`, without the bias."""
-        embedding = self.token_embedding
+        """The weights of the output layer, `[vocabulary_size, output_dim]`, without the bias."""
         if self.tied:
-            return ops.convert_to_tensor(embedding.embeddings)
-        return ops.transpose(ops.convert_to_tensor(embedding.reverse_embeddings))
+            return ops.convert_to_tensor(self.token_embedding.embeddings)
+        return ops.transpose(ops.convert_to_tensor(self.output_layer.kernel))
 
     def initial_states(self, batch_size):
         """The states before the first token: a list of the states of each layer, all zero."""
@@ -189,7 +202,7 @@ class LanguageBackbone(Backbone):
             states: as `initial_states` returns them.
 
         Returns:
-            `(outputs, states)`: float `[batch, embedding_dim]`, and the new states.
+            `(outputs, states)`: float `[batch, output_dim]`, and the new states.
         """
         x = self.embedding_dim**0.5 * self.token_embedding(token_ids)
         new = []
