@@ -115,6 +115,7 @@ def mock_data(monkeypatch):
             {
                 "dataset": "yes_no",
                 "model": SENTENCES,
+                "features": {"text": "label"},
                 "splits": {
                     "train": "train[:80%]",
                     "validation": "train[80%:90%]",
