@@ -59,8 +59,8 @@ def _arrange(experiment_id, comparison, names, ranking):
         charts.Section(
             "Ranking",
             [charts.bars(mean), charts.lines([*ranking, mean])] if ranking else [],
-            columns=2,
-            height=360,
+            columns=1,
+            height=260,
         ),
         charts.Section("Score and cost", [charts.points(cost, mean) for cost in costs if ranking]),
         charts.Section("Score of each task", [charts.bars(name) for name in ranking]),
