@@ -203,6 +203,7 @@ def test_gates_have_the_outputs_of_the_layer(name, dtype):
 @every_architecture
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_model_is_fitted_saved_and_loaded(name, tmp_path, kernel):
+    keras.utils.set_random_seed(0)
     generator = np.random.default_rng(0)
     x = generator.normal(size=(8, 6, 4)).astype("float32")
     y = generator.normal(size=(8, 1)).astype("float32")

@@ -58,7 +58,7 @@ class Options:
 
 # The module that binds the kernels to the backend of Keras, or `None` if there is none.
 binding = None
-if keras.backend.backend() in ("tensorflow", "torch"):
+if keras.backend.backend() in ("tensorflow", "jax", "torch"):
     binding = importlib.import_module(f"zoo.layers.kernels.on_{keras.backend.backend()}")
 
 do_not_convert = getattr(binding, "do_not_convert", lambda function: function)

@@ -76,7 +76,7 @@ T* values(const ZooArray& array) {
 }
 
 zoo::Pool pool_of(const ZooThreads& threads) {
-  const int count = static_cast<int>(threads.count);
+  const int count = static_cast<int>(std::max<int64_t>(1, threads.count));
   if (threads.schedule == nullptr) return zoo::own_workers().pool(count);
   return {count, [threads](std::function<void()> task) {
             threads.schedule(

@@ -6,6 +6,7 @@ import functools
 import jax
 import jaxlib
 from jax import numpy as jnp
+from jax.interpreters.ad import JVPTracer
 
 from zoo.layers import kernels
 from zoo.layers.kernels import c_interface
@@ -66,7 +67,13 @@ def run(library, options, sequences, mask, weights, initial_state, draw):
 
     Returns:
         The last output, the outputs of all steps, and the list of the last states.
+
+    Raises:
+        kernels.Declined: If JAX differentiates the call in forward mode. Inside of a function that
+            `jax.jit` compiles that isn't known, and JAX raises a `TypeError`.
     """
+    if any(isinstance(tensor, JVPTracer) for tensor in (sequences, *weights, *initial_state)):
+        raise kernels.Declined("forward-mode differentiation has the tangent of an input")
     nothing = jnp.zeros(0, sequences.dtype)
     return _recurrence(
         library,
@@ -85,64 +92,40 @@ def _recurrence(library, options, *inputs):
     return results
 
 
-def _forward(library, options, sequences, mask, weights, states, drawn, save=True):
+def _forward(library, options, *inputs, save=True):
     """Returns the results, and what the gradient needs."""
-    array = functools.partial(jax.ShapeDtypeStruct, dtype=sequences.dtype)
+    sequences, _, _, states, _ = inputs
     batch, time, _ = sequences.shape
     h = states[0].shape[1]
-    size = _saved_size(library, options, sequences, mask, weights, states, drawn) if save else 0
-    last, outputs, saved, *last_states = _call(
-        "ZooRecurrence",
-        [
-            array((batch, h)),
-            array((batch, time if options.return_sequences else 0, h)),
-            array((size,)),
-            *(array(state.shape) for state in states),
-        ],
-        options,
-        (sequences, mask, weights, states, drawn),
-    )
-    inputs = (sequences, mask, weights, states, drawn)
+    shapes = [
+        (batch, h),
+        (batch, time if options.return_sequences else 0, h),
+        (_saved_size(library, options, *inputs) if save else 0,),
+        *(state.shape for state in states),
+    ]
+    last, outputs, saved, *last_states = _call("ZooRecurrence", tuple(shapes), options, inputs)
     return (last, outputs, last_states), (inputs, outputs, saved)
 
 
 def _backward(library, options, residuals, d_results):
-    d_x, d_weights, d_states = _gradient(options, *residuals, *d_results)
-    return d_x, None, d_weights, d_states, None
+    """Returns the gradients of all inputs, `None` for those that are not differentiable."""
+    inputs, outputs, saved = residuals
+    d_last, d_outputs, d_states = d_results
+    sequences, _, weights, states, _ = inputs
+    shapes = tuple(tensor.shape for tensor in (sequences, *weights, *states))
+    others = (outputs, saved, d_last, d_outputs, *d_states)
+    d_x, *rest = _call("ZooRecurrenceGrad", shapes, options, inputs, *others)
+    return d_x, None, rest[: len(weights)], rest[len(weights) :], None
 
 
 _recurrence.defvjp(_forward, _backward)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _gradient(options, inputs, outputs, saved, d_last, d_outputs, d_states):
-    """Returns the gradients of the sequences, the weights and the initial states."""
-    sequences, _, weights, states, _ = inputs
-    d_x, *rest = _call(
-        "ZooRecurrenceGrad",
-        [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (sequences, *weights, *states)],
-        options,
-        inputs,
-        outputs,
-        saved,
-        d_last,
-        d_outputs,
-        *d_states,
-    )
-    return d_x, rest[: len(weights)], rest[len(weights) :]
-
-
-@_gradient.defjvp
-def _second_gradient(options, primals, tangents):
-    raise NotImplementedError(
-        "The native recurrent kernels have no second derivative. "
-        "Build the layer with `unroll=True`, or set ZOO_KERNEL=keras."
-    )
-
-
-def _call(target, results, options, inputs, *others):
-    """Calls a handler of the library."""
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def _call(target, shapes, options, inputs, *others):
+    """Calls a handler of the library, whose results have these shapes."""
     sequences, mask, weights, states, drawn = inputs
+    results = [jax.ShapeDtypeStruct(shape, sequences.dtype) for shape in shapes]
     call = jax.ffi.ffi_call(target, results, vmap_method="sequential")
     return call(
         sequences,
@@ -155,6 +138,14 @@ def _call(target, results, options, inputs, *others):
         weights=len(weights),
         states=len(states),
         drawn=len(drawn),
+    )
+
+
+@_call.defjvp
+def _second_derivative(target, shapes, options, primals, tangents):
+    raise NotImplementedError(
+        "The native recurrent kernels have no second derivative. "
+        "Build the layer with `unroll=True`, or set ZOO_KERNEL=keras."
     )
 
 
