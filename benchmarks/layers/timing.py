@@ -40,7 +40,7 @@ class Timing:
         return statistics.median(self.milliseconds)
 
 
-def measure(family, shape, names, *, rounds, least_ms, modes=MODES):
+def measure(family, shape, names, *, rounds, least_ms):
     """Times implementations of one layer at one shape.
 
     First, the outputs and input gradients of each implementation are compared with those of Keras.
@@ -51,7 +51,6 @@ def measure(family, shape, names, *, rounds, least_ms, modes=MODES):
         names: list of names in `IMPLEMENTATIONS`; Keras is always timed too.
         rounds: int, how often each implementation is timed, in turn.
         least_ms: float; in a round, calls are repeated for at least this many milliseconds.
-        modes: list of the names in `MODES` to time.
 
     Returns:
         `(timings, missing, kernels)`: a dict from `(mode, name)` to `Timing`, a dict from the name
@@ -68,11 +67,11 @@ def measure(family, shape, names, *, rounds, least_ms, modes=MODES):
             functions[name] = IMPLEMENTATIONS[name](problem)
         except (ImportError, NotImplementedError) as error:
             missing[name] = str(error)
-    for mode in modes:
+    for mode in MODES:
         _compare(mode, {name: found[mode] for name, found in functions.items() if mode in found})
     turns = {
         (mode, name): found[mode]
-        for mode in modes
+        for mode in MODES
         for name, found in functions.items()
         if mode in found
     }

@@ -1,4 +1,4 @@
-"""The native kernels as calls of XLA's foreign function interface: a part of `make test-backends`."""
+"""The native kernels in XLA's foreign function interface: a part of `make test-backends`."""
 
 import os
 import shutil
@@ -59,6 +59,16 @@ def _equations(jaxpr):
         for value in jax.tree.leaves(list(equation.params.values())):
             if hasattr(value, "jaxpr"):
                 yield from _equations(value.jaxpr)
+
+
+def test_float64_is_as_exact_as_keras(monkeypatch):
+    with jax.enable_x64(True):
+        layer = layers.LSTM(4, return_sequences=True, dtype="float64")
+        x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 3)))
+        found = layer(x)
+        assert layer.last_kernel == "native"
+        monkeypatch.setenv("ZOO_KERNEL", "keras")
+        np.testing.assert_allclose(found, layer(x), atol=1e-13)
 
 
 def test_a_batch_of_calls_has_the_results_of_each(layer):

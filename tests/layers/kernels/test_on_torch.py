@@ -74,6 +74,14 @@ def test_tensors_need_not_be_contiguous(layer, monkeypatch):
         torch.testing.assert_close(2 * weight.grad, grad, atol=1e-5, rtol=0)
 
 
+def test_float64_is_as_exact_as_keras(monkeypatch):
+    layer = layers.LSTM(4, return_sequences=True, dtype="float64")
+    x = random_input(2, 5, 3).double()
+    expected = by_keras(layer, x, monkeypatch)
+    torch.testing.assert_close(layer(x), expected, atol=1e-13, rtol=0)
+    assert layer.last_kernel == "native"
+
+
 @pytest.mark.parametrize("used", ["last", "outputs", "state"])
 def test_any_result_alone_has_a_gradient(used, monkeypatch):
     layer = layers.LSTM(4, return_sequences=True, return_state=True)

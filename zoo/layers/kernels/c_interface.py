@@ -108,9 +108,7 @@ class Gradients(ctypes.Structure):
         ("d_initial_state", _Arrays),
     ]
 
-    def __init__(
-        self, outputs, saved, d_last, d_outputs, d_state, d_x, d_weights, d_initial_state
-    ):
+    def __init__(self, outputs, saved, d_last, d_outputs, d_state, d_x, d_weights, d_initial_state):
         super().__init__(
             outputs,
             saved,

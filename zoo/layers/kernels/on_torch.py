@@ -116,8 +116,7 @@ class _Call:
         sequences, weights, states, _ = tensors
         d_last, d_outputs, *d_states = (gradient.contiguous() for gradient in d_results)
         d_x, d_weights, d_initial = (
-            [torch.empty_like(tensor) for tensor in part]
-            for part in ([sequences], weights, states)
+            [torch.empty_like(tensor) for tensor in part] for part in ([sequences], weights, states)
         )
         gradients = c_interface.Gradients(
             _array(outputs),

@@ -106,7 +106,10 @@ class CuDNNLayer(RecurrentLayer):
         """
         cell = self.cell
         drops_in_step = cell.recurrent_dropout or (cell.dropout and cell.has_masks_per_block)
-        if (training and drops_in_step) or kernels.graph_reason():
+        # What torch's function calls can be in any graph.
+        if keras.backend.backend() != "torch" and kernels.graph_reason():
+            raise NotImplementedError
+        if training and drops_in_step:
             raise NotImplementedError
         run = lambda: self._call_backend(sequences, initial_state, mask, training)
         if mask is None or self.use_cudnn is True or keras.backend.backend() != "tensorflow":
