@@ -75,7 +75,7 @@ test: $(READY) ## run the tests, several files side by side; or those of ARGS="t
 test-backends: $(BACKENDS_READY) ## install JAX and torch, and test layers and presets on them
 	@for backend in jax torch; do \
 	  KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(ARGS) tests/layers/test_layers_of_any_backend.py \
-	    tests/models/test_presets_of_any_backend.py || exit 1; done
+	    tests/layers/kernels/test_on_$$backend.py tests/models/test_presets_of_any_backend.py || exit 1; done
 
 test-ui: $(UI_READY) ## test the pages of MLflow in Chromium, and renew the picture in the docs
 	@$(BIN)/python -m pytest -m ui tests/benchmarks/tracking/test_ui.py

@@ -36,6 +36,8 @@ ELSEWHERE = {  # what needs a network, an environment or a server
     ".venv/bin/pip install -e '.[peers]'",
     ".venv/bin/pip install -e '.[backends]'",
     "KERAS_BACKEND=jax .venv/bin/python train.py",
+    "KERAS_BACKEND=torch python -m benchmarks.time_backends",
+    "KERAS_BACKEND=jax python -m benchmarks.time_backends lstm gru",
     "python -m benchmarks.time_generation",
     "zoo serve imdb_lstm --port 8000",
     "curl localhost:8000/answers -H 'Content-Type: application/json' "

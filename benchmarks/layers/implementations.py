@@ -1,4 +1,4 @@
-"""The timed implementations of a recurrent layer.
+"""The timed implementations of a recurrent layer, on the backend of Keras in use.
 
 An implementation is a function from a `Problem` to a dict of functions without arguments:
 `"inference"` returns the outputs of all steps, `"training"` a list of gradients, the input's first,
@@ -91,7 +91,7 @@ class Problem:
 
 def zoo(problem):
     """The zoo's layer with the kernel that `ZOO_KERNEL` selects."""
-    return _tensorflow(problem, problem.zoo_layer())
+    return _timed(problem, problem.zoo_layer())
 
 
 def zoo_without_kernel(problem):
@@ -111,9 +111,9 @@ def lstm_per_operation(problem):
     return {**zoo(lstm), "scale": problem.operations() / lstm.operations()}
 
 
-def keras_graph(problem):
-    """Keras' layer in a `tf.function`."""
-    return _tensorflow(problem, problem.keras_layer())
+def keras_layer(problem):
+    """Keras' layer: in a `tf.function`, compiled by JAX, or in torch's eager mode."""
+    return _timed(problem, problem.keras_layer())
 
 
 def keras_xla(problem):
@@ -224,6 +224,70 @@ def products(problem):
     return {"inference": inference, "training": training}
 
 
+def _timed(problem, layer):
+    of_backend = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+    return of_backend[keras.backend.backend()](problem, layer)
+
+
+def _jax(problem, layer):
+    import jax
+
+    x, weights, d_outputs = problem.arrays()
+    layer.build(x.shape)
+    layer.set_weights(weights)
+    values = [variable.value for variable in layer.trainable_variables]
+    others = [variable.value for variable in layer.non_trainable_variables]
+    call = lambda values, x, **kwargs: layer.stateless_call(values, others, x, **kwargs)[0]
+
+    @jax.jit
+    def gradients(values, x, d_outputs, mask=None):
+        of = lambda values, x: call(values, x, mask=mask, training=True)
+        _, transpose = jax.vjp(of, values, x)
+        d_values, d_x = transpose(d_outputs)
+        return [d_x, *d_values]
+
+    inference = jax.jit(call)
+    data = jax.device_put((values, x, d_outputs, problem.mask()))
+    functions = {
+        "inference": lambda: inference(*data[:2]),
+        "training": lambda: gradients(*data[:3]),
+        "padded": lambda: gradients(*data),
+    }
+    functions["training"]()
+    ready = lambda function: lambda: jax.block_until_ready(function())
+    timed = {mode: ready(function) for mode, function in functions.items()}
+    return {**timed, "kernel": getattr(layer, "last_kernel", "none")}
+
+
+def _torch(problem, layer):
+    import torch
+
+    x, weights, d_outputs = problem.arrays()
+    layer.build(x.shape)
+    layer.set_weights(weights)
+    x, d_outputs, mask = map(torch.from_numpy, (x, d_outputs, problem.mask()))
+    parameters = [variable.value for variable in layer.trainable_variables]
+
+    def inference():
+        with torch.no_grad():
+            return layer(x).numpy()
+
+    def training(mask=None):
+        for parameter in parameters:
+            parameter.grad = None
+        source = x.detach().requires_grad_()
+        layer(source, mask=mask, training=True).backward(d_outputs)
+        return [source.grad.numpy(), *(parameter.grad.numpy() for parameter in parameters)]
+
+    functions = {
+        "inference": inference,
+        "training": training,
+        "padded": lambda: training(mask),
+    }
+    inference()
+    return {**functions, "kernel": getattr(layer, "last_kernel", "none")}
+
+
 def _tensorflow(problem, layer, jit_compile=None):
     x, weights, d_outputs = map(_constants, problem.arrays())
     mask = tf.constant(problem.mask())
@@ -272,7 +336,7 @@ IMPLEMENTATIONS = {
     "zoo": zoo,
     "zoo_without_kernel": zoo_without_kernel,
     "lstm_per_operation": lstm_per_operation,
-    "keras": keras_graph,
+    "keras": keras_layer,
     "keras_xla": keras_xla,
     "torch": torch,
     "onnxruntime": onnxruntime,

@@ -3,6 +3,9 @@
 `make test` runs these on TensorFlow, `make test-backends` on JAX and torch.
 """
 
+import os
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -15,12 +18,29 @@ UNITS = 3
 every_architecture = pytest.mark.parametrize("name", architectures.names())
 
 
-def random_layer(name, **kwargs):
-    layer = architectures.make(name, UNITS, return_sequences=True, **kwargs)
-    layer.build((2, 6, 4))
+@pytest.fixture(params=["native", "keras"], autouse=True)
+def kernel(request, monkeypatch):
+    """What runs the layers: the native kernels, or the operations of Keras."""
+    if request.param == "native" and not (
+        os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))
+    ):
+        pytest.skip("no C++ compiler found")
+    monkeypatch.setenv("ZOO_KERNEL", request.param)
+    return request.param
+
+
+def kernels_of(layer):
+    """The kernels that ran a layer, of one direction or two."""
+    layers = [getattr(layer, name, layer) for name in ("forward_layer", "backward_layer")]
+    return {each.last_kernel for each in layers}
+
+
+def random_layer(name, units=UNITS, features=4, scale=0.8, **kwargs):
+    layer = architectures.make(name, units, return_sequences=True, **kwargs)
+    layer.build((2, 6, features))
     generator = np.random.default_rng(0)
     for weight in layer.weights:
-        weight.assign(generator.normal(size=weight.shape) * 0.8)
+        weight.assign(generator.normal(size=weight.shape) * scale)
     return layer
 
 
@@ -29,29 +49,54 @@ def random_input():
     return x, np.array([[1, 1, 0, 1, 0, 0], [0, 1, 1, 1, 1, 1]], bool)
 
 
-def gradients(layer, x, loss, **kwargs):
-    """Gradients of `loss`, a function of the output, for the input and the trainable weights."""
+def random_states(name, layer, batch=2):
+    generator = np.random.default_rng(2)
+    layers = [layer.forward_layer] * 2 if architectures.get(name).bidirectional else [layer]
+    sizes = [size for each in layers for size in keras.tree.flatten(each.state_size)]
+    states = [generator.normal(size=(batch, size)).astype("float32") for size in sizes]
+    if name == "slstm":  # its normalizer is at least 1
+        states[2] = 1 + states[2] ** 2
+    return states
+
+
+def gradients(layer, x, loss, states=None, **kwargs):
+    """Gradients of `loss`, a function of the output.
+
+    Returns:
+        A list of those for the input, the initial states and the trainable weights.
+    """
     weights = layer.trainable_variables
-    x = ops.convert_to_tensor(x)
+    sources = [ops.convert_to_tensor(each) for each in (x, *(states or []))]
+    call = lambda x, *states: loss(layer(x, initial_state=list(states) or None, **kwargs))
     match keras.backend.backend():
         case "tensorflow":
             import tensorflow as tf
 
             with tf.GradientTape() as tape:
-                tape.watch(x)
-                value = loss(layer(x, **kwargs))
-            found = tape.gradient(value, [x, *(w.value for w in weights)])
+                tape.watch(sources)
+                value = call(*sources)
+            found = tape.gradient(value, [*sources, *(w.value for w in weights)])
         case "jax":
             import jax
 
             others = [v.value for v in layer.non_trainable_variables]
-            call = lambda x, w: loss(layer.stateless_call(w, others, x, **kwargs)[0])
-            dx, dw = jax.grad(call, argnums=(0, 1))(x, [w.value for w in weights])
-            found = [dx, *dw]
+
+            def call(sources, values):
+                x, *states = sources
+                options = {**kwargs, "initial_state": states or None}
+                return loss(layer.stateless_call(values, others, x, **options)[0])
+
+            of_sources, of_weights = jax.grad(call, argnums=(0, 1))(
+                sources, [w.value for w in weights]
+            )
+            found = [*of_sources, *of_weights]
         case "torch":
-            x.requires_grad_()
-            loss(layer(x, **kwargs)).backward()
-            found = [x.grad, *(w.value.grad for w in weights)]
+            for source in sources:
+                source.requires_grad_()
+            for weight in weights:
+                weight.value.grad = None
+            call(*sources).backward()
+            found = [tensor.grad for tensor in (*sources, *(w.value for w in weights))]
     return [ops.convert_to_numpy(gradient) for gradient in found]
 
 
@@ -59,17 +104,20 @@ def gradients(layer, x, loss, **kwargs):
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("options", [{}, {"unroll": True}, {"go_backwards": True}])
 @pytest.mark.parametrize("masked", [False, True])
-def test_outputs_match_the_equations(name, training, options, masked):
+def test_outputs_match_the_equations(name, training, options, masked, kernel):
     if training and name == "lstm_zoneout":
         pytest.skip("zoneout is random in training")
     layer = random_layer(name, return_state=True, **options)
     x, mask = random_input()
-    outputs, *last = layer(x, mask=mask if masked else None, training=training)
+    states = random_states(name, layer)
+    outputs, *last = layer(
+        x, initial_state=states, mask=mask if masked else None, training=training
+    )
+    assert layer.last_kernel == ("keras" if layer.unroll else kernel)
     mask = mask if masked else np.ones_like(mask)
     if layer.go_backwards:
         x, mask = x[:, ::-1], mask[:, ::-1]
     weights = {weight.name: ops.convert_to_numpy(weight.value) for weight in layer.weights}
-    states = [np.zeros((2, size)) for size in layer.state_size]
     output = np.zeros((2, UNITS))
     for t in range(6):
         keep = mask[:, t, None]
@@ -83,13 +131,18 @@ def test_outputs_match_the_equations(name, training, options, masked):
 
 @every_architecture
 @pytest.mark.parametrize("masked", [False, True])
-def test_gradients_match_finite_differences(name, masked):
-    layer = random_layer(name)
+@pytest.mark.parametrize("go_backwards", [False, True])
+def test_gradients_match_finite_differences(name, masked, go_backwards, kernel):
+    if go_backwards and architectures.get(name).bidirectional:
+        pytest.skip("it has both directions")
+    layer = random_layer(name, **({"go_backwards": True} if go_backwards else {}))
     x, mask = random_input()
+    states = random_states(name, layer)
     call = {"mask": mask if masked else None, "training": name != "lstm_zoneout"}
     loss = lambda outputs: ops.sum(ops.sin(outputs))
-    found = gradients(layer, x, loss, **call)
-    variables = [keras.Variable(x), *layer.trainable_variables]
+    found = gradients(layer, x, loss, states, **call)
+    assert kernels_of(layer) == {kernel}
+    variables = [keras.Variable(x), *map(keras.Variable, states), *layer.trainable_variables]
     generator = np.random.default_rng(2)
     for variable, gradient in zip(variables, found, strict=True):
         assert np.abs(gradient).max() > 1e-6
@@ -98,11 +151,35 @@ def test_gradients_match_finite_differences(name, masked):
         sides = []
         for step in (0.0005, -0.0005):  # small, since the activation of minGRU has a kink
             variable.assign(value + step * direction)
-            value_at = loss(layer(variables[0].value, **call))
+            x, *states = (each.value for each in variables[: 1 + len(states)])
+            value_at = loss(layer(x, initial_state=states, **call))
             sides.append(float(ops.convert_to_numpy(value_at)))
         variable.assign(value)
         numeric = (sides[0] - sides[1]) / 0.001
         assert np.sum(gradient * direction) == pytest.approx(numeric, rel=0.02, abs=0.02)
+
+
+@every_architecture
+@pytest.mark.parametrize("shape", [(1, 9, 3, 130), (7, 5, 19, 16), (12, 6, 40, 70)])
+def test_both_kernels_compute_the_same(name, shape, kernel, monkeypatch):
+    if kernel == "keras":
+        pytest.skip("the native kernels are compared with it")
+    batch, time, features, units = shape
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(batch, time, features)).astype("float32")
+    mask = generator.random((batch, time)) < 0.6
+    found = {}
+    for choice in ("keras", "native"):
+        monkeypatch.setenv("ZOO_KERNEL", choice)
+        layer = random_layer(name, units, features, scale=0.2)
+        states = random_states(name, layer, batch)
+        call = {"mask": mask, "training": name != "lstm_zoneout"}
+        loss = lambda outputs: ops.sum(ops.sin(outputs))
+        outputs = ops.convert_to_numpy(layer(x, initial_state=states, **call))
+        found[choice] = [outputs, *gradients(layer, x, loss, states, **call)]
+        assert kernels_of(layer) == {choice}
+    for one, other in zip(*found.values(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * max(1, np.abs(other).max()))
 
 
 @every_architecture
@@ -125,7 +202,7 @@ def test_gates_have_the_outputs_of_the_layer(name, dtype):
 
 @every_architecture
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_a_model_is_fitted_saved_and_loaded(name, tmp_path):
+def test_a_model_is_fitted_saved_and_loaded(name, tmp_path, kernel):
     keras.utils.set_random_seed(0)
     generator = np.random.default_rng(0)
     x = generator.normal(size=(8, 6, 4)).astype("float32")
@@ -138,6 +215,7 @@ def test_a_model_is_fitted_saved_and_loaded(name, tmp_path):
     before = model.evaluate([x, kept], y, verbose=0)
     model.fit([x, kept], y, epochs=15, batch_size=4, verbose=0)
     assert model.evaluate([x, kept], y, verbose=0) < before
+    assert kernels_of(layer) == {kernel}
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     expected = model.predict([x, kept], verbose=0)
@@ -156,7 +234,7 @@ def test_dropout_differs_between_calls_in_training_alone(name, options):
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "slstm"])
-def test_stateful_layers_are_trained_and_keep_their_state(name):
+def test_stateful_layers_are_trained_and_keep_their_state(name, kernel):
     layer = architectures.make(name, UNITS, stateful=True)
     whole = architectures.make(name, UNITS)
     x, _ = random_input()
@@ -167,15 +245,19 @@ def test_stateful_layers_are_trained_and_keep_their_state(name):
     layer.reset_state()
     layer(x[:, :2])
     later = ops.convert_to_numpy(layer(x[:, 2:]))
+    assert layer.last_kernel == kernel
     np.testing.assert_allclose(later, ops.convert_to_numpy(whole(x)), atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "lstm_peephole"])
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_is_close_to_full(name, dtype):
+def test_mixed_precision_is_close_to_full(name, dtype, kernel):
     layer, half = random_layer(name), random_layer(name, dtype=dtype)
     x, mask = random_input()
     expected = ops.convert_to_numpy(layer(x, mask=mask))
     found = half(x, mask=mask)
     assert keras.backend.standardize_dtype(found.dtype) == half.compute_dtype
+    assert half.last_kernel == "keras"
+    reason = "ZOO_KERNEL=keras" if kernel == "keras" else f"the data type is {half.compute_dtype}"
+    assert half.last_kernel_reason == reason
     np.testing.assert_allclose(ops.convert_to_numpy(ops.cast(found, "float32")), expected, atol=0.1)

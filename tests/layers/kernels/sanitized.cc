@@ -2,64 +2,17 @@
 // options, in buffers of exact size, and from two threads at once.
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
-#include <mutex>
 #include <random>
 #include <thread>
 #include <vector>
 
 #include "cells.h"
 #include "recurrence.h"
+#include "workers.h"
 
 using namespace zoo;
-
-// Threads that take tasks from a queue, like those of TensorFlow.
-class Workers {
- public:
-  explicit Workers(int n) {
-    for (int i = 0; i < n; ++i) threads_.emplace_back([this] { work(); });
-  }
-  ~Workers() {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      stopped_ = true;
-    }
-    ready_.notify_all();
-    for (auto& thread : threads_) thread.join();
-  }
-  Pool pool() {
-    return {static_cast<int>(threads_.size()), [this](std::function<void()> task) {
-              {
-                std::lock_guard<std::mutex> lock(mutex_);
-                tasks_.push_back(std::move(task));
-              }
-              ready_.notify_one();
-            }};
-  }
-
- private:
-  void work() {
-    for (;;) {
-      std::function<void()> task;
-      {
-        std::unique_lock<std::mutex> lock(mutex_);
-        ready_.wait(lock, [&] { return stopped_ || !tasks_.empty(); });
-        if (tasks_.empty()) return;
-        task = std::move(tasks_.front());
-        tasks_.pop_front();
-      }
-      task();
-    }
-  }
-  std::mutex mutex_;
-  std::condition_variable ready_;
-  std::deque<std::function<void()>> tasks_;
-  bool stopped_ = false;
-  std::vector<std::thread> threads_;
-};
 
 // Random numbers on the heap, so that the sanitizer detects accesses past the end.
 std::vector<float> numbers(int64_t n) {
@@ -137,8 +90,8 @@ int main(int, char** arguments) {
   const int64_t shapes[][4] = {{1, 1, 1, 1},    {1, 9, 3, 30}, {2, 1, 5, 16},  {3, 7, 1, 33},
                                {19, 6, 8, 21},  {4, 2, 300, 5}, {70, 3, 2, 70}, {1, 60, 3, 130},
                                {40, 2, 7, 300}};
-  Workers workers(3);
-  const Pool pool = workers.pool();
+  Workers workers;
+  const Pool pool = workers.pool(3);
   std::atomic<int> next{0}, count{0};
   const auto call = [&] {
     for (int i; (i = stride * next++) < 16 * static_cast<int>(std::size(shapes));) {

@@ -416,9 +416,8 @@ def test_what_killed_processes_left_behind_is_removed(tmp_path):
 
 
 KILLED = """
-import runpy, sys, types
+import runpy, sys
 
-sys.modules["tensorflow"] = types.ModuleType("tensorflow")
 runpy.run_path(sys.argv[1])["_run"](["sh", "-c", "echo $$ > $0; sleep 60; echo", sys.argv[2]])
 """
 

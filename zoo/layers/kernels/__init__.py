@@ -4,11 +4,14 @@ The environment variable `ZOO_KERNEL` selects the kernel. `auto`, the default, u
 kernels if they are compiled or can be compiled; otherwise it logs one warning and uses Keras.
 `native` raises an error instead. `keras` never uses the native kernels.
 
-A graph that an exporter traces, such as `model.export`, contains no native kernels, so it loads
-anywhere. A function that was traced before keeps them: it loads only where this package was
+The module `on_<backend>` binds the kernels to a backend of Keras, and this module chooses it. A
+graph that an exporter traces, such as `model.export`, contains no native kernels, so it loads
+anywhere. A `tf.function` that was traced before keeps them: it loads only where this package was
 imported and `load()` was called.
 """
 
+import dataclasses
+import importlib
 import logging
 import os
 import sys
@@ -17,25 +20,8 @@ from pathlib import Path
 
 import keras
 
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
-    from tensorflow.python.eager import forwardprop_util, record
-    from tensorflow.python.ops import control_flow_ops, control_flow_util
-
-    do_not_convert = tf.autograph.experimental.do_not_convert
-else:
-    do_not_convert = lambda function: function
-
 _ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu")
 _CHOICES = ("auto", "native", "keras")
-# Modules whose functions trace a graph to write it into a file.
-_EXPORTERS = (
-    "keras.src.export.",
-    "tensorflow.lite.",
-    "tensorflow.python.saved_model.save",
-    "tf2onnx.",
-    "zoo.export",
-)
 
 # The names of the native cells; each has a header of its own.
 CELLS = tuple(sorted(path.stem for path in Path(__file__).with_name("cells").glob("*.h")))
@@ -47,6 +33,35 @@ _failure = None  # the error that prevented loading
 
 class Declined(Exception):
     """The native kernels do not apply to a call; the message gives the reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a call fixes besides its tensors; `run` documents each.
+
+    Attributes:
+        cell: One of `CELLS`.
+        activation: The name of an activation that the kernels support.
+        recurrent_activation: The same.
+        go_backwards: bool.
+        zero_output_for_mask: bool.
+        return_sequences: bool.
+    """
+
+    cell: str
+    activation: str
+    recurrent_activation: str
+    go_backwards: bool
+    zero_output_for_mask: bool
+    return_sequences: bool
+
+
+# The module that binds the kernels to the backend of Keras, or `None` if there is none.
+binding = None
+if keras.backend.backend() in ("tensorflow", "jax", "torch"):
+    binding = importlib.import_module(f"zoo.layers.kernels.on_{keras.backend.backend()}")
+
+do_not_convert = getattr(binding, "do_not_convert", lambda function: function)
 
 
 @do_not_convert
@@ -95,7 +110,7 @@ def run(
 
     Raises:
         Declined: If the native kernels do not apply to this call (see `decline_reason`), are not
-            available, or a `tf.autodiff.ForwardAccumulator` watches an input.
+            available, or the transformation of a tensor is one that they don't support.
         RuntimeError: If `ZOO_KERNEL=native` and the native kernels are not available.
         ValueError: If the value of `ZOO_KERNEL` is unknown.
     """
@@ -103,31 +118,29 @@ def run(
         raise Declined(reason)
     if not available():
         raise Declined(f"the native kernels are not available: {_failure}")
-    dtype = sequences.dtype
-    # Keras leaves a variable as it is.
-    as_tensor = lambda v: tf.convert_to_tensor(keras.ops.convert_to_tensor(v, dtype=dtype.name))
-    initial_state = [as_tensor(state) for state in initial_state]
-    weights = [tf.zeros([0], dtype) if weight is None else as_tensor(weight) for weight in weights]
-    if has_tangents([sequences, *weights, *initial_state]):
-        raise Declined("a ForwardAccumulator watches an input")
-    result = _ops.zoo_recurrence(
-        sequences,
-        tf.zeros([0, 0], tf.bool) if mask is None else tf.cast(mask, tf.bool),
-        weights,
-        initial_state,
-        [as_tensor(drawn) for drawn in draw()] if draw else [],
-        cell=cell,
-        activation=_name(activation),
-        recurrent_activation=_name(recurrent_activation),
-        go_backwards=go_backwards,
-        zero_output_for_mask=zero_output_for_mask,
-        return_sequences=return_sequences,
-        # Without a tape a gradient is unlikely. If one is needed after all, `_gradient` runs the
-        # forward pass again.
-        save=record.could_possibly_record(),
+    dtype = keras.backend.standardize_dtype(sequences.dtype)
+    as_tensors = lambda values: [
+        value if value is None else keras.ops.convert_to_tensor(value, dtype=dtype)
+        for value in values
+    ]
+    options = Options(
+        cell,
+        _name(activation),
+        _name(recurrent_activation),
+        bool(go_backwards),
+        bool(zero_output_for_mask),
+        bool(return_sequences),
     )
-    outputs = result.outputs if return_sequences else result.last[:, None]
-    return result.last, outputs, list(result.state)
+    last, outputs, state = binding.run(
+        _ops,
+        options,
+        sequences,
+        None if mask is None else keras.ops.cast(mask, "bool"),
+        as_tensors(weights),
+        as_tensors(initial_state),
+        draw and (lambda: as_tensors(draw())),
+    )
+    return last, outputs if return_sequences else last[:, None], state
 
 
 def decline_reason(cell, sequences, activation="tanh", recurrent_activation="sigmoid"):
@@ -137,38 +150,32 @@ def decline_reason(cell, sequences, activation="tanh", recurrent_activation="sig
     """
     if _choice() == "keras":
         return "ZOO_KERNEL=keras"
-    if keras.backend.backend() != "tensorflow":
+    if binding is None:
         return f"the Keras backend is {keras.backend.backend()}"
     if cell not in CELLS:
         return f"there is no kernel for {cell}"
-    if sequences.dtype not in (tf.float32, tf.float64):
-        return f"the data type is {sequences.dtype.name}"
+    dtype = keras.backend.standardize_dtype(sequences.dtype)
+    if dtype not in ("float32", "float64"):
+        return f"the data type is {dtype}"
     for function in (activation, recurrent_activation):
         if _name(function) is None:
             return f"there is no kernel for the activation {function}"
-    if tf.config.list_logical_devices("GPU"):
-        return "there is a GPU"
-    return graph_reason()
+    return binding.device_reason(sequences) or graph_reason()
 
 
 def graph_reason():
     """Returns why the graph that is traced can hold no native operation, or `None` if it can."""
-    if keras.backend.backend() != "tensorflow" or tf.executing_eagerly():
-        return None
-    if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
-        return "XLA compiles this graph"
+    return binding.graph_reason() if binding else None
+
+
+def is_called_from(modules):
+    """Returns whether a function of a module whose name starts so is being called."""
     frame = sys._getframe()
     while frame:
-        if frame.f_globals.get("__name__", "").startswith(_EXPORTERS):
-            return "this graph is exported"
+        if frame.f_globals.get("__name__", "").startswith(modules):
+            return True
         frame = frame.f_back
-    return None
-
-
-def has_tangents(tensors):
-    """Returns whether a `tf.autodiff.ForwardAccumulator` watches one of the tensors."""
-    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]  # of variables too
-    return bool(forwardprop_util.pack_tangents(tensors).tangents)
+    return False
 
 
 def available():
@@ -214,62 +221,13 @@ def load():
 
 
 def _load():
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(f"the Keras backend is {keras.backend.backend()}, not tensorflow")
     from zoo.layers.kernels.build import build
 
+    library = build()
     try:
-        ops = tf.load_op_library(str(build()))
-    except (tf.errors.OpError, ImportError) as error:
+        return binding.load(library)
+    except (OSError, ImportError) as error:
         raise RuntimeError(f"the compiled kernels cannot be loaded: {error}") from error
-    tf.RegisterGradient("ZooRecurrence")(_gradient)
-    tf.RegisterGradient("ZooRecurrenceGrad")(_second_gradient)
-    # XLA can't compile these operations. By default, TensorFlow calls a function that was traced
-    # before without tracing it again in an XLA context.
-    control_flow_ops.XLAControlFlowContext.RequiresUniqueFunctionRetracing = lambda self: True
-    return ops
-
-
-def _gradient(op, *gradients):
-    attributes = {
-        name: op.get_attr(name)
-        for name in (
-            "cell",
-            "activation",
-            "recurrent_activation",
-            "go_backwards",
-            "zero_output_for_mask",
-            "return_sequences",
-        )
-    }
-    sequences, mask, *tensors = op.inputs
-    counts = [op.get_attr(name) for name in ("W", "S", "D")]
-    tensors = iter(tensors)
-    inputs = [sequences, mask, *([next(tensors) for _ in range(count)] for count in counts)]
-    _, outputs, saved = op.outputs[:3]
-    if not op.get_attr("save"):
-        rerun = _ops.zoo_recurrence(*inputs, save=True, **attributes)
-        outputs, saved = rerun.outputs, rerun.saved
-    d_last, d_outputs, _, *d_state = gradients
-    result = _ops.zoo_recurrence_grad(
-        *inputs,
-        outputs,
-        saved,
-        d_last,
-        d_outputs,
-        d_state,
-        **attributes,
-    )
-    d_drawn = [None] * counts[-1]
-    return [result.d_x, None, *result.d_weights, *result.d_initial_state, *d_drawn]
-
-
-def _second_gradient(op, *gradients):
-    raise NotImplementedError(
-        "The native recurrent kernels have no second derivative, which forward-mode "
-        "differentiation of a tf.function needs too. Build the layer with `unroll=True`; or, "
-        "unless it is called with `training=True`, set ZOO_KERNEL=keras."
-    )
 
 
 def _choice():

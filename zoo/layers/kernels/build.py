@@ -12,10 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import tensorflow as tf
-
-HEADERS = sorted(Path(__file__).parent.rglob("*.h"))
-SOURCES = [Path(__file__).with_name("ops.cc"), *HEADERS]
+FOLDER = Path(__file__).parent
+HEADERS = sorted(FOLDER.rglob("*.h"))
 
 # No -ffast-math: it would reorder sums and break comparisons with NaN.
 FLAGS = ["-O2", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-fvisibility=hidden"]
@@ -40,6 +38,9 @@ class BuildError(RuntimeError):
 def build():
     """Returns the path of the compiled library, after compiling it if it is not cached whole.
 
+    Each backend of Keras has a library of its own, whose sources and flags its module
+    `zoo.layers.kernels.on_<backend>` names.
+
     A library's name ends with the start of its SHA-256: to load a truncated one would end the
     process with SIGBUS, which Python can't catch. Where the compiler is gone, one that another
     compiler made of the same sources for the same processor is used.
@@ -48,16 +49,21 @@ def build():
     `$ZOO_CACHE_DIR`, by default `~/.cache/recurrent-zoo/kernels`.
 
     Raises:
-        BuildError: If no compiler is found, or it fails, and no library is cached; or if the cache
-            cannot be written.
+        BuildError: If no compiler is found, or it fails, and no library is cached; if the cache
+            cannot be written; or if there are no kernels for the backend of Keras.
     """
-    cache, sources = cache_folder(), f"zoo_kernels_{_hash_of_sources()}"
+    from zoo.layers.kernels import binding  # here, because it imports the backend
+
+    if binding is None:
+        raise BuildError("there are none for this backend of Keras")
+    sources = [FOLDER / name for name in binding.SOURCES]
+    cache, prefix = cache_folder(), f"zoo_kernels_{_hash_of_sources(binding.VERSION, sources)}"
     try:
         compiler = find_compiler()
-        command = [*compiler, *FLAGS, *native_flags(compiler), *tf.sysconfig.get_compile_flags()]
-        name = f"{sources}_{_hash([*command, _run([*compiler, '--version'])])}"
+        command = [*compiler, *FLAGS, *native_flags(compiler), *binding.compile_flags()]
+        name = f"{prefix}_{_hash([*command, _run([*compiler, '--version'])])}"
     except BuildError:
-        if library := _find_whole(cache, sources):
+        if library := _find_whole(cache, prefix):
             return library
         raise
     try:
@@ -69,11 +75,11 @@ def build():
         )
         cache.mkdir(parents=True, exist_ok=True)
         # Another process may compile at the same time: each writes and renames its own file.
-        prefix = f"tmp-{socket.gethostname()}-{os.getpid()}-"
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=cache) as folder:
+        ours = f"tmp-{socket.gethostname()}-{os.getpid()}-"
+        with tempfile.TemporaryDirectory(prefix=ours, dir=cache) as folder:
             compiled = Path(folder) / name
-            link = ["-o", str(compiled), *tf.sysconfig.get_link_flags()]
-            _run([*command, str(SOURCES[0]), *link])
+            link = ["-o", str(compiled), *binding.link_flags()]
+            _run([*command, *map(str, sources), *link])
             library = cache / f"{name}_{_digest(compiled)}.so"
             os.replace(compiled, library)
     except OSError as error:
@@ -156,9 +162,14 @@ def native_flags(compiler):
     return []
 
 
-def _hash_of_sources():
-    """Returns a hash of everything the compiled library depends on, except for the compiler."""
-    return _hash([tf.__version__, _processor(), *(source.read_text() for source in SOURCES)])
+def _hash_of_sources(version, sources):
+    """Returns a hash of everything the compiled library depends on, except for the compiler.
+
+    Args:
+        version: The name and version of the backend.
+        sources: List of the paths of the files to compile.
+    """
+    return _hash([version, _processor(), *(path.read_text() for path in [*sources, *HEADERS])])
 
 
 def _hash(parts):

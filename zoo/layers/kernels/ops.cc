@@ -1,15 +1,11 @@
 // The recurrences as TensorFlow operations for the CPU.
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
+#include <algorithm>
+#include <cstdint>
 #include <string>
-#include <type_traits>
 #include <vector>
 
-#include "cells.h"
-#include "recurrence.h"
+#include "c_interface.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -17,6 +13,8 @@
 
 namespace {
 
+using tensorflow::DataType;
+using tensorflow::DataTypeSize;
 using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
@@ -28,6 +26,7 @@ using tensorflow::errors::InvalidArgument;
 using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
+using tensorflow::thread::ThreadPool;
 
 #define ZOO_ATTRIBUTES                                                       \
   Attr("T: {float, double}")                                                 \
@@ -48,11 +47,7 @@ using tensorflow::shape_inference::ShapeHandle;
       .Input("initial_state: S * T")                                         \
       .Input("drawn: D * T")
 
-// mask is [batch, time], or [0, 0] for no mask. weights are the kernel, the recurrent kernel if the
-// cell has one, the bias, [0] for no bias, and the further weights of the cell, if it has any: a
-// matrix of vectors, the kernel of the second product, and its bias.
-// drawn are [time, batch, units], or [1, 1, units] to repeat them. outputs is [batch, time, units],
-// or [batch, 0, units] without return_sequences. saved is what the gradient needs, empty without
+// Inputs and outputs are those of the C interface; mask may be [0, 0], and saved is empty without
 // save.
 REGISTER_OP("ZooRecurrence")
     .ZOO_ATTRIBUTES
@@ -100,241 +95,132 @@ REGISTER_OP("ZooRecurrenceGrad")
       return absl::OkStatus();
     });
 
-// A large buffer that is newly allocated at every call has fewer page faults with huge pages.
-void prefer_huge_pages(Tensor* tensor) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr uintptr_t kPage = 1 << 21;
-  const auto view = tensor->tensor_data();
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(view.data());
-  const uintptr_t from = (begin + kPage - 1) / kPage * kPage;
-  const uintptr_t to = (begin + view.size()) / kPage * kPage;
-  if (to > from) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
-#endif
+ZooArray array_of(const Tensor& tensor) {
+  ZooArray array{const_cast<char*>(tensor.tensor_data().data()), tensor.dims(), {}};
+  for (int i = 0; i < std::min(tensor.dims(), ZOO_MOST_AXES); ++i) {
+    array.sizes[i] = tensor.dim_size(i);
+  }
+  return array;
 }
 
-zoo::Activation activation_named(const std::string& name) {
-  if (name == "tanh") return zoo::Activation::kTanh;
-  if (name == "sigmoid") return zoo::Activation::kSigmoid;
-  if (name == "relu") return zoo::Activation::kRelu;
-  return zoo::Activation::kLinear;
+std::vector<ZooArray> arrays_of(const OpInputList& tensors) {
+  std::vector<ZooArray> arrays;
+  for (const Tensor& tensor : tensors) arrays.push_back(array_of(tensor));
+  return arrays;
 }
 
-// An error if the tensor has another shape.
-absl::Status check(const Tensor& tensor, const char* name, const TensorShape& shape) {
-  if (tensor.shape() == shape) return absl::OkStatus();
-  return InvalidArgument(name, " must be ", shape.DebugString(), "; received ",
-                         tensor.shape().DebugString());
+// Allocates outputs of the same shapes.
+absl::Status allocate_like(OpKernelContext* context, const char* name, const OpInputList& tensors,
+                           std::vector<ZooArray>* arrays) {
+  OpOutputList outputs;
+  TF_RETURN_IF_ERROR(context->output_list(name, &outputs));
+  for (int i = 0; i < tensors.size(); ++i) {
+    Tensor* output = nullptr;
+    TF_RETURN_IF_ERROR(outputs.allocate(i, tensors[i].shape(), &output));
+    arrays->push_back(array_of(*output));
+  }
+  return absl::OkStatus();
 }
 
-absl::Status check_bias(const Tensor& bias, const char* name, int64_t size) {
-  if (bias.NumElements() == 0 || bias.NumElements() == size) return absl::OkStatus();
-  return InvalidArgument(name, " must have 0 or ", size, " elements; received ",
-                         bias.shape().DebugString());
+// The status of what a function of the C interface returned.
+absl::Status status_of(const char* error) {
+  return error == nullptr ? absl::OkStatus() : InvalidArgument(error);
 }
 
-template <class T>
-const T* values(const Tensor& tensor) {
-  return tensor.NumElements() == 0 ? nullptr : tensor.flat<T>().data();
-}
-
-template <class T>
-T* values(Tensor* tensor) {
-  return tensor->NumElements() == 0 ? nullptr : tensor->flat<T>().data();
-}
-
-// The weights of a cell, in the order of its list.
-template <class T, class List>
-zoo::Weights<T> weights_of(const zoo::Cell<std::remove_const_t<T>>& cell, const List& list) {
-  int i = 0;
-  const auto next = [&](bool present) -> T* {
-    return present ? values<std::remove_const_t<T>>(list[i++]) : nullptr;
-  };
-  zoo::Weights<T> weights{};
-  weights.kernel = next(true);
-  weights.recurrent = next(cell.recurrent);
-  weights.bias = next(true);
-  weights.vectors = next(cell.vectors > 0);
-  weights.second = next(cell.second);
-  weights.second_bias = next(cell.second_bias);
-  return weights;
-}
-
-// What both passes read.
-template <class T>
-struct Inputs {
-  zoo::Problem problem;
-  OpInputList weights, states, drawn;
-};
-
-template <class T>
+// The base of both operations: their attributes and what both read.
 class RecurrenceOpBase : public OpKernel {
  public:
   explicit RecurrenceOpBase(OpKernelConstruction* context) : OpKernel(context) {
-    std::string cell, activation, recurrent_activation;
-    OP_REQUIRES_OK(context, context->GetAttr("cell", &cell));
-    OP_REQUIRES_OK(context, context->GetAttr("activation", &activation));
-    OP_REQUIRES_OK(context, context->GetAttr("recurrent_activation", &recurrent_activation));
-    OP_REQUIRES_OK(context, context->GetAttr("go_backwards", &problem_.go_backwards));
-    OP_REQUIRES_OK(context,
-                   context->GetAttr("zero_output_for_mask", &problem_.zero_output_for_mask));
-    OP_REQUIRES_OK(context, context->GetAttr("return_sequences", &problem_.return_sequences));
-    cell_ = zoo::find_cell<T>(cell);
-    OP_REQUIRES(context, cell_ != nullptr, InvalidArgument("there is no native cell ", cell));
-    problem_.activation = activation_named(activation);
-    problem_.recurrent_activation = activation_named(recurrent_activation);
+    OP_REQUIRES_OK(context, context->GetAttr("cell", &cell_));
+    OP_REQUIRES_OK(context, context->GetAttr("activation", &activation_));
+    OP_REQUIRES_OK(context, context->GetAttr("recurrent_activation", &recurrent_activation_));
+    OP_REQUIRES_OK(context, context->GetAttr("go_backwards", &go_backwards_));
+    OP_REQUIRES_OK(context, context->GetAttr("zero_output_for_mask", &zero_output_for_mask_));
+    OP_REQUIRES_OK(context, context->GetAttr("return_sequences", &return_sequences_));
+    DataType type;
+    OP_REQUIRES_OK(context, context->GetAttr("T", &type));
+    element_size_ = DataTypeSize(type);
   }
 
  protected:
-  const zoo::Cell<T>& cell() const { return *cell_; }
+  struct Inputs {
+    OpInputList weights, states;
+    std::vector<ZooArray> of_weights, of_states, of_drawn;
+    ZooCall call;
+  };
 
-  // Reads the inputs, or returns an error that names the invalid one.
-  absl::Status read(OpKernelContext* context, Inputs<T>* inputs) const {
-    const Tensor &x = context->input(0), &mask = context->input(1);
+  absl::Status read(OpKernelContext* context, Inputs* inputs) const {
+    OpInputList drawn;
     TF_RETURN_IF_ERROR(context->input_list("weights", &inputs->weights));
     TF_RETURN_IF_ERROR(context->input_list("initial_state", &inputs->states));
-    TF_RETURN_IF_ERROR(context->input_list("drawn", &inputs->drawn));
-    if (x.dims() != 3) {
-      return InvalidArgument("x must be [batch, time, input]; received ",
-                             x.shape().DebugString());
-    }
-    if (inputs->states.size() != cell_->states) {
-      return InvalidArgument("initial_state must have ", cell_->states, " tensors; received ",
-                             inputs->states.size());
-    }
-    if (inputs->states[0].dims() != 2) {
-      return InvalidArgument("initial_state must be [batch, units]; received ",
-                             inputs->states[0].shape().DebugString());
-    }
-    zoo::Problem& p = inputs->problem = problem_;
-    p.batch = x.dim_size(0);
-    p.time = x.dim_size(1);
-    p.input = x.dim_size(2);
-    p.units = p.hidden = inputs->states[0].dim_size(1);
-    const int count = 2 + cell_->recurrent + (cell_->vectors > 0) + cell_->second +
-                      cell_->second_bias;
-    if (inputs->weights.size() != count) {
-      return InvalidArgument("weights must have ", count, " tensors; received ",
-                             inputs->weights.size());
-    }
-    const auto& kernel = inputs->weights[0];
-    if (cell_->second && kernel.dims() == 2) p.units = kernel.dim_size(1) / cell_->blocks;
-    for (int k = 0; k < cell_->states; ++k) {
-      TF_RETURN_IF_ERROR(check(inputs->states[k], "initial_state",
-                               {p.batch, k == 0 ? p.hidden : p.units}));
-    }
-    const int64_t columns = cell_->blocks * p.units;
-    int i = 0;
-    TF_RETURN_IF_ERROR(check(inputs->weights[i++], "kernel", {p.input, columns}));
-    if (cell_->recurrent) {
-      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "recurrent_kernel",
-                               {p.hidden, columns - cell_->input_blocks * p.units}));
-    }
-    TF_RETURN_IF_ERROR(check_bias(inputs->weights[i++], "bias", cell_->biases() * columns));
-    if (cell_->vectors > 0) {
-      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "the vectors of weights",
-                               {cell_->vectors, p.units}));
-    }
-    if (cell_->second) {
-      TF_RETURN_IF_ERROR(check(inputs->weights[i++], "the second recurrent kernel",
-                               {p.units, p.hidden}));
-    }
-    if (cell_->second_bias) {
-      TF_RETURN_IF_ERROR(check_bias(inputs->weights[i++], "the second bias", p.hidden));
-    }
-    if (mask.NumElements() != 0) {
-      TF_RETURN_IF_ERROR(check(mask, "mask", {p.batch, p.time}));
-    }
-    if (inputs->drawn.size() != cell_->drawn) {
-      return InvalidArgument("drawn must have ", cell_->drawn, " tensors; received ",
-                             inputs->drawn.size());
-    }
-    for (const Tensor& drawn : inputs->drawn) {
-      const bool repeats = drawn.dims() == 3 && drawn.dim_size(0) == 1 && drawn.dim_size(1) == 1;
-      TF_RETURN_IF_ERROR(check(drawn, "drawn",
-                               repeats ? TensorShape({1, 1, p.units})
-                                       : TensorShape({p.time, p.batch, p.units})));
-    }
+    TF_RETURN_IF_ERROR(context->input_list("drawn", &drawn));
+    inputs->of_weights = arrays_of(inputs->weights);
+    inputs->of_states = arrays_of(inputs->states);
+    inputs->of_drawn = arrays_of(drawn);
+    ZooCall& call = inputs->call;
+    call = {cell_.c_str(), activation_.c_str(), recurrent_activation_.c_str(), element_size_};
+    call.go_backwards = go_backwards_;
+    call.zero_output_for_mask = zero_output_for_mask_;
+    call.return_sequences = return_sequences_;
+    call.x = array_of(context->input(0));
+    call.mask = array_of(context->input(1));
+    call.weights = inputs->of_weights.data();
+    call.weight_count = inputs->of_weights.size();
+    call.initial_state = inputs->of_states.data();
+    call.state_count = inputs->of_states.size();
+    call.drawn = inputs->of_drawn.data();
+    call.drawn_count = inputs->of_drawn.size();
+    const auto* workers = context->device()->tensorflow_cpu_worker_threads();
+    call.threads = {workers->num_threads, workers->workers,
+                    [](void* pool, void (*run)(void*), void* task) {
+                      static_cast<ThreadPool*>(pool)->Schedule([run, task] { run(task); });
+                    }};
     return absl::OkStatus();
   }
 
-  // Fills in what the arguments of both passes have in common.
-  template <class A>
-  void fill(OpKernelContext* context, const Inputs<T>& inputs, A* a) const {
-    a->x = values<T>(context->input(0));
-    a->mask = values<bool>(context->input(1));
-    a->weights = weights_of<const T>(*cell_, inputs.weights);
-    for (int k = 0; k < cell_->states; ++k) a->initial[k] = values<T>(inputs.states[k]);
-    for (int k = 0; k < cell_->drawn; ++k) {
-      const Tensor& drawn = inputs.drawn[k];
-      const bool repeats = drawn.dim_size(0) * drawn.dim_size(1) == 1;
-      const int64_t row = repeats ? 0 : inputs.problem.units;
-      a->drawn[k] = {values<T>(drawn), inputs.problem.batch * row, row};
-    }
-  }
-
-  static zoo::Pool pool(OpKernelContext* context) {
-    const auto* workers = context->device()->tensorflow_cpu_worker_threads();
-    auto* threads = workers->workers;
-    return {workers->num_threads,
-            [threads](std::function<void()> task) { threads->Schedule(std::move(task)); }};
-  }
-
  private:
-  const zoo::Cell<T>* cell_ = nullptr;
-  zoo::Problem problem_{};
+  std::string cell_, activation_, recurrent_activation_;
+  bool go_backwards_, zero_output_for_mask_, return_sequences_;
+  int64_t element_size_;
 };
 
-template <class T>
-class RecurrenceOp : public RecurrenceOpBase<T> {
+class RecurrenceOp : public RecurrenceOpBase {
  public:
-  explicit RecurrenceOp(OpKernelConstruction* context) : RecurrenceOpBase<T>(context) {
+  explicit RecurrenceOp(OpKernelConstruction* context) : RecurrenceOpBase(context) {
     OP_REQUIRES_OK(context, context->GetAttr("save", &save_));
   }
 
   void Compute(OpKernelContext* context) override {
-    Inputs<T> inputs;
-    OP_REQUIRES_OK(context, this->read(context, &inputs));
-    const zoo::Problem& p = inputs.problem;
-    const zoo::Pool pool = this->pool(context);
-    const zoo::Recurrence<T> recurrence(this->cell(), p, pool.threads);
-    const TensorShape last_shape({p.batch, p.hidden});
-    const TensorShape outputs_shape({p.batch, p.return_sequences ? p.time : 0, p.hidden});
-    const int64_t kept = save_ ? p.batch * p.time * recurrence.saved_width() : 0;
+    Inputs inputs;
+    OP_REQUIRES_OK(context, read(context, &inputs));
+    const ZooCall& call = inputs.call;
+    int64_t saved_size = 0;
+    OP_REQUIRES_OK(context, status_of(zoo_saved_size(&call, &saved_size)));
+    const int64_t batch = call.x.sizes[0], time = call.return_sequences ? call.x.sizes[1] : 0;
+    const int64_t h = call.initial_state[0].sizes[1];
     Tensor *last = nullptr, *outputs = nullptr, *saved = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, last_shape, &last));
-    OP_REQUIRES_OK(context, context->allocate_output(1, outputs_shape, &outputs));
-    OP_REQUIRES_OK(context, context->allocate_output(2, TensorShape({kept}), &saved));
-    prefer_huge_pages(saved);
-    OpOutputList finals;
-    OP_REQUIRES_OK(context, context->output_list("state", &finals));
-    zoo::ForwardArguments<T> a{};
-    this->fill(context, inputs, &a);
-    for (int k = 0; k < inputs.states.size(); ++k) {
-      Tensor* state = nullptr;
-      OP_REQUIRES_OK(context, finals.allocate(k, inputs.states[k].shape(), &state));
-      a.finals[k] = values<T>(state);
-    }
-    a.outputs = values<T>(outputs);
-    a.saved = values<T>(saved);
-    a.last = values<T>(last);
-    recurrence.forward(pool, a);
+    OP_REQUIRES_OK(context, context->allocate_output(0, TensorShape({batch, h}), &last));
+    OP_REQUIRES_OK(context, context->allocate_output(1, TensorShape({batch, time, h}), &outputs));
+    OP_REQUIRES_OK(context,
+                   context->allocate_output(2, TensorShape({save_ ? saved_size : 0}), &saved));
+    std::vector<ZooArray> of_finals;
+    OP_REQUIRES_OK(context, allocate_like(context, "state", inputs.states, &of_finals));
+    const ZooResults results{array_of(*last), array_of(*outputs), array_of(*saved),
+                             of_finals.data()};
+    OP_REQUIRES_OK(context, status_of(zoo_forward(&call, &results)));
   }
 
  private:
   bool save_;
 };
 
-template <class T>
-class RecurrenceGradOp : public RecurrenceOpBase<T> {
+class RecurrenceGradOp : public RecurrenceOpBase {
  public:
-  explicit RecurrenceGradOp(OpKernelConstruction* context) : RecurrenceOpBase<T>(context) {}
+  explicit RecurrenceGradOp(OpKernelConstruction* context) : RecurrenceOpBase(context) {}
 
   void Compute(OpKernelContext* context) override {
-    Inputs<T> inputs;
-    OP_REQUIRES_OK(context, this->read(context, &inputs));
-    const zoo::Problem& p = inputs.problem;
-    const zoo::Pool pool = this->pool(context);
-    const zoo::Recurrence<T> recurrence(this->cell(), p, pool.threads);
+    Inputs inputs;
+    OP_REQUIRES_OK(context, read(context, &inputs));
     const Tensor *outputs, *saved, *d_last, *d_outputs;
     OpInputList d_finals;
     OP_REQUIRES_OK(context, context->input("outputs", &outputs));
@@ -342,51 +228,26 @@ class RecurrenceGradOp : public RecurrenceOpBase<T> {
     OP_REQUIRES_OK(context, context->input("d_last", &d_last));
     OP_REQUIRES_OK(context, context->input("d_outputs", &d_outputs));
     OP_REQUIRES_OK(context, context->input_list("d_state", &d_finals));
-    const TensorShape last_shape({p.batch, p.hidden});
-    const TensorShape outputs_shape({p.batch, p.return_sequences ? p.time : 0, p.hidden});
-    const TensorShape saved_shape({p.batch * p.time * recurrence.saved_width()});
-    OP_REQUIRES_OK(context, check(*outputs, "outputs", outputs_shape));
-    OP_REQUIRES_OK(context, check(*saved, "saved", saved_shape));
-    OP_REQUIRES_OK(context, check(*d_last, "d_last", last_shape));
-    OP_REQUIRES_OK(context, check(*d_outputs, "d_outputs", outputs_shape));
-    for (int k = 0; k < inputs.states.size(); ++k) {
-      OP_REQUIRES_OK(context, check(d_finals[k], "d_state", inputs.states[k].shape()));
-    }
     Tensor* d_x = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(), &d_x));
-    OpOutputList outputs_of_weights, d_initial;
-    OP_REQUIRES_OK(context, context->output_list("d_weights", &outputs_of_weights));
-    OP_REQUIRES_OK(context, context->output_list("d_initial_state", &d_initial));
-    std::vector<Tensor*> d_weights(inputs.weights.size());
-    for (int i = 0; i < inputs.weights.size(); ++i) {
-      OP_REQUIRES_OK(context, outputs_of_weights.allocate(i, inputs.weights[i].shape(),
-                                                          &d_weights[i]));
-    }
-    zoo::BackwardArguments<T> a{};
-    this->fill(context, inputs, &a);
-    for (int k = 0; k < inputs.states.size(); ++k) {
-      Tensor* state = nullptr;
-      OP_REQUIRES_OK(context, d_initial.allocate(k, inputs.states[k].shape(), &state));
-      a.d_initial[k] = values<T>(state);
-      a.d_finals[k] = values<T>(d_finals[k]);
-    }
-    a.outputs = values<T>(*outputs);
-    a.saved = values<T>(*saved);
-    a.d_last = values<T>(*d_last);
-    a.d_outputs = values<T>(*d_outputs);
-    a.d_x = values<T>(d_x);
-    a.d_weights = weights_of<T>(this->cell(), d_weights);
-    recurrence.backward(pool, a);
+    std::vector<ZooArray> d_weights, d_initial;
+    OP_REQUIRES_OK(context, allocate_like(context, "d_weights", inputs.weights, &d_weights));
+    OP_REQUIRES_OK(context, allocate_like(context, "d_initial_state", inputs.states, &d_initial));
+    const std::vector<ZooArray> of_d_finals = arrays_of(d_finals);
+    const ZooGradients gradients{array_of(*outputs),   array_of(*saved), array_of(*d_last),
+                                 array_of(*d_outputs), of_d_finals.data(), array_of(*d_x),
+                                 d_weights.data(),     d_initial.data()};
+    OP_REQUIRES_OK(context, status_of(zoo_backward(&inputs.call, &gradients)));
   }
 };
 
 #define ZOO_REGISTER(T)                                                                       \
   REGISTER_KERNEL_BUILDER(                                                                    \
       Name("ZooRecurrence").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),            \
-      RecurrenceOp<T>);                                                                       \
+      RecurrenceOp);                                                                          \
   REGISTER_KERNEL_BUILDER(                                                                    \
       Name("ZooRecurrenceGrad").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),        \
-      RecurrenceGradOp<T>);
+      RecurrenceGradOp);
 ZOO_REGISTER(float)
 ZOO_REGISTER(double)
 

@@ -2,11 +2,12 @@
 
 import keras
 
-from zoo.layers import kernels
 from zoo.layers.recurrence.time_loop import array, run_steps, step_by_step
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+    from zoo.layers.kernels.on_tensorflow import has_tangents
 
 
 def applies(cell):
@@ -41,7 +42,7 @@ def loop(cell, weights):
     weights = [tf.convert_to_tensor(weight) for weight in weights]
 
     def run(projected, mask, initial, return_sequences):
-        if kernels.has_tangents([projected, *weights, *initial]):
+        if has_tangents([projected, *weights, *initial]):
             # Forward-mode differentiation needs the gradient of a gradient.
             step = lambda x, states: cell.step(x, states, lambda h: _product(h, *weights))[0]
             return step_by_step(step)(projected, mask, initial, return_sequences)

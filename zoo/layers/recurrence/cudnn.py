@@ -62,14 +62,15 @@ class CuDNNLayer(RecurrentLayer):
         self._use_cudnn = value if applies else False
 
     def run_fused(self, sequences, initial_state, mask, training):
+        arguments = (sequences, initial_state, mask, training)
         is_cudnn = self.use_cudnn and self._is_cudnn()
-        # With JAX and torch, the function of the backend also runs without cuDNN.
-        if is_cudnn or (self.use_cudnn and keras.backend.backend() != "tensorflow"):
+        # On JAX and torch, the function of the backend may run without cuDNN too.
+        runs_without = keras.backend.backend() != "tensorflow"
+        if is_cudnn or (self.use_cudnn is True and runs_without):
             try:
-                results = self._run_backend(sequences, initial_state, mask, training)
-                if is_cudnn:
-                    return "cudnn", None, results
-                return "keras", f"the Keras backend is {keras.backend.backend()}", results
+                results = self._run_backend(*arguments)
+                kernel, reason = ("cudnn", None) if is_cudnn else ("keras", "use_cudnn=True")
+                return kernel, reason, results
             except NotImplementedError:
                 pass
         if self.use_cudnn is True:
@@ -78,7 +79,15 @@ class CuDNNLayer(RecurrentLayer):
                 f"with the {keras.backend.backend()} backend, or there is no GPU. "
                 "Pass use_cudnn='auto'."
             )
-        return super().run_fused(sequences, initial_state, mask, training)
+        try:
+            return super().run_fused(*arguments)
+        except kernels.Declined as declined:
+            if not (self.use_cudnn and runs_without):
+                raise
+            try:
+                return "keras", str(declined), self._run_backend(*arguments)
+            except NotImplementedError:
+                raise declined from None
 
     def _is_cudnn(self):
         """Whether the function of Keras' backend calls cuDNN for this layer."""
@@ -97,7 +106,10 @@ class CuDNNLayer(RecurrentLayer):
         """
         cell = self.cell
         drops_in_step = cell.recurrent_dropout or (cell.dropout and cell.has_masks_per_block)
-        if (training and drops_in_step) or kernels.graph_reason():
+        # What torch's function calls can be in any graph.
+        if keras.backend.backend() != "torch" and kernels.graph_reason():
+            raise NotImplementedError
+        if training and drops_in_step:
             raise NotImplementedError
         run = lambda: self._call_backend(sequences, initial_state, mask, training)
         if mask is None or self.use_cudnn is True or keras.backend.backend() != "tensorflow":
