@@ -35,6 +35,7 @@ SOUND = {
     "frame_dropout": 0.0,
 }
 SENTENCES = {
+    "max_frequency": 3800,  # for a sampling rate of 8,000
     "stack": 1,
     "normalization": "utterance",
     "units": 4,
