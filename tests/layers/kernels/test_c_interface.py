@@ -18,7 +18,7 @@ BATCH, TIME, FEATURES, UNITS = 3, 40, 24, 40
 def library():
     if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
         pytest.skip("no C++ compiler found")
-    kernels.load()  # first, since TensorFlow only finds operations that nothing has loaded before
+    kernels.load()  # TensorFlow finds no operations in a library that was loaded before
     return c_interface.Library(build.build())
 
 
