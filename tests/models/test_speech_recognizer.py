@@ -22,7 +22,7 @@ from zoo.models.speech_recognizer.ngrams import CharacterNgrams, WordNgrams, fro
 from zoo.models.speech_recognizer.prefix_beam_search import PrefixBeamSearch
 from zoo.models.speech_recognizer.speech_backbone import SUBSAMPLINGS
 from zoo.models.speech_recognizer.speech_recognizer import BlankPadding
-from zoo.models.speech_recognizer.speech_recognizer_preprocessor import FrameStream
+from zoo.models.audio.frame_stream import FrameStream
 
 
 def log_probabilities(steps, labels=3, seed=0, scale=1.0):

@@ -155,6 +155,16 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         return pad_rows(rows, self.pad_token_id, min_length)
 
 
+def split_before_last_word(text):
+    """Splits a text before the last space in it, or before all of it.
+
+    No piece of a `SubwordTokenizer` spans a space, so the tokens of both parts are those of the
+    text. A word may go on as long as no space follows it, and its tokens may change with it.
+    """
+    end = max(0, text.rfind(" "))
+    return text[:end], text[end:]
+
+
 def texts_of(inputs):
     """Texts as a list of str, of a str, a list of str or bytes, or an array or tensor of strings.
 
