@@ -37,6 +37,7 @@ ELSEWHERE = {  # what needs a network, an environment or a server
     ".venv/bin/pip install -e '.[backends]'",
     "KERAS_BACKEND=jax .venv/bin/python train.py",
     "python -m benchmarks.time_generation",
+    "python -m benchmarks.time_stream",
     "zoo serve imdb_lstm --port 8000",
     "curl localhost:8000/answers -H 'Content-Type: application/json' "
     """-d '{"inputs": ["a wonderful film"]}'""",

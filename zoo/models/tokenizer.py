@@ -15,6 +15,7 @@ from zoo.models.protocol import InputError, InputSchema
 sentencepiece.set_min_log_level(2)
 
 TEXT = InputSchema("text", "string")
+UNKNOWN_ID = 1
 UNITS = {"subword": "unigram", "character": "char", "word": "word"}  # SentencePiece's names
 
 
@@ -155,14 +156,29 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         return pad_rows(rows, self.pad_token_id, min_length)
 
 
-def split_before_last_word(text):
-    """Splits a text before the last space in it, or before all of it.
+def completed_words(text, tokenize, unknown_id=UNKNOWN_ID):
+    """Tokenizes the words of a text whose tokens stay the same however it goes on.
 
-    No piece of a `SubwordTokenizer` spans a space, so the tokens of both parts are those of the
-    text. A word may go on as long as no space follows it, and its tokens may change with it.
+    They end before a space, which no piece of a `SubwordTokenizer` spans. Neighbouring unknown
+    words become one token, so the last one must be known.
+
+    Args:
+        text: str.
+        tokenize: function from a str to the list of its token ids.
+        unknown_id: int, the token id of what is unknown.
+
+    Returns:
+        `(token_ids, rest)`: the list of their token ids, and the text after them.
     """
-    end = max(0, text.rfind(" "))
-    return text[:end], text[end:]
+    end = text.rfind(" ")
+    while end > 0:
+        token_ids = tokenize(text[:end])
+        # SentencePiece takes "▁" for a space, and drops those at the end of a text.
+        is_cut = text[:end].rstrip(" ").endswith("▁")
+        if not is_cut and token_ids[-1:] != [unknown_id]:
+            return token_ids, text[end:]
+        end = text.rfind(" ", 0, end)
+    return [], text
 
 
 def texts_of(inputs):

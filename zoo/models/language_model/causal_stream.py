@@ -4,7 +4,7 @@ import math
 
 from zoo.models.language_model.continuation import Continuation
 from zoo.models.streams import Stream
-from zoo.models.tokenizer import TEXT, split_before_last_word
+from zoo.models.tokenizer import TEXT, completed_words
 
 
 class CausalStream(Stream):
@@ -12,7 +12,7 @@ class CausalStream(Stream):
 
     `read` returns the log-probabilities of the tokens that the piece completes, each given those
     before it, float32 `[tokens]`. All pieces together give those of `score` for the whole text. A
-    word is complete when a space follows it.
+    word is complete when a space follows it and, if it is unknown, a known word.
 
     Attributes:
         text: the `Continuation` of what was read.
@@ -50,6 +50,9 @@ class CausalStream(Stream):
     def _completed(self, piece, is_last):
         """The token ids that a piece completes."""
         text = self._rest + ("" if piece is None else TEXT.parse(piece))
-        words, self._rest = (text, "") if is_last else split_before_last_word(text)
         preprocessor = self.model.preprocessor
-        return preprocessor.token_ids([words])[0][preprocessor.prefix_length :]
+        tokenize = lambda text: preprocessor.token_ids([text])[0][preprocessor.prefix_length :]
+        if is_last:
+            return tokenize(text)
+        token_ids, self._rest = completed_words(text, tokenize, preprocessor.unknown_id)
+        return token_ids
