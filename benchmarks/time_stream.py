@@ -22,21 +22,7 @@ CHUNKS = 50  # of 20 ms in a second
 HOUR = 3600 * CHUNKS
 WORDS = 10_000
 WARM_UP = 60 * CHUNKS  # pieces that aren't timed
-TEXT = [
-    "The",
-    "film",
-    "begins",
-    "slowly",
-    ",",
-    "but",
-    "the",
-    "ending",
-    "is",
-    "a",
-    "wonderful",
-    "surprise",
-    ".",
-]
+TEXT = "The film begins slowly, but the ending is a wonderful surprise."
 
 
 def main():
@@ -56,7 +42,7 @@ def _measured(stream, count):
     """The cells of a stream's row but the first."""
     is_sound = stream.sampling_rate is not None
     count = count or (HOUR if is_sound else WORDS)
-    pieces = _chunks(stream.sampling_rate) if is_sound else [f"{word} " for word in TEXT]
+    pieces = _chunks(stream.sampling_rate) if is_sound else [f"{word} " for word in TEXT.split()]
     _times(stream, pieces, min(WARM_UP, count))
     process = psutil.Process()
     gc.collect()
