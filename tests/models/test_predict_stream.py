@@ -1,6 +1,7 @@
-"""`zoo predict --stream`: raw sound, text and numbers from standard input, answered as they come."""
+"""`zoo predict --stream`: sound, text and numbers of standard input, answered as they come."""
 
 import io
+import itertools
 import json
 import types
 
@@ -64,7 +65,7 @@ def test_raw_sound_gets_the_answer_of_the_whole_clip(sounds, run):
     assert lines[-1]["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
     labels = [line["label"] for line in lines[:-1]]
     assert labels
-    assert all(one != other for one, other in zip(labels, labels[1:], strict=False))
+    assert all(one != other for one, other in itertools.pairwise(labels))
 
 
 def test_raw_sound_of_another_rate_is_resampled(sounds, run, tmp_path):
