@@ -178,6 +178,10 @@ class _Compiled:
         def call(*flat):
             return keras.tree.flatten(self._method(*keras.tree.pack_sequence_as(arguments, flat)))
 
+        if keras.backend.backend() == "torch":
+            import torch
+
+            return torch.no_grad()(call)  # or the states would keep all pieces before them
         if keras.backend.backend() != "tensorflow":
             return call
         import tensorflow as tf
