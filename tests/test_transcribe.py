@@ -125,7 +125,7 @@ def test_models_that_cannot_say_so_in_one_line(preset, tmp_path, capsys, monkeyp
     monkeypatch.setattr(cli.sys, "stdin", standard_input(b""))
     recognizer("bilstm").save_to_preset(str(tmp_path / "both"))
     assert run("transcribe", str(tmp_path / "both"), "-") == 2
-    assert "bilstm reads sound in both directions" in one_line(capsys)
+    assert "(bilstm) reads its input in both directions" in one_line(capsys)
     for argument in ("-", "a fine film"):
         assert cli.main(["transcribe", "imdb_rnn", argument]) == 2
         assert "A model of the kind sentiment doesn't transcribe sound." in one_line(capsys)

@@ -69,7 +69,7 @@ def test_raw_sound_gets_the_answer_of_the_whole_clip(sounds, run):
 
 
 def test_raw_sound_of_another_rate_is_resampled(sounds, run, tmp_path):
-    soundfile.write(tmp_path / "a.wav", SOUND, 16000)
+    soundfile.write(tmp_path / "a.wav", np.frombuffer(pcm(SOUND), "<i2"), 16000)
     model = zoo.load(sounds, verify=False)
     (expected,) = model.answers([read_sound(str(tmp_path / "a.wav"), 8000)])
     found = json.loads(run(sounds, pcm(SOUND), "--rate", "16000", "--json")[-1])
