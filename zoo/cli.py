@@ -119,6 +119,8 @@ def predict_command(options):
         )
     if not options.stream and not options.input:
         raise ValueError("Give an INPUT, or --stream and the input on standard input.")
+    if not options.stream and options.rate:
+        raise ValueError("--rate is for the raw sound of --stream; a file tells its own.")
     model = zoo.load(options.preset, verify=options.verify)
     if options.stream:
         _answer_stream(zoo.stream(model), options)
@@ -234,6 +236,8 @@ def _pieces(stream, rate):
     A stream of sound reads 20 ms of raw sound at a time, another one a line.
     """
     if stream.sampling_rate is None:
+        if rate:
+            raise ValueError(f"This model reads no raw sound. Leave out --rate. Received: {rate}")
         for line in _standard_input():
             yield stream.piece_of(line), False
         yield None, True

@@ -155,3 +155,10 @@ def test_a_model_that_needs_its_whole_input_is_one_line_of_error(run, tmp_path):
 def test_no_input_is_one_line_of_error(capsys):
     assert cli.main(["predict", "imdb_rnn"]) == 2
     assert "Give an INPUT, or --stream" in capsys.readouterr().err
+
+
+def test_a_rate_of_what_is_no_raw_sound_is_one_line_of_error(texts, run, capsys):
+    error = run(texts, "a film\n", "--rate", "8000", status=2)
+    assert error == "zoo: This model reads no raw sound. Leave out --rate. Received: 8000\n"
+    assert cli.main(["predict", "imdb_rnn", "a film", "--rate", "8000"]) == 2
+    assert "--rate is for the raw sound of --stream" in capsys.readouterr().err
