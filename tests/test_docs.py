@@ -39,6 +39,9 @@ ELSEWHERE = {  # what needs a network, an environment or a server
     "KERAS_BACKEND=torch python -m benchmarks.time_backends",
     "KERAS_BACKEND=jax python -m benchmarks.time_backends lstm gru",
     "python -m benchmarks.time_generation",
+    "python -m benchmarks.time_stream",
+    "arecord -f S16_LE -r 16000 | zoo predict spoken_digit_gru --stream --rate 16000",
+    "arecord -f S16_LE -r 16000 | zoo transcribe an4_lstm -",
     "zoo serve imdb_lstm --port 8000",
     "curl localhost:8000/answers -H 'Content-Type: application/json' "
     """-d '{"inputs": ["a wonderful film"]}'""",

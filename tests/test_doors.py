@@ -23,7 +23,8 @@ ZOO = [
 BENCHMARKS = [
     {"__main__"},
     {"presets", "migration", "sweep"},
-    {"report", "run", "new_suite", "time_layers", "time_generation", "time_serving", "gpu_check"},
+    {"report", "run", "new_suite", "time_layers", "time_generation", "time_serving", "time_stream"}
+    | {"gpu_check"},
     {"tracking"},
     {"data"},
     {"config"},

@@ -66,6 +66,14 @@ def test_raw_sound_is_transcribed_as_it_comes(preset, capsys, monkeypatch):
     assert capsys.readouterr().out == f"{zoo.load(preset, verify=False).generate(expected)}\n"
 
 
+def test_raw_sound_of_another_rate_is_resampled(preset, tmp_path, capsys, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", SOUND, 44100)
+    monkeypatch.setattr(cli.sys, "stdin", standard_input(pcm(SOUND)))
+    assert run("transcribe", preset, "-", str(tmp_path / "a.wav"), "--rate", "44100") == 0
+    from_stream, from_file = capsys.readouterr().out.splitlines()
+    assert from_stream == from_file
+
+
 def test_no_raw_sound_is_an_empty_line(preset, capsys, monkeypatch):
     monkeypatch.setattr(cli.sys, "stdin", standard_input(b""))
     assert run("transcribe", preset, "-") == 0
@@ -117,7 +125,7 @@ def test_models_that_cannot_say_so_in_one_line(preset, tmp_path, capsys, monkeyp
     monkeypatch.setattr(cli.sys, "stdin", standard_input(b""))
     recognizer("bilstm").save_to_preset(str(tmp_path / "both"))
     assert run("transcribe", str(tmp_path / "both"), "-") == 2
-    assert "bilstm reads sound in both directions" in one_line(capsys)
+    assert "(bilstm) reads its input in both directions" in one_line(capsys)
     for argument in ("-", "a fine film"):
         assert cli.main(["transcribe", "imdb_rnn", argument]) == 2
         assert "A model of the kind sentiment doesn't transcribe sound." in one_line(capsys)

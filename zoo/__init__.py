@@ -11,6 +11,7 @@ if TYPE_CHECKING or not _command.is_running():
     from zoo import _quiet_start  # noqa: F401, I001 - before anything imports TensorFlow
     from zoo import layers, models
     from zoo.models.gates import gates, plot_gates
+    from zoo.models.streams import stream
 
 __version__ = "0.1.0"
 
@@ -24,4 +25,5 @@ __all__ = [
     "load",
     "models",
     "plot_gates",
+    "stream",
 ]

@@ -113,7 +113,18 @@ def predict_command(options):
     """Runs a pretrained model on each input, in order."""
     import zoo
 
+    if options.stream and set(options.input) - {"-"}:
+        raise ValueError(
+            f"With --stream the input comes from standard input. Received: {options.input[0]}"
+        )
+    if not options.stream and not options.input:
+        raise ValueError("Give an INPUT, or --stream and the input on standard input.")
+    if not options.stream and options.rate:
+        raise ValueError("--rate is for the raw sound of --stream; a file tells its own.")
     model = zoo.load(options.preset, verify=options.verify)
+    if options.stream:
+        _answer_stream(zoo.stream(model), options)
+        return 0
     for batch in _batches(_inputs(options.input)):
         _answer(model, batch, options.json)
     return 0
@@ -191,29 +202,53 @@ def transcribe_command(options):
     import zoo
 
     model = zoo.load(options.preset, verify=options.verify)
+    model.transcribe([])  # tells if models of this kind don't
     for argument in options.input:
         if argument == "-":
-            _transcribe_stream(model.transcription(), _standard_input().buffer)
+            stream = zoo.stream(model)
+            for piece, is_last in _pieces(stream, options.rate):
+                print(stream.read(piece, is_last), end="", flush=True)
+            print(flush=True)
         else:
             (text,) = model.transcribe([model.read_input(argument)])
             print(text, flush=True)
     return 0
 
 
-def _transcribe_stream(transcription, stream):
-    """Prints the text of raw sound while it is read: 16-bit little-endian samples, one channel."""
-    import numpy as np
+def _answer_stream(stream, options):
+    """Prints the answer to standard input while it is read, whenever it is another, and at its end.
 
-    size = 2 * transcription.sampling_rate // 10  # bytes of a tenth of a second
-    while content := stream.read(size):
-        if len(content) % 2:
-            raise ValueError(
-                "Raw sound must be 16-bit samples, and ended in the middle of one. Received an odd "
-                "number of bytes."
-            )
-        samples = np.frombuffer(content, "<i2").astype("float32") / 32768
-        print(transcription.read(samples), end="", flush=True)
-    print(transcription.read(np.zeros(0, "float32"), is_last=True), flush=True)
+    Probabilities alone don't make it another.
+    """
+    told, as_told = None, lambda answer: {**answer, "probabilities": None}
+    for piece, is_last in _pieces(stream, options.rate):
+        stream.read(piece, is_last)
+        answer = stream.answer
+        if answer is not None and (is_last or as_told(answer) != told):
+            told = as_told(answer)
+            line = json.dumps({"input": "-", **answer}, ensure_ascii=False)
+            print(line if options.json else stream.answer_text(answer), flush=True)
+
+
+def _pieces(stream, rate):
+    """What a stream reads from standard input: pairs of a piece and whether it is the last.
+
+    A stream of sound reads 20 ms of raw sound at a time, another one a line.
+    """
+    if stream.sampling_rate is None:
+        if rate:
+            raise ValueError(f"This model reads no raw sound. Leave out --rate. Received: {rate}")
+        for line in _standard_input():
+            yield stream.piece_of(line), False
+        yield None, True
+        return
+    from zoo.sound_files import RawSound
+
+    rate = rate or stream.sampling_rate
+    sound = RawSound(rate, stream.sampling_rate)
+    while content := _standard_input().buffer.read(2 * (rate // 50)):
+        yield sound.read(content), False
+    yield sound.read(b"", is_last=True), True
 
 
 def _sampling(options):
@@ -349,12 +384,20 @@ def _parser():
     command = commands.add_parser("info", help=info_command.__doc__)
     command.add_argument("preset")
     command.set_defaults(run=info_command)
-    command = commands.add_parser("predict", help=predict_command.__doc__, parents=[preset])
+    raw = argparse.ArgumentParser(add_help=False)
+    raw.add_argument("--rate", type=int, help="of raw sound, in Hz; by default the model's")
+    command = commands.add_parser("predict", help=predict_command.__doc__, parents=[preset, raw])
     command.add_argument(
         "input",
-        nargs="+",
+        nargs="*",
         help="a text, or the path of a file for models of audio or series; - reads lines of "
         "standard input",
+    )
+    command.add_argument(
+        "--stream",
+        action="store_true",
+        help="read one input from standard input as it comes, and print its answer whenever it "
+        "changes: raw 16-bit samples of one channel, or lines",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=predict_command)
@@ -383,12 +426,13 @@ def _parser():
     command.add_argument("--output", help="the CSV file to write instead of printing")
     command.add_argument("--plot", help="the picture to write: .png, .svg or .pdf")
     command.set_defaults(run=forecast_command)
-    command = commands.add_parser("transcribe", help=transcribe_command.__doc__, parents=[preset])
+    command = commands.add_parser(
+        "transcribe", help=transcribe_command.__doc__, parents=[preset, raw]
+    )
     command.add_argument(
         "input",
         nargs="+",
-        help="a sound file; - reads raw 16-bit samples of one channel, at the model's sampling "
-        "rate, from standard input",
+        help="a sound file; - reads raw 16-bit samples of one channel from standard input",
     )
     command.set_defaults(run=transcribe_command)
     command = commands.add_parser("export", help=export_command.__doc__, parents=[preset])

@@ -1,4 +1,4 @@
-"""Sound files as models take them: one channel at the model's sampling rate."""
+"""Sound files and raw sound as models take them: one channel at the model's sampling rate."""
 
 import io
 
@@ -56,3 +56,56 @@ def read_sound(path, sampling_rate):
         raise ValueError(f"{path} holds samples that are NaN or infinite. Export it again.")
     # Floating-point files may exceed full scale, and resampling may overshoot it.
     return np.clip(sound, -1, 1)
+
+
+class RawSound:
+    """Decodes raw sound that comes piece by piece: 16-bit little-endian samples of one channel.
+
+    Args:
+        rate: int, in Hz, the sampling rate of the sound.
+        sampling_rate: int, in Hz. Sound of another rate is resampled.
+
+    Raises:
+        ValueError: The rate is below 1 kHz or above 1 MHz.
+    """
+
+    def __init__(self, rate, sampling_rate):
+        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+            raise ValueError(
+                f"Sound has a sampling rate from {LOWEST_RATE} to {HIGHEST_RATE} Hz. Received: "
+                f"{rate}"
+            )
+        self._half = b""  # of a sample
+        self._resampler = None
+        if rate != sampling_rate:
+            import soxr
+
+            self._resampler = soxr.ResampleStream(rate, sampling_rate, 1, dtype="float32")
+
+    def read(self, content, is_last=False):
+        """Decodes a piece.
+
+        Args:
+            content: bytes, of any number.
+            is_last: bool, whether the sound ends.
+
+        Returns:
+            float32 array `[samples]` from -1 to 1. Resampling delays some of them.
+
+        Raises:
+            ValueError: The sound ends in the middle of a sample.
+        """
+        import numpy as np
+
+        content = self._half + content
+        count = len(content) // 2
+        self._half = content[2 * count :]
+        if is_last and self._half:
+            raise ValueError(
+                "Raw sound must be 16-bit samples, and ended in the middle of one. Received an odd "
+                "number of bytes."
+            )
+        samples = np.frombuffer(content, "<i2", count).astype("float32") / 32768
+        if self._resampler is None:
+            return samples
+        return np.clip(self._resampler.resample_chunk(samples, is_last), -1, 1)

@@ -62,6 +62,19 @@ def test_a_preset_answers_as_on_tensorflow(name, expected):
     assert_same(zoo.load(name).answers(PRESETS[name]), expected[name])
 
 
+@pytest.mark.parametrize("name", ["imdb_lstm", "spoken_digit_gru", "an4_gru"])
+def test_a_stream_answers_as_on_tensorflow(name, expected):
+    stream, answers = zoo.stream(zoo.load(name)), []
+    for input in PRESETS[name]:
+        stream.reset()
+        input = input if isinstance(input, str) else np.array(input, "float32")
+        for start in range(0, len(input), 1000):
+            stream.read(input[start : start + 1000])
+        stream.read(is_last=True)
+        answers.append(stream.answer)
+    assert_same(answers, expected[name])
+
+
 @pytest.mark.parametrize("name", ["imdb_rnn", "spoken_digit_rnn"])
 def test_a_classifier_is_fine_tuned(name):
     model = zoo.load(name)

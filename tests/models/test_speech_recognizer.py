@@ -14,6 +14,8 @@ import zoo
 from zoo import models
 from zoo.export import export
 from zoo.models.audio import front_ends
+from zoo.models.audio.frame_stream import FrameStream
+from zoo.models.audio.windows import Windows
 from zoo.models.speech_recognizer import speech_recognizer
 from zoo.models.speech_recognizer.alignment import align, greedy_labels
 from zoo.models.speech_recognizer.character_error_rate import CharacterErrorRate
@@ -22,7 +24,6 @@ from zoo.models.speech_recognizer.ngrams import CharacterNgrams, WordNgrams, fro
 from zoo.models.speech_recognizer.prefix_beam_search import PrefixBeamSearch
 from zoo.models.speech_recognizer.speech_backbone import SUBSAMPLINGS
 from zoo.models.speech_recognizer.speech_recognizer import BlankPadding
-from zoo.models.speech_recognizer.speech_recognizer_preprocessor import FrameStream
 
 
 def log_probabilities(steps, labels=3, seed=0, scale=1.0):
@@ -264,25 +265,48 @@ def test_sound_in_pieces_gives_the_text_of_all_of_it(subsampled, size):
     recognizer = subsampled
     tones = [np.sin(np.arange(2000) * step) * size for step, size in zip(STEPS, SIZES, strict=True)]
     sound = np.concatenate(tones).astype("float32")
-    transcription = recognizer.transcription()
+    transcription = zoo.stream(recognizer)
     pieces = [transcription.read(sound[at : at + size]) for at in range(0, len(sound), size)]
-    pieces.append(transcription.read(np.zeros(0), is_last=True))
+    pieces.append(transcription.read(is_last=True))
     assert "".join(pieces) == recognizer.generate(sound, beam_width=1)
+    assert transcription.answer == {"output": "".join(pieces)}
     if size == 1600:
         assert sum(map(bool, pieces)) > 2  # text comes with the sound
 
 
 def test_no_sound_at_all_gives_no_text(recognizer):
-    assert recognizer.transcription().read(np.zeros(0), is_last=True) == ""
+    assert zoo.stream(recognizer).read(is_last=True) == ""
 
 
 def test_models_that_need_all_of_the_sound_say_so(recognizer):
-    with pytest.raises(ValueError, match="needs a front end and a running normalization"):
-        of_frames.build().transcription()
-    with pytest.raises(ValueError, match="bilstm reads sound in both directions"):
-        of_frames.build("bilstm").transcription()
-    with pytest.raises(ValueError, match="must be finite samples"):
-        recognizer.transcription().read(np.array([np.nan]))
+    with pytest.raises(ValueError, match=r"mean and variance of all .* a running normalization"):
+        zoo.stream(of_frames.build())
+    with pytest.raises(ValueError, match=r"\(bilstm\) reads its input in both directions"):
+        zoo.stream(of_frames.build("bilstm"))
+    with pytest.raises(ValueError, match="must be finite"):
+        zoo.stream(recognizer).read(np.array([np.nan]))
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+@pytest.mark.parametrize("size", [7, 60])
+def test_frames_in_pieces_give_the_log_probabilities_of_all_of_them(subsampling, size):
+    keras.utils.set_random_seed(0)
+    options = {"normalization": "running", "subsampling": subsampling}
+    backbone = models.SpeechBackbone("lstm", feature_dim=3, units=6, **options)
+    backbone.adapt(of_frames.INPUTS)
+    preprocessor = models.SpeechRecognizerPreprocessor(" abe", feature_dim=3)
+    model = models.SpeechRecognizer(backbone, preprocessor)
+    frames = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
+    windows = Windows(backbone.stack, backbone.slopes.reach, backbone.stack + backbone.slopes.reach)
+    states, found = backbone.initial_states(1), []
+    for start in range(0, 60, size):
+        piece = windows.read(frames[start : start + size], is_last=start + size >= 60)
+        if piece is not None:
+            rows, states = model.continued((piece[0][None], piece[1]), states)
+            found.append(np.asarray(rows)[0])
+    (expected,) = model.log_probabilities([frames])
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-5)
+    assert zoo.stream(model).read(frames, is_last=True) == model.generate(frames)
 
 
 # Bad input

@@ -36,23 +36,13 @@ class Classifier(Predictor):
             metrics = ["accuracy"]
         keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
-    def answers(self, inputs):
-        """The likeliest label of each input, and the probabilities of all labels.
-
-        Args:
-            inputs: list of raw inputs.
-
-        Returns:
-            A list of dicts `{"label": str, "probabilities": {label: float}}`, in the order of
-            `inputs`.
-        """
-        return [
-            {
-                "label": self.labels[row.argmax()],
-                "probabilities": dict(zip(self.labels, row.tolist(), strict=True)),
-            }
-            for row in self.predict(self.input_schema.parse_all(inputs))
-        ]
+    def answer_of(self, output):
+        """The likeliest label and the probabilities of all, a dict
+        `{"label": str, "probabilities": {label: float}}`."""
+        return {
+            "label": self.labels[output.argmax()],
+            "probabilities": dict(zip(self.labels, output.tolist(), strict=True)),
+        }
 
     def answer_text(self, answer):
         return f"{answer['label']} ({answer['probabilities'][answer['label']]:.3f})"

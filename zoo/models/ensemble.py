@@ -67,6 +67,23 @@ class Ensemble(TaskModel):
     def members(self):
         return self.backbone.members
 
+    def stream_obstacle(self):
+        obstacles = (member.stream_obstacle() for member in self.members)
+        return next(filter(None, obstacles), None)
+
+    def initial_states(self, batch_size):
+        """The states of all members; see `SequencePredictor`."""
+        return [member.initial_states(batch_size) for member in self.members]
+
+    def continued(self, piece, states):
+        """Reads a piece of an input with all members; see `SequencePredictor`."""
+        results = [
+            member.continued(piece, state)
+            for member, state in zip(self.members, states, strict=True)
+        ]
+        outputs, states = zip(*results, strict=True)
+        return self.backbone.get_layer(self.backbone.combination)(list(outputs)), list(states)
+
 
 def ensemble(members):
     """Combines several trained models into one that answers with the mean of their outputs, or with

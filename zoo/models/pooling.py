@@ -42,6 +42,33 @@ class SequencePooling(keras.layers.Layer):
         picked = ops.take_along_axis(inputs, last[:, None, None], axis=1)[:, 0]
         return picked * ops.minimum(count, 1)
 
+    def initial_state(self, batch_size, features):
+        """The state before the first piece of a sequence: `(pooled, count)`, see `continued`."""
+        first = -1e4 if self.method == "max" else 0.0
+        pooled = ops.full((batch_size, features), first, self.compute_dtype)
+        return pooled, ops.zeros((batch_size, 1), self.compute_dtype)
+
+    def continued(self, inputs, state):
+        """Pools a piece of a sequence with the pieces before it.
+
+        Args:
+            inputs: float tensor `[batch, time, features]`, one step at least, without padding.
+            state: tuple of the pooled steps before it, `[batch, features]`, and their number,
+                `[batch, 1]`.
+
+        Returns:
+            `(pooled, state)`: all steps pooled, `[batch, features]`, and the state after the piece.
+        """
+        pooled, count = state
+        count += ops.cast(ops.shape(inputs)[1], count.dtype)
+        if self.method == "mean":  # a sum would lose digits as it grows
+            pooled += ops.sum(inputs - pooled[:, None], axis=1) / count
+        elif self.method == "max":
+            pooled = ops.maximum(pooled, ops.max(inputs, axis=1))
+        else:
+            pooled = inputs[:, -1]
+        return pooled, (pooled, count)
+
     def compute_mask(self, inputs, mask=None):
         return None
 

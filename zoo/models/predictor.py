@@ -38,3 +38,11 @@ class Predictor(TaskModel):
             chosen = order[start : start + batch_size]
             outputs[chosen] = self.predict_on_batch([x[index] for index in chosen])
         return outputs
+
+    def answers(self, inputs):
+        """As `TaskModel.answers`, each by `answer_of`."""
+        return [self.answer_of(row) for row in self.predict(self.input_schema.parse_all(inputs))]
+
+    def answer_of(self, output):
+        """The answer that an element of `predict` stands for, a dict."""
+        raise NotImplementedError

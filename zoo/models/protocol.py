@@ -294,13 +294,16 @@ class TaskModel:
         """
         raise ValueError(f"A model of the kind {self.task_kind} doesn't transcribe sound.")
 
-    def transcription(self):
-        """A transcription of sound that comes piece by piece; see `Transcription`.
+    # Streams
 
-        Raises:
-            ValueError: models of this kind don't transcribe sound, or this one needs all of it.
-        """
-        raise ValueError(f"A model of the kind {self.task_kind} doesn't transcribe sound.")
+    def stream_obstacle(self):
+        """Why this model can't read its input piece by piece, a str; None if it can."""
+        return f"A model of the kind {self.task_kind} can't read its input piece by piece."
+
+    def open_stream(self):
+        """A new stream, a `zoo.models.streams.Stream`, if there is no `stream_obstacle`; see
+        `zoo.stream`."""
+        raise NotImplementedError
 
     # Export
 

@@ -1,8 +1,9 @@
-"""A stack of recurrent layers of one architecture, shared by the backbones."""
+"""A stack of recurrent layers of one architecture, and the base class of backbones with one."""
 
 import keras
 
 from zoo.layers import architectures
+from zoo.models.backbone import Backbone
 
 
 def recurrent_stack(
@@ -53,3 +54,56 @@ def recurrent_stack(
         )
         x = layer(x, mask=mask)
     return x
+
+
+class RecurrentBackbone(Backbone):
+    """A backbone with a `recurrent_stack` of the name `"encoder"`, which can be read in pieces.
+
+    A subclass defines `continued`.
+
+    Attributes:
+        architecture: str, a name of `zoo.layers.architectures`.
+        bidirectional: bool, whether both directions are read even if the architecture doesn't.
+        num_layers: int, number of recurrent layers.
+    """
+
+    bidirectional = False
+
+    @property
+    def recurrent_layers(self):
+        """The recurrent layers, from the first to the last."""
+        return [self.get_layer(f"encoder_{index}") for index in range(self.num_layers)]
+
+    def stream_obstacle(self):
+        """Why an input can't be read in pieces, a str; None if it can."""
+        if self.bidirectional or architectures.get(self.architecture).bidirectional:
+            return (
+                f"This model ({self.architecture}) reads its input in both directions, so it needs "
+                "all of it. Use a model of one direction."
+            )
+        return None
+
+    def initial_states(self, batch_size):
+        """The states before the first step: a list of the states of each layer, all zero."""
+        return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
+
+    def continued(self, piece, states):
+        """Encodes a piece of an input, outside training.
+
+        Args:
+            piece: the piece, as the backbone takes it, without padding.
+            states: the states before it, as `initial_states` returns them.
+
+        Returns:
+            `(sequence, states)`: float `[batch, steps, units]`, and the states after the piece.
+        """
+        raise NotImplementedError
+
+    def continue_layers(self, x, states):
+        """The output of the recurrent layers for a piece of their input, and the states after it;
+        see `continued`."""
+        after = []
+        for layer, state in zip(self.recurrent_layers, states, strict=True):
+            x, state = layer.continued(x, state)
+            after.append(state)
+        return x, after

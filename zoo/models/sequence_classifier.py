@@ -4,9 +4,10 @@ import keras
 
 from zoo.models.classifier import Classifier
 from zoo.models.pooling import SequencePooling
+from zoo.models.sequence_predictor import SequencePredictor
 
 
-class SequenceClassifier(Classifier):
+class SequenceClassifier(SequencePredictor, Classifier):
     """Pools the output of a recurrent backbone over time and classifies it.
 
     A mixin ahead of a `keras_hub.models.Task`.

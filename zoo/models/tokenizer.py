@@ -15,6 +15,7 @@ from zoo.models.protocol import InputError, InputSchema
 sentencepiece.set_min_log_level(2)
 
 TEXT = InputSchema("text", "string")
+UNKNOWN_ID = 1
 UNITS = {"subword": "unigram", "character": "char", "word": "word"}  # SentencePiece's names
 
 
@@ -153,6 +154,31 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             for row in self.tokenize(texts)
         ]
         return pad_rows(rows, self.pad_token_id, min_length)
+
+
+def completed_words(text, tokenize, unknown_id=UNKNOWN_ID):
+    """Tokenizes the words of a text whose tokens stay the same however it goes on.
+
+    They end before a space, which no piece of a `SubwordTokenizer` spans. Neighbouring unknown
+    words become one token, so the last one must be known.
+
+    Args:
+        text: str.
+        tokenize: function from a str to the list of its token ids.
+        unknown_id: int, the token id of what is unknown.
+
+    Returns:
+        `(token_ids, rest)`: the list of their token ids, and the text after them.
+    """
+    end = text.rfind(" ")
+    while end > 0:
+        token_ids = tokenize(text[:end])
+        # SentencePiece takes "▁" for a space, and drops those at the end of a text.
+        is_cut = text[:end].rstrip(" ").endswith("▁")
+        if not is_cut and token_ids[-1:] != [unknown_id]:
+            return token_ids, text[end:]
+        end = text.rfind(" ", 0, end)
+    return [], text
 
 
 def texts_of(inputs):

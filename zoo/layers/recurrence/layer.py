@@ -129,6 +129,21 @@ class RecurrentLayer(keras.layers.RNN):
         self.last_kernel, self.last_kernel_reason = kernel, reason
         return results
 
+    def continued(self, sequences, initial_state):
+        """Runs the recurrence over a piece of a longer sequence, outside training.
+
+        Args:
+            sequences: Tensor of shape `(batch, time, features)`, the piece, without padding.
+            initial_state: List of tensors of shape `(batch, units)`, the states before it.
+
+        Returns:
+            A tuple of the outputs, `(batch, time, units)` with `return_sequences`, and the list of
+            the states after the piece.
+        """
+        sequences = ops.cast(sequences, self.compute_dtype)
+        _, outputs, states = self.inner_loop(sequences, initial_state, None)
+        return outputs, states
+
     def run_fused(self, sequences, initial_state, mask, training):
         """Runs the recurrence by a function that has all of it, here by the native kernels.
 

@@ -1,6 +1,7 @@
 """Base class of models that take audio: raw input from files, and the exported network."""
 
 from zoo.array_files import read_array
+from zoo.models.audio.audio_stream import AudioStream
 from zoo.models.protocol import InputSchema, TaskModel
 from zoo.sound_files import read_sound
 
@@ -39,6 +40,9 @@ class AudioInput(TaskModel):
                 "the Fourier transform of its front end. Use savedmodel or tflite."
             )
         return super().export_obstacle(format)
+
+    def open_stream(self):
+        return AudioStream(self)
 
     def shared_by_members(self):
         backbone = self._audio_backbone

@@ -18,6 +18,17 @@ def check_clip(clip, feature_dim=None):
     Raises:
         InputError: the clip is empty or of another shape, or has values that aren't finite.
     """
+    clip = check_piece(clip, feature_dim)
+    if not len(clip):
+        raise InputError(f"A clip needs at least one sample or frame. Received: shape={clip.shape}")
+    return clip
+
+
+def check_piece(clip, feature_dim=None):
+    """A piece of a clip as float32; as `check_clip`, but it may be empty, or None."""
+    frame = () if feature_dim is None else (feature_dim,)
+    if clip is None:
+        return np.zeros((0, *frame), "float32")
     clip = np.asarray(clip)
     if not np.issubdtype(clip.dtype, np.number):
         raise InputError(f"A clip must be an array of floats. Received: dtype={clip.dtype}")
@@ -27,12 +38,9 @@ def check_clip(clip, feature_dim=None):
             f"dtype={clip.dtype}"
         )
     clip = clip.astype("float32")
-    frame = () if feature_dim is None else (feature_dim,)
     expected = "[samples]" if feature_dim is None else f"[frames, {feature_dim}]"
     if clip.shape[1:] != frame or clip.ndim != 1 + len(frame):
         raise InputError(f"A clip must have the shape {expected}. Received: shape={clip.shape}")
-    if not len(clip):
-        raise InputError(f"A clip needs at least one sample or frame. Received: shape={clip.shape}")
     if not np.isfinite(clip).all():
         raise InputError("A clip's values must be finite. Received NaN or infinity.")
     return clip

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+SLOPE_REACH = 2  # frames before and after one that its slope depends on
+
 
 def means(features, mask):
     """Mean of each feature over the frames of each clip, `[batch, 1, features]`."""

@@ -4,13 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.models.audio.features import means, slopes
+from zoo.models.audio.features import SLOPE_REACH, means, slopes
+from zoo.models.audio.front_end import FrontEnd
 
 FRONT_ENDS = ("frames", "log_mel", "mfcc")
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class LogMel(keras.layers.Layer):
+class LogMel(FrontEnd):
     """Log-mel spectrogram, or its cepstrum (MFCC), of a padded batch of waveforms.
 
     Frames of `frame_length` samples are centred on every `frame_step`-th sample. A frame counts as
@@ -98,7 +99,8 @@ class LogMel(keras.layers.Layer):
         self.deltas = deltas
         self.max_frequency = max_frequency
         fft_length = 2 ** int(np.ceil(np.log2(frame_length)))
-        self.reach = (fft_length // 2, fft_length // 2)
+        reach = fft_length // 2 + frame_step * (SLOPE_REACH if deltas else 0)
+        self.reach = (reach, reach)
         self.spectrogram = keras.layers.MelSpectrogram(
             fft_length=fft_length,
             sequence_stride=frame_step,
@@ -136,6 +138,15 @@ class LogMel(keras.layers.Layer):
         if self.deltas:
             features = ops.concatenate([features, slopes(features, mask)], axis=-1)
         return features, mask
+
+    def stream_obstacle(self):
+        if self.mean_normalization or self.root_compression:
+            name = "mean_normalization" if self.mean_normalization else "root_compression"
+            return (
+                f"This model's front end ({name}) measures the whole sound before its first frame, "
+                "so it needs all of it. Use a model without."
+            )
+        return None
 
     def _dct_matrix(self):
         bands, count = self.num_mel_bins, self.num_coefficients

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.models.audio.front_end import FrontEnd
+
 WINDOW = 0.025625  # in seconds, 410 samples at 16 kHz
 STEP = 0.01
 PREEMPHASIS = 0.97
@@ -11,7 +13,7 @@ FLOOR = 1e-5  # the least energy of a band
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class SphinxCepstra(keras.layers.Layer):
+class SphinxCepstra(FrontEnd):
     """Mel cepstra as CMU Sphinx computes them by default.
 
     The front end with which the cepstra of AN4 were made: pre-emphasis, a Hamming window, the power

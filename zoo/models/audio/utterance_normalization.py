@@ -44,13 +44,18 @@ class UtteranceNormalization(keras.layers.Layer):
 
     def call(self, features, padding_mask):
         if self.running:
-            zeros = ops.zeros_like(features[:, 0])
-            return self.continued(features, padding_mask, (zeros[:, :1], zeros, zeros))[0]
+            sums = self.initial_sums(ops.shape(features)[0], features.shape[-1])
+            return self.continued(features, padding_mask, sums)[0]
         features, weights = self._scaled(features, padding_mask)
         count = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)
         features = features - ops.sum(features * weights, axis=1, keepdims=True) / count
         variance = ops.sum(features**2 * weights, axis=1, keepdims=True) / count
         return features * weights * ops.rsqrt(variance + EPSILON)
+
+    def initial_sums(self, batch_size, width):
+        """The sums before the first frame, as `continued` takes them."""
+        zeros = ops.zeros((batch_size, width), self.compute_dtype)
+        return zeros[:, :1], zeros, zeros
 
     def continued(self, features, padding_mask, sums):
         """Normalises a piece of an utterance, given the sums over the frames before it.
@@ -58,7 +63,7 @@ class UtteranceNormalization(keras.layers.Layer):
         Args:
             features, padding_mask: a piece, see the call arguments.
             sums: tuple of the number of frames `[batch, 1]`, and the sums of the features and of
-                their squares `[batch, features]`; zeros before the first piece.
+                their squares `[batch, features]`.
 
         Returns:
             `(features, sums)`: the normalised piece, and the sums after it.

@@ -6,12 +6,11 @@ from keras import ops
 
 from zoo.models.audio.frame_augmentation import FrameAugmentation
 from zoo.models.audio.log_mel import FRONT_ENDS, LogMel
-from zoo.models.backbone import Backbone
-from zoo.models.recurrent_stack import recurrent_stack
+from zoo.models.recurrent_stack import RecurrentBackbone, recurrent_stack
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class AudioBackbone(Backbone):
+class AudioBackbone(RecurrentBackbone):
     """Encodes frames of features, or a waveform, with recurrent layers.
 
     Features are normalised by the mean and variance of the training data, which `adapt` computes
@@ -142,6 +141,16 @@ class AudioBackbone(Backbone):
         audio = keras.utils.pad_sequences(clips, padding="post", dtype="float32")
         features, mask = self.log_mel(audio, np.arange(audio.shape[1]) < lengths[:, None])
         return ops.convert_to_numpy(features)[ops.convert_to_numpy(mask)]
+
+    def stream_obstacle(self):
+        return super().stream_obstacle() or (self.log_mel and self.log_mel.stream_obstacle())
+
+    def continued(self, piece, states):
+        """As `RecurrentBackbone.continued`; a piece is what `Windows.read` returns, with a batch
+        axis ahead of the window."""
+        window, span = piece
+        frames = window if self.log_mel is None else self.log_mel.frames_of(window, span)
+        return self.continue_layers(self.normalization(frames), states)
 
     def get_config(self):
         return {

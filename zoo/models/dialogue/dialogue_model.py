@@ -10,13 +10,14 @@ from keras import ops
 
 from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
 from zoo.models.dialogue.dialogue_preprocessor import DialoguePreprocessor
+from zoo.models.dialogue.turn_stream import TurnStream
 from zoo.models.eager_preprocessing import EagerPreprocessing
 from zoo.models.language_model.causal_task import (
     TOKEN_BY_TOKEN,
     CausalTask,
-    Continuation,
     check_count,
 )
+from zoo.models.language_model.continuation import Continuation
 from zoo.models.protocol import InputError, InputSchema, register
 
 REPLY_TOKENS = 64
@@ -140,6 +141,9 @@ class DialogueModel(EagerPreprocessing, CausalTask):
         self._use(sampler, temperature, seed)
         self.make_continue_function()
         return Conversation(self)
+
+    def open_stream(self):
+        return TurnStream(self)
 
     @property
     def input_schema(self):

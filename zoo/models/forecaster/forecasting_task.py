@@ -263,7 +263,13 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
             ]
         )
 
-    # Export and ensembles
+    # Streams, export and ensembles
+
+    def stream_obstacle(self):
+        return (
+            "A forecaster normalises each window by its own values, which changes all of them with "
+            "every new one, so there is no state to keep. Use predict with the last values."
+        )
 
     @property
     def default_length(self):

@@ -9,6 +9,8 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from zoo.models.language_model.causal_stream import CausalStream
+from zoo.models.language_model.continuation import Continuation
 from zoo.models.text_input import TextInput
 from zoo.models.tokenizer import pad_rows
 
@@ -31,7 +33,6 @@ TOKEN_BY_TOKEN = (
 )
 LOGITS_AT_ONCE = 1 << 22  # bounds the memory of `score`
 STEPS_AT_ONCE = 4096
-STREAMED_AT_ONCE = 8  # tokens between two pieces of `stream`
 
 
 class CausalTask(TextInput, keras_hub.models.CausalLM):
@@ -436,10 +437,8 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         if self._scorer is None:
             reader = self.backbone.with_states
             outputs = reader(reader.input)
-            logits = ops.cast(self.backbone.logits(outputs["sequence"]), "float32")
             targets = keras.Input((None,), dtype="int32", name="targets")
-            right = ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-            scores = right - ops.logsumexp(logits, axis=-1)
+            scores = self._scores(outputs["sequence"], targets)
             network = keras.Model(
                 {**reader.input, "targets": targets},
                 {"scores": scores, "states": outputs["states"]},
@@ -447,12 +446,42 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             self._scorer = collections.UserList([network])  # hidden from Keras' saving
         return self._scorer[0]
 
+    def _scores(self, sequence, targets):
+        """Log-probabilities `[batch, time]` of token ids, of the outputs before each."""
+        logits = ops.cast(self.backbone.logits(sequence), "float32")
+        right = ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+        return right - ops.logsumexp(logits, axis=-1)
+
     def _zero_states(self, batch_size):
         return keras.tree.map_structure(
             ops.convert_to_numpy, self.backbone.initial_states(batch_size)
         )
 
     # The protocol of task models
+
+    def stream_obstacle(self):
+        """None: every model reads forwards."""
+
+    def open_stream(self):
+        return CausalStream(self)
+
+    def continued(self, piece, states):
+        """Reads a piece of a text, outside training.
+
+        Args:
+            piece: tuple of token ids and of those that follow each, int32 `[batch, time]`.
+            states: as the backbone's `initial_states` returns them.
+
+        Returns:
+            `(scores, states)`: the log-probabilities of the tokens that follow, float32
+            `[batch, time]`, and the states after the piece.
+        """
+        token_ids, targets = piece
+        mask = ops.ones_like(token_ids, "bool")
+        outputs = self.backbone.with_states(
+            {"token_ids": token_ids, "padding_mask": mask, "states": states}
+        )
+        return self._scores(outputs["sequence"], targets), outputs["states"]
 
     def answers(self, inputs):
         """Each prompt with its continuation, drawn with a fixed seed, so that it is repeatable.
@@ -503,75 +532,6 @@ class _OneStep(keras.layers.Layer):
     def call(self, token_ids, states):
         hidden, states = self.backbone.step(token_ids, states)
         return self.backbone.logits(hidden), states
-
-
-class Continuation:
-    """A token sequence that is read and continued piece by piece, with the states kept.
-
-    Args:
-        model: a `CausalTask`. Its present sampler draws the tokens, also if it gets another.
-
-    Attributes:
-        last: int, the last token.
-    """
-
-    def __init__(self, model):
-        self.model = model
-        self._draw_tokens = model.make_continue_function()
-        self._states = model._zero_states(1)
-        self.last = None
-
-    def read(self, token_ids):
-        """Reads token ids, a list of int."""
-        token_ids = [*([] if self.last is None else [self.last]), *token_ids]
-        if len(token_ids) > 1:
-            inputs = {
-                "token_ids": np.array([token_ids[:-1]], "int32"),
-                "padding_mask": np.ones((1, len(token_ids) - 1), "bool"),
-                "states": self._states,
-            }
-            self._states = self.model.backbone.with_states.predict_on_batch(inputs)["states"]
-        self.last = token_ids[-1]
-
-    def pieces(self, count, before=()):
-        """Draws up to `count` tokens, to the first stop token; yields their text in pieces.
-
-        Args:
-            count: int.
-            before: the last token of the text that goes on, `[]` if none: a space may follow it.
-        """
-        preprocessor, tokens = self.model.preprocessor, []
-        told = preprocessor.detokenize(list(before))
-        while len(tokens) < count:
-            drawn = self._draw(min(STREAMED_AT_ONCE, count - len(tokens)))
-            tokens += drawn
-            is_over = drawn[-1] in preprocessor.stop_token_ids or len(tokens) >= count
-            text = preprocessor.detokenize([*before, *tokens])
-            if not is_over:  # a character may still lack its last bytes
-                text = text.rstrip("\N{REPLACEMENT CHARACTER}")
-            if len(text) > len(told):
-                yield text[len(told) :]
-                told = text
-            if is_over:
-                return
-
-    def _draw(self, count):
-        """Draws `count` tokens or fewer, to the first stop token, and reads them."""
-        stop = self.model.preprocessor.stop_token_ids
-        row = [self.last] + [0] * count
-        mask = [True] + [False] * count
-        drawn = ops.convert_to_numpy(
-            self._draw_tokens(
-                ops.convert_to_tensor([row], "int32"),
-                ops.convert_to_tensor([mask], "bool"),
-                keras.tree.map_structure(ops.convert_to_tensor, self._states),
-                stop_token_ids=stop,
-            )
-        )[0, 1:].tolist()
-        end = next((i for i, token in enumerate(drawn) if token in stop), count - 1)
-        drawn = drawn[: end + 1]
-        self.read(drawn)
-        return drawn
 
 
 def _chunks(items, size):

@@ -7,9 +7,8 @@ import numpy as np
 
 from zoo.models.language_model.causal_preprocessor import CausalPreprocessor
 from zoo.models.language_model.language_backbone import LanguageBackbone
-from zoo.models.tokenizer import in_python, is_symbolic, require_strings, texts_of
+from zoo.models.tokenizer import UNKNOWN_ID, in_python, is_symbolic, require_strings, texts_of
 
-UNKNOWN_ID = 1
 CORPUS_UNKNOWN = "▁<unk>"  # a word of a corpus whose vocabulary is closed
 
 
@@ -61,6 +60,11 @@ class LanguageModelPreprocessor(CausalPreprocessor):
     def detokenize(self, token_ids):
         special = {self.tokenizer.pad_token_id, self.tokenizer.start_token_id}
         return self.tokenizer.detokenize([[i for i in token_ids if i not in special]])[0]
+
+    @property
+    def unknown_id(self):
+        """The token id of an unknown word or character."""
+        return UNKNOWN_ID if self._corpus_unknown is None else self._corpus_unknown
 
     @functools.cached_property
     def _newline(self):

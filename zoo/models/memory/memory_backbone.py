@@ -2,12 +2,11 @@
 
 import keras
 
-from zoo.models.backbone import Backbone
-from zoo.models.recurrent_stack import recurrent_stack
+from zoo.models.recurrent_stack import RecurrentBackbone, recurrent_stack
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class MemoryBackbone(Backbone):
+class MemoryBackbone(RecurrentBackbone):
     """Encodes a sequence with recurrent layers of one direction, and nothing around them.
 
     Args:
@@ -63,6 +62,9 @@ class MemoryBackbone(Backbone):
         self.units = units
         self.num_layers = num_layers
         self.timescale = timescale
+
+    def continued(self, sequence, states):
+        return self.continue_layers(sequence, states)
 
     def get_config(self):
         return {

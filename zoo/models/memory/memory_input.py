@@ -4,6 +4,7 @@ from keras import ops
 
 from zoo.array_files import read_array
 from zoo.models.memory.memory_preprocessor import SYMBOLS
+from zoo.models.memory.memory_stream import MemoryStream
 from zoo.models.protocol import InputSchema, TaskModel
 
 VALUES = InputSchema("values", "float32", rank=2)
@@ -13,9 +14,13 @@ class MemoryInput(TaskModel):
     """A task model whose raw input is a str of symbols, or values `[time, features]`.
 
     A mixin ahead of a `keras_hub.models.Task` with a `MemoryPreprocessor`.
+
+    Attributes:
+        least_steps: int, the steps that a sequence needs at least.
     """
 
     task_kind = "memory"
+    least_steps = 1
 
     @property
     def input_schema(self):
@@ -31,6 +36,17 @@ class MemoryInput(TaskModel):
             return super().step_labels(inputs, mask_name, count)
         indices = ops.convert_to_numpy(inputs["sequence"][0]).argmax(axis=1)
         return [self.preprocessor.alphabet[index] for index in indices]
+
+    def stream_obstacle(self):
+        if self.preprocessor.permutation is not None:
+            return (
+                "This model reads the steps of a sequence in an order of its own, so it needs all "
+                "of them. Use predict."
+            )
+        return super().stream_obstacle()
+
+    def open_stream(self):
+        return MemoryStream(self)
 
     @property
     def _takes_symbols(self):

@@ -101,8 +101,13 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
             values = tf.gather(values, self.permutation, axis=1)
         return values, mask
 
+    def vectors(self, piece):
+        """The vectors of a sequence or a piece of one, which may be empty, float32
+        `[time, features]`."""
+        return self._symbols(piece) if self.feature_dim is None else self._values(piece)
+
     def _vectorized(self, one):
-        one = self._symbols(one) if self.feature_dim is None else self._values(one)
+        one = self.vectors(one)
         if not len(one):
             raise InputError("A sequence needs at least one step. Received an empty one.")
         if self.permutation is None:

@@ -8,12 +8,12 @@ from zoo.models.classifier import Classifier
 from zoo.models.memory.memory_backbone import MemoryBackbone
 from zoo.models.memory.memory_input import MemoryInput
 from zoo.models.memory.memory_preprocessor import MemoryPreprocessor
-from zoo.models.predictor import Predictor
 from zoo.models.protocol import InputError, register
+from zoo.models.sequence_predictor import SequencePredictor
 
 
 @register
-class MemoryRecaller(MemoryInput, Predictor, keras_hub.models.Task):
+class MemoryRecaller(MemoryInput, SequencePredictor, keras_hub.models.Task):
     """Names a remembered symbol at each of the last steps of a sequence, by a softmax.
 
     `generate` takes and returns a list of str; `predict` returns the probabilities, float32
@@ -37,6 +37,7 @@ class MemoryRecaller(MemoryInput, Predictor, keras_hub.models.Task):
     backbone_cls = MemoryBackbone
     preprocessor_cls = MemoryPreprocessor
     output_name = "probabilities"
+    reduction = "last_steps"
     compile = Classifier.compile
 
     def __init__(self, backbone, count, symbols, preprocessor=None, **kwargs):
@@ -67,6 +68,10 @@ class MemoryRecaller(MemoryInput, Predictor, keras_hub.models.Task):
                 )
         return super().predict(x, batch_size=batch_size, **kwargs)
 
+    @property
+    def least_steps(self):
+        return self.count
+
     def generate(self, inputs, batch_size=32):
         """The likeliest symbols at the last steps.
 
@@ -80,19 +85,12 @@ class MemoryRecaller(MemoryInput, Predictor, keras_hub.models.Task):
         Raises:
             ValueError: a sequence has fewer than `count` steps.
         """
-        chosen = self.predict(self.input_schema.parse_all(inputs), batch_size).argmax(axis=-1)
-        return ["".join(self.symbols[index] for index in row) for row in chosen]
+        rows = self.predict(self.input_schema.parse_all(inputs), batch_size)
+        return [self.answer_of(row)["output"] for row in rows]
 
-    def answers(self, inputs):
-        """The symbols recalled from each input.
-
-        Args:
-            inputs: list of str.
-
-        Returns:
-            A list of dicts `{"output": str}`, in the order of `inputs`.
-        """
-        return [{"output": symbols} for symbols in self.generate(inputs)]
+    def answer_of(self, output):
+        """The likeliest symbols, a dict `{"output": str}`."""
+        return {"output": "".join(self.symbols[index] for index in output.argmax(axis=-1))}
 
     def answer_text(self, answer):
         return answer["output"]
@@ -126,6 +124,16 @@ class LastSteps(keras.layers.Layer):
         lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=1, keepdims=True)
         steps = lengths - self.count + ops.arange(self.count)
         return ops.take_along_axis(inputs, steps[:, :, None], axis=1)
+
+    def initial_state(self, batch_size, features):
+        """The steps before the first piece of a sequence, zeros; see `continued`."""
+        return ops.zeros((batch_size, self.count, features), self.compute_dtype)
+
+    def continued(self, inputs, state):
+        """The last steps after a piece `[batch, time, features]` of a sequence, given those before
+        it; twice, as output and as the state after the piece."""
+        last = ops.concatenate([state, inputs], axis=1)[:, -self.count :]
+        return last, last
 
     def compute_mask(self, inputs, mask=None):
         return None

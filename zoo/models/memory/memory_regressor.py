@@ -8,12 +8,12 @@ from zoo.models.memory.memory_backbone import MemoryBackbone
 from zoo.models.memory.memory_input import MemoryInput
 from zoo.models.memory.memory_preprocessor import MemoryPreprocessor
 from zoo.models.pooling import SequencePooling
-from zoo.models.predictor import Predictor
 from zoo.models.protocol import register
+from zoo.models.sequence_predictor import SequencePredictor
 
 
 @register
-class MemoryRegressor(MemoryInput, Predictor, keras_hub.models.Task):
+class MemoryRegressor(MemoryInput, SequencePredictor, keras_hub.models.Task):
     """Maps the last output of the recurrent layer to a number.
 
     `predict` takes a list of float arrays `[time, features]` and returns float32 `[batch]`.
@@ -36,6 +36,7 @@ class MemoryRegressor(MemoryInput, Predictor, keras_hub.models.Task):
     backbone_cls = MemoryBackbone
     preprocessor_cls = MemoryPreprocessor
     output_name = "number"
+    output_layers = ("number", "scalar")
 
     def __init__(self, backbone, preprocessor=None, tolerance=0.04, **kwargs):
         encoded = backbone(backbone.input)
@@ -58,17 +59,9 @@ class MemoryRegressor(MemoryInput, Predictor, keras_hub.models.Task):
             metrics = [WithinTolerance(self.tolerance)]
         keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
-    def answers(self, inputs):
-        """The answer to each input.
-
-        Args:
-            inputs: list of raw inputs.
-
-        Returns:
-            A list of dicts `{"output": float}`, in the order of `inputs`.
-        """
-        inputs = self.input_schema.parse_all(inputs)
-        return [{"output": float(number)} for number in self.predict(inputs)]
+    def answer_of(self, output):
+        """The number, a dict `{"output": float}`."""
+        return {"output": float(output)}
 
     def answer_text(self, answer):
         return f"{answer['output']:.3f}"

@@ -39,3 +39,9 @@ class NgramClassifier(TextInput, Classifier, keras_hub.models.TextClassifier):
         softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
         outputs = softmax(backbone(backbone.input))
         super().__init__(backbone, labels, preprocessor, outputs, **kwargs)
+
+    def stream_obstacle(self):
+        return (
+            "A linear model of n-grams keeps no state between the pieces of a text, so it needs "
+            "all of it. Use a recurrent model of one direction."
+        )

@@ -4,11 +4,10 @@ import keras
 from keras import ops
 
 from zoo.models.audio.feature_masking import FeatureMasking
-from zoo.models.audio.features import slopes
+from zoo.models.audio.features import SLOPE_REACH, slopes
 from zoo.models.audio.frame_augmentation import FrameAugmentation
 from zoo.models.audio.utterance_normalization import UtteranceNormalization
-from zoo.models.backbone import Backbone
-from zoo.models.recurrent_stack import recurrent_stack
+from zoo.models.recurrent_stack import RecurrentBackbone, recurrent_stack
 
 ORDERS = 3  # values, slopes, and slopes of slopes
 NORMALIZATIONS = ("utterance", "running")
@@ -30,7 +29,7 @@ class Slopes(keras.layers.Layer):
         reach: int, frames before and after a frame that its slopes depend on.
     """
 
-    reach = 2 * (ORDERS - 1)
+    reach = SLOPE_REACH * (ORDERS - 1)
 
     def build(self, features_shape, padding_mask_shape=None):
         self.built = True
@@ -86,7 +85,7 @@ class FrameStacking(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class SpeechBackbone(Backbone):
+class SpeechBackbone(RecurrentBackbone):
     """Encodes frames of features, such as cepstra, with recurrent layers.
 
     Args:
@@ -183,6 +182,7 @@ class SpeechBackbone(Backbone):
         )
         self.slopes = append_slopes
         self.normalize = normalize
+        self.stacking = stacking
         self.convolution = convolution
         self.architecture = architecture
         self.feature_dim = feature_dim
@@ -198,11 +198,6 @@ class SpeechBackbone(Backbone):
         self.feature_masks = feature_masks
         self.feature_width = feature_width
 
-    @property
-    def recurrent_layers(self):
-        """The recurrent layers, from the first to the last."""
-        return [self.get_layer(f"encoder_{index}") for index in range(self.num_layers)]
-
     def adapt(self, clips):
         """Computes the mean and variance of the features, from which a running one begins.
 
@@ -216,33 +211,41 @@ class SpeechBackbone(Backbone):
             rows.append(ops.convert_to_numpy(values)[0])
         self.normalize.adapt(rows)
 
-    def step(self, x, states):
-        """Reads one step, outside training.
-
-        Args:
-            x: float `[batch, stack * 3 * feature_dim]`, normalised and stacked frames.
-            states: as `initial_states` returns them.
-
-        Returns:
-            `(outputs, states)`: float `[batch, units]`, and the new states.
-        """
-        new = []
-        if self.convolution is not None:
-            before, *states = states
-            new.append(x)
-            x = self.convolution(ops.stack([before, x], axis=1))[:, 1]
-        for layer, state in zip(self.recurrent_layers, states, strict=True):
-            x, state = layer.cell(x, state)
-            new.append(state)
-        return x, new
+    def stream_obstacle(self):
+        if obstacle := super().stream_obstacle():
+            return obstacle
+        if self.normalization != "running":
+            return (
+                "This model normalises each sound by the mean and variance of all of its frames, "
+                "so it needs all of it. Use a model with a running normalization."
+            )
+        return None
 
     def initial_states(self, batch_size):
-        """The states before the first step: a list of the states of each recurrent layer, all zero,
-        ahead of them the input of a convolution."""
-        states = [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
-        if self.convolution is None:
-            return states
-        return [ops.zeros((batch_size, self.stack * ORDERS * self.feature_dim)), *states]
+        """The states before the first frame: a dict of the `"sums"` of the running normalization;
+        the step `"before"`, for a convolution; and those of the `"layers"`; all zero."""
+        width = ORDERS * self.feature_dim
+        return {
+            "sums": self.normalize.initial_sums(batch_size, width),
+            "before": ops.zeros((batch_size, 1, self.stack * width), self.compute_dtype),
+            "layers": super().initial_states(batch_size),
+        }
+
+    def continued(self, piece, states):
+        """As `RecurrentBackbone.continued`; a piece is what `Windows.read` returns, with a batch
+        axis ahead of the window of frames, and a span of steps."""
+        window, span = piece
+        mask = ops.ones_like(window[..., 0], "bool")
+        frames = slice(self.stack * span[0], self.stack * span[1])
+        x, sums = self.normalize.continued(
+            self.slopes(window, mask)[:, frames], mask[:, frames], states["sums"]
+        )
+        x, _ = self.stacking(x, mask[:, frames])
+        before = states["before"]
+        if self.convolution is not None:
+            x, before = self.convolution(ops.concatenate([before, x], axis=1))[:, 1:], x[:, -1:]
+        x, layers = self.continue_layers(x, states["layers"])
+        return x, {"sums": sums, "before": before, "layers": layers}
 
     def get_config(self):
         return {

@@ -130,11 +130,11 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
             encoded["sequence"]
         )
         logits = keras.layers.Dense(1 + len(self.alphabet), dtype="float32", name="logits")
-        outputs = BlankPadding(dtype="float32", name="log_probabilities")(
-            logits(x), encoded["padding_mask"]
-        )
+        padding = BlankPadding(dtype="float32", name="log_probabilities")
+        outputs = padding(logits(x), encoded["padding_mask"])
         super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
         self.logits = logits
+        self._blank_padding = padding
         self.dropout = dropout
         self.beam_width = beam_width
         self.use_ngrams(ngrams, ngram_weight, word_bonus)
@@ -266,8 +266,25 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
     def transcribe(self, inputs):
         return self.generate(list(inputs))
 
-    def transcription(self):
+    def stream_obstacle(self):
+        return self.backbone.stream_obstacle()
+
+    def open_stream(self):
         return Transcription(self)
+
+    def continued(self, piece, states):
+        """Reads a piece of a sound, outside training.
+
+        Args:
+            piece, states: as the backbone's `continued` takes them.
+
+        Returns:
+            `(log_probabilities, states)`: float32 `[batch, steps, 1 + characters]`, and the states
+            after the piece.
+        """
+        sequence, states = self.backbone.continued(piece, states)
+        mask = ops.ones_like(sequence[..., 0], "bool")
+        return self._blank_padding(self.logits(sequence), mask), states
 
     @property
     def default_length(self):

@@ -3,10 +3,10 @@
 import keras
 import keras_hub
 import numpy as np
-from keras import ops
 
 from zoo.models.audio import front_ends
 from zoo.models.audio.clips import check_clip, padded
+from zoo.models.audio.frame_stream import FrameStream
 from zoo.models.speech_recognizer.speech_backbone import SpeechBackbone
 
 BLANK = 0  # CTC's label of no character
@@ -125,46 +125,3 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
             "min_frequency": self.min_frequency,
             "max_frequency": self.max_frequency,
         }
-
-
-class FrameStream:
-    """Computes the frames of a waveform that comes piece by piece; they don't depend on the pieces.
-
-    Args:
-        front_end: a layer of `zoo.models.audio.front_ends`.
-    """
-
-    def __init__(self, front_end):
-        self.front_end = front_end
-        before, self._after = front_end.reach
-        self._context = -(-before // front_end.frame_step)  # frames
-        self._sound = np.zeros(0, "float32")
-        self._known = 0  # leading frames of `_sound` that are context alone
-
-    def read(self, sound, is_last=False):
-        """Reads a piece; returns the frames that it completes, float32 `[frames, features]`.
-
-        Args:
-            sound: float32 `[samples]`.
-            is_last: bool, whether the waveform ends.
-        """
-        step = self.front_end.frame_step
-        self._sound = np.concatenate([self._sound, sound])
-        complete = (len(self._sound) - self._after) // step + 1
-        if not is_last and complete <= self._known:
-            return np.zeros((0, self._width), "float32")
-        frames, mask = self.front_end(
-            ops.convert_to_tensor(self._sound[None]), ops.ones((1, len(self._sound)), "bool")
-        )
-        frames = ops.convert_to_numpy(frames)[0]
-        end = int(ops.convert_to_numpy(mask)[0].sum()) if is_last else complete
-        # The first frame of a waveform counts even if it isn't full, but not that of a later piece.
-        frames = frames[self._known : end]
-        skipped = max(0, end - self._context)
-        self._sound = self._sound[skipped * step :]
-        self._known = end - skipped
-        return frames
-
-    @property
-    def _width(self):
-        return self.front_end.compute_output_shape((1, None), (1, None))[0][-1]

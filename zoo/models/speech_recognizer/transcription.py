@@ -1,104 +1,70 @@
 """A transcription of sound as it comes, piece by piece."""
 
-import collections
-
 import numpy as np
 from keras import ops
 
-from zoo.layers import architectures
-from zoo.models.speech_recognizer.speech_recognizer_preprocessor import BLANK, FrameStream
+from zoo.models.audio.clips import check_piece
+from zoo.models.audio.frame_stream import FrameStream
+from zoo.models.audio.windows import Windows
+from zoo.models.speech_recognizer.speech_recognizer_preprocessor import BLANK
+from zoo.models.streams import Stream, compiled, numbers_of
+
+AT_ONCE = 10  # seconds of a piece, or thousands of frames, so that memory is bounded
 
 
-class Transcription:
-    """Reads sound piece by piece and returns the text that each piece adds, greedily.
+class Transcription(Stream):
+    """A stream of a speech recogniser: a piece is a waveform `[samples]`, or frames
+    `[frames, feature_dim]` if the model has no front end.
 
-    All pieces together give the text of the whole sound, as `generate` with a beam width of 1. The
-    states of the model are kept between pieces.
-
-    Args:
-        model: a `SpeechRecognizer` that takes waveforms, reads forwards alone, and normalises
-            features by those before them.
-
-    Raises:
-        ValueError: the model is another one.
+    `read` returns the text that the piece adds, a str, greedily. All pieces together give the text
+    of the whole sound, as `generate` with a beam width of 1.
     """
 
     def __init__(self, model):
-        backbone = model.backbone
-        if architectures.get(backbone.architecture).bidirectional:
-            raise ValueError(
-                f"{backbone.architecture} reads sound in both directions, so it needs all of it. "
-                "Give a file, or use a model of one direction."
-            )
-        if model.preprocessor.front_end is None or backbone.normalization != "running":
-            raise ValueError(
-                "This model can't transcribe sound as it comes: it needs a front end and a "
-                "running normalization. Give a file."
-            )
-        self.sampling_rate = model.preprocessor.sampling_rate
-        self._model = collections.UserList([model])
-        self._stream = FrameStream(model.preprocessor.front_end_layer)
-        self._frames = np.zeros((0, backbone.feature_dim), "float32")
-        self._normalised = 0  # leading frames of `_frames` that are context of slopes alone
-        zeros = ops.zeros((1, 3 * backbone.feature_dim))
-        self._sums = (zeros[:, :1], zeros, zeros)
-        self._rows = np.zeros((0, 3 * backbone.feature_dim), "float32")
+        front_end = model.preprocessor.front_end_layer
+        self._feature_dim = model.preprocessor.feature_dim if front_end is None else None
+        self.sampling_rate = None if front_end is None else model.preprocessor.sampling_rate
+        super().__init__(model)
+
+    @property
+    def answer(self):
+        return {"output": "".join(self._texts)}
+
+    def piece_of(self, line):
+        numbers = numbers_of(line)
+        return numbers[None] if len(numbers) else None
+
+    def _begin(self):
+        backbone = self.model.backbone
+        front_end = self.model.preprocessor.front_end_layer
+        self._frames = None if front_end is None else FrameStream(front_end)
+        reach = backbone.slopes.reach
+        self._windows = Windows(backbone.stack, reach, backbone.stack + reach)
         self._states = backbone.initial_states(1)
         self._last = BLANK
+        self._texts = []
 
-    def read(self, sound, is_last=False):
-        """Reads a piece of sound.
-
-        Args:
-            sound: float array `[samples]` from -1 to 1, at `sampling_rate`.
-            is_last: bool, whether the sound ends, which completes the text.
-
-        Returns:
-            str, the characters that the piece adds.
-
-        Raises:
-            ValueError: samples aren't finite.
-        """
-        sound = np.asarray(sound, "float32")
-        if sound.ndim != 1 or not np.isfinite(sound).all():
-            raise ValueError("A piece of sound must be finite samples, [samples].")
-        self._frames = np.concatenate([self._frames, self._stream.read(sound, is_last)])
-        if len(self._frames):
-            self._normalise(is_last)
-        return self._model[0].preprocessor.text(self._labels(is_last))
-
-    def _normalise(self, is_last):
-        """Moves frames whose slopes are known to `_rows`."""
-        backbone = self._model[0].backbone
-        reach = backbone.slopes.reach
-        end = len(self._frames) - (0 if is_last else reach)
-        if end <= self._normalised:
-            return
-        mask = ops.ones((1, len(self._frames)), "bool")
-        features = backbone.slopes(ops.convert_to_tensor(self._frames[None]), mask)
-        chosen = slice(self._normalised, end)
-        rows, self._sums = backbone.normalize.continued(
-            features[:, chosen], mask[:, chosen], self._sums
+    def _read(self, piece, is_last):
+        sound = check_piece(piece, self._feature_dim)
+        size = AT_ONCE * (self.sampling_rate or 1000)
+        starts = range(0, max(1, len(sound)), size)
+        parts = (
+            self._read_part(sound[start : start + size], is_last and start == starts[-1])
+            for start in starts
         )
-        self._rows = np.concatenate([self._rows, ops.convert_to_numpy(rows)[0]])
-        skipped = max(0, end - reach)
-        self._frames = self._frames[skipped:]
-        self._normalised = end - skipped
+        text = "".join(parts)
+        if text:
+            self._texts.append(text)
+        return text
 
-    def _labels(self, is_last):
-        """The labels that complete steps add, or all that are left."""
-        model = self._model[0]
-        size = model.backbone.stack
-        if is_last:
-            self._rows = np.pad(self._rows, [(0, -len(self._rows) % size), (0, 0)])
-        count = len(self._rows) // size
-        steps = self._rows[: count * size].reshape(count, 1, size * self._rows.shape[1])
-        self._rows = self._rows[count * size :]
-        labels = []
-        for step in steps:
-            outputs, self._states = model.backbone.step(ops.convert_to_tensor(step), self._states)
-            label = int(ops.convert_to_numpy(model.logits(outputs)).argmax())
-            if label not in (BLANK, self._last):
-                labels.append(label)
-            self._last = label
-        return labels
+    def _read_part(self, sound, is_last):
+        frames = sound if self._frames is None else self._frames.read(sound, is_last)
+        found = self._windows.read(frames, is_last)
+        if found is None:
+            return ""
+        window, span = found
+        rows, *self._states = compiled(self.model.continued)((window[None], span), self._states)
+        path = ops.convert_to_numpy(rows)[0].argmax(axis=-1)
+        is_new = path != np.concatenate([[self._last], path[:-1]])
+        self._last = path[-1]
+        return self.model.preprocessor.text(path[is_new & (path != BLANK)])

@@ -2,12 +2,11 @@
 
 import keras
 
-from zoo.models.backbone import Backbone
-from zoo.models.recurrent_stack import recurrent_stack
+from zoo.models.recurrent_stack import RecurrentBackbone, recurrent_stack
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class TextBackbone(Backbone):
+class TextBackbone(RecurrentBackbone):
     """Embeds subwords and encodes them with recurrent layers.
 
     Args:
@@ -83,6 +82,9 @@ class TextBackbone(Backbone):
         self.num_layers = num_layers
         self.dropout = dropout
         self.token_dropout = token_dropout
+
+    def continued(self, token_ids, states):
+        return self.continue_layers(self.token_embedding(token_ids), states)
 
     def get_config(self):
         return {

@@ -7,6 +7,7 @@ from zoo.models.sequence_classifier import SequenceClassifier
 from zoo.models.text_classifier.text_backbone import TextBackbone
 from zoo.models.text_classifier.text_classifier_preprocessor import TextClassifierPreprocessor
 from zoo.models.text_classifier.text_ensemble import TextEnsemble
+from zoo.models.text_classifier.text_stream import TextStream
 from zoo.models.text_input import TextInput
 
 
@@ -29,3 +30,6 @@ class TextClassifier(TextInput, SequenceClassifier, keras_hub.models.TextClassif
     ensemble_class = TextEnsemble
     backbone_cls = TextBackbone
     preprocessor_cls = TextClassifierPreprocessor
+
+    def open_stream(self):
+        return TextStream(self)

@@ -6,6 +6,7 @@ from zoo.models.classifier import Classifier
 from zoo.models.ensemble import Ensemble
 from zoo.models.protocol import register
 from zoo.models.text_classifier.text_classifier_preprocessor import TextClassifierPreprocessor
+from zoo.models.text_classifier.text_stream import TextStream
 from zoo.models.text_input import TextInput
 
 
@@ -19,3 +20,6 @@ class TextEnsemble(Ensemble, TextInput, Classifier, keras_hub.models.TextClassif
 
     task_kind = "sentiment"
     preprocessor_cls = TextClassifierPreprocessor
+
+    def open_stream(self):
+        return TextStream(self)

@@ -33,6 +33,12 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
         self.beam_width = beam_width
         super().__init__(inputs=backbone.input, outputs=self.logits(backbone), **kwargs)
 
+    def stream_obstacle(self):
+        return (
+            "The decoder of a translator attends to all of the source, so it needs all of it. Use "
+            "generate."
+        )
+
     @staticmethod
     def logits(backbone):
         """The symbolic logits of a backbone, `[batch, decoder_time, vocabulary_size]`."""

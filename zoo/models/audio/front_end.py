@@ -1,0 +1,40 @@
+"""Base class of the front ends, which turn waveforms into frames of features."""
+
+import keras
+from keras import ops
+
+
+class FrontEnd(keras.layers.Layer):
+    """Frames of features of a padded batch of waveforms.
+
+    Call arguments:
+        waveform: float tensor `[batch, samples]`, amplitudes in -1 to 1.
+        padding_mask: bool tensor `[batch, samples]`, False at padding.
+
+    Returns:
+        `(features, padding_mask)`: float32 `[batch, frames, features]`, bool `[batch, frames]`.
+
+    Attributes:
+        frame_step: int, samples from a frame to the next.
+        reach: pair of int, how many samples before the first or the central one of a frame, and
+            from it on, the frame depends on.
+    """
+
+    def stream_obstacle(self):
+        """Why frames can't be computed of a part of a waveform, a str; None if they can."""
+
+    def frames_of(self, window, span):
+        """Some of the frames of a part of a waveform.
+
+        Args:
+            window: float tensor `[batch, samples]`, the part.
+            span: int tensor `[first, end]`, the frames of the window to return, as `Windows` gives
+                them.
+
+        Returns:
+            float32 tensor `[batch, frames, features]`.
+        """
+        features, mask = self(window, ops.ones_like(window, "bool"))
+        # The last ones of a waveform may lack samples.
+        count = ops.sum(ops.cast(mask[0], "int32"))
+        return features[:, span[0] : ops.minimum(span[1], count)]

@@ -1,0 +1,200 @@
+"""Streams: raw inputs that are read piece by piece, with a model's states kept between pieces."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo.models.protocol import InputError
+
+
+def stream(model):
+    """Opens a stream, which reads a raw input piece by piece.
+
+    Args:
+        model: a model of the zoo, such as `zoo.load` returns.
+
+    Returns:
+        A `Stream`.
+
+    Raises:
+        ValueError: the model needs all of its input; the message says why.
+
+    Example:
+    ```python
+    digits = zoo.stream(zoo.load("spoken_digit_gru"))
+    for samples in microphone:  # float arrays [samples], of any length
+        probabilities = digits.read(samples)
+    probabilities = digits.read(is_last=True)
+    ```
+    """
+    if model.preprocessor is None:
+        raise ValueError("A stream reads raw input, for which the model needs its preprocessor.")
+    if obstacle := model.stream_obstacle():
+        raise ValueError(obstacle)
+    return model.open_stream()
+
+
+class Stream:
+    """Reads one raw input piece by piece; all pieces together give what the whole input gives.
+
+    A subclass defines `_begin` and `_read`.
+
+    Args:
+        model: a `TaskModel` without a `stream_obstacle`.
+
+    Attributes:
+        sampling_rate: int, in Hz, of the waveform that the stream reads; None if it reads something
+            else.
+        is_over: bool, whether the input has ended.
+    """
+
+    sampling_rate = None
+
+    def __init__(self, model):
+        self.model = model
+        self.reset()
+
+    def reset(self):
+        """Begins a new input."""
+        self.is_over = False
+        self._begin()
+
+    def read(self, piece=None, is_last=False):
+        """Reads a piece of the input.
+
+        Args:
+            piece: a piece of what the model takes as raw input, of any length; None if there is
+                nothing more to read.
+            is_last: bool, whether the input ends.
+
+        Returns:
+            See the class of the model's stream.
+
+        Raises:
+            InputError: the model doesn't take the piece, which isn't read then.
+            ValueError: the input has ended.
+        """
+        if self.is_over:
+            raise ValueError("This input has ended. Call `reset` to begin a new one.")
+        output = self._read(piece, is_last)
+        self.is_over = is_last
+        return output
+
+    @property
+    def answer(self):
+        """The answer to what was read so far, a dict as `TaskModel.answers` returns them; None as
+        long as there is none."""
+        raise NotImplementedError
+
+    def answer_text(self, answer):
+        """An answer as a line of text."""
+        return self.model.answer_text(answer)
+
+    def piece_of(self, line):
+        """The piece of input that a line of standard input stands for.
+
+        Args:
+            line: str, with its newline if it has one.
+        """
+        raise NotImplementedError
+
+    def _begin(self):
+        """Sets what belongs to one input to its beginning."""
+        raise NotImplementedError
+
+    def _read(self, piece, is_last):
+        """As `read`."""
+        raise NotImplementedError
+
+
+class PredictorStream(Stream):
+    """A stream of a model whose `predict` gives one array for an input.
+
+    `read` returns the array for what was read so far, a row of `predict`; None before the first
+    step.
+    """
+
+    def _begin(self):
+        self._states = self.model.initial_states(1)
+        self._output = None
+
+    @property
+    def answer(self):
+        return None if self._output is None else self.model.answer_of(self._output)
+
+    def _advance(self, piece):
+        """Reads a piece as the model's `continued` takes it."""
+        output, *self._states = compiled(self.model.continued)(piece, self._states)
+        self._output = ops.convert_to_numpy(output)[0]
+
+
+def numbers_of(line):
+    """The numbers on a line of text, float32 `[numbers]`; commas or spaces are between them.
+
+    Raises:
+        InputError: there is something else on it.
+    """
+    try:
+        return np.array(line.replace(",", " ").split(), "float32")
+    except ValueError:
+        raise InputError(
+            "A line must hold numbers with commas or spaces between them. Received: "
+            f"{line.strip()!r}"
+        ) from None
+
+
+def compiled(method):
+    """A method as a function that is compiled once for pieces of any length.
+
+    Args:
+        method: of a Keras layer or model, of nested arrays or tensors. Those of two or more axes in
+            the first argument are pieces `[1, time, ...]` of any length; all others have the same
+            shape at each call.
+
+    Returns:
+        A function that returns a flat list of tensors, outside training. An argument may be the
+        flat list of what it holds, too, such as the states that an earlier call returned.
+    """
+    # Past Keras, which would save what it finds in an attribute.
+    functions = vars(method.__self__).setdefault("_compiled_methods", {})
+    if method.__name__ not in functions:
+        functions[method.__name__] = _Compiled(method)
+    return functions[method.__name__]
+
+
+class _Compiled:
+    """Flat lists in and out: to walk nested ones takes longer than a small network."""
+
+    def __init__(self, method):
+        self._method = method
+        self._function = None
+
+    def __call__(self, *arguments):
+        if self._function is None:
+            self._function = self._compile(arguments)
+        return self._function(*map(_tensor, keras.tree.flatten(arguments)))
+
+    def _compile(self, arguments):
+        def call(*flat):
+            return keras.tree.flatten(self._method(*keras.tree.pack_sequence_as(arguments, flat)))
+
+        if keras.backend.backend() == "torch":
+            import torch
+
+            return torch.no_grad()(call)  # or the states would keep all pieces before them
+        if keras.backend.backend() != "tensorflow":
+            return call
+        import tensorflow as tf
+
+        of_piece = lambda array: array.shape if array.ndim < 2 else (1, None, *array.shape[2:])
+        shapes = [of_piece(array) for array in keras.tree.flatten(arguments[0])]
+        shapes += [array.shape for array in keras.tree.flatten(arguments[1:])]
+        specs = [
+            tf.TensorSpec(shape, array.dtype)
+            for shape, array in zip(shapes, keras.tree.flatten(arguments), strict=True)
+        ]
+        return tf.function(call, autograph=False).get_concrete_function(*specs)
+
+
+def _tensor(array):
+    return ops.convert_to_tensor(array) if isinstance(array, np.ndarray) else array
