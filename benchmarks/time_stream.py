@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--pieces", type=int, help="by default an hour of sound or 10,000 words")
     options = parser.parse_args()
     table = Table(title="Streams", box=box.SIMPLE_HEAD, title_justify="left")
-    for heading in ("preset", "pieces", "p50 ms", "p99 ms", "real time", "memory MB", "grown MB"):
+    for heading in ("preset", "pieces", "p50 ms", "p99 ms", "real time", "MB", "grown MB"):
         table.add_column(heading, justify="left" if heading == "preset" else "right")
     for preset in options.presets:
         table.add_row(preset, *_measured(zoo.stream(zoo.load(preset)), options.pieces))

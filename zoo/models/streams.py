@@ -172,10 +172,11 @@ class _Compiled:
     def __call__(self, *arguments):
         if self._function is None:
             self._function = self._compile(arguments)
-        return self._function(*map(_tensor, keras.tree.flatten(arguments)))
+        return self._function(*keras.tree.flatten(arguments))
 
     def _compile(self, arguments):
         def call(*flat):
+            flat = [ops.convert_to_tensor(array) for array in flat]
             return keras.tree.flatten(self._method(*keras.tree.pack_sequence_as(arguments, flat)))
 
         if keras.backend.backend() == "torch":
@@ -193,8 +194,12 @@ class _Compiled:
             tf.TensorSpec(shape, array.dtype)
             for shape, array in zip(shapes, keras.tree.flatten(arguments), strict=True)
         ]
-        return tf.function(call, autograph=False).get_concrete_function(*specs)
-
-
-def _tensor(array):
-    return ops.convert_to_tensor(array) if isinstance(array, np.ndarray) else array
+        function = tf.function(call, autograph=False).get_concrete_function(*specs)
+        captured = function.captured_inputs
+        types = [tensor.dtype for tensor in function.outputs]
+        tensor = lambda array: tf.constant(array) if isinstance(array, np.ndarray) else array
+        # `function(*flat)` compares all types in Python, and `ops.convert_to_tensor` looks at every
+        # kind of tensor: each takes longer than a small network.
+        return lambda *flat: tf.raw_ops.StatefulPartitionedCall(
+            args=[*map(tensor, flat), *captured], Tout=types, f=function
+        )
