@@ -9,6 +9,7 @@ anywhere. A function that was traced before keeps them: it loads only where this
 imported and `load()` was called.
 """
 
+import ctypes
 import logging
 import os
 import sys
@@ -16,6 +17,8 @@ import threading
 from pathlib import Path
 
 import keras
+
+from zoo.layers.quantization import QuantizedMatrix
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -43,6 +46,7 @@ CELLS = tuple(sorted(path.stem for path in Path(__file__).with_name("cells").glo
 _lock = threading.Lock()
 _ops = None  # the loaded library
 _failure = None  # the error that prevented loading
+_has_bfloat16_products = False
 
 
 class Declined(Exception):
@@ -71,7 +75,8 @@ def run(
 
     Args:
         cell: One of `CELLS`.
-        sequences: Tensor of shape `(batch, time, features)`.
+        sequences: Tensor of shape `(batch, time, features)`. If it is bfloat16, the factors of all
+            products are rounded to it, and everything else is float32; give weights in float32.
         initial_state: List of tensors of shape `(batch, units)`, the states of the cell. The size
             of its other states may differ from that of its output.
         mask: Boolean tensor of shape `(batch, time)` or `None`.
@@ -79,6 +84,7 @@ def run(
             of the layer; the recurrent kernel, `(units, num_blocks * units)`, if the cell has one;
             the bias, `(num_blocks * units,)`, or `(2, num_blocks * units)` if the recurrent product
             has its own, or `None`; and the further weights of the cell, in the order of its header.
+            All matrices may be of the type `QuantizedMatrix`.
         draw: Function without arguments that returns the list of what the cell draws at every step,
             each `(time, batch, units)` in the order of processing, or `(1, 1, units)`. `None` for
             cells that draw nothing.
@@ -103,31 +109,58 @@ def run(
         raise Declined(reason)
     if not available():
         raise Declined(f"the native kernels are not available: {_failure}")
-    dtype = sequences.dtype
+    is_quantized = any(isinstance(weight, QuantizedMatrix) for weight in weights)
+    out_dtype, dtype = sequences.dtype, sequences.dtype
+    if dtype == tf.bfloat16:
+        if not is_quantized and not _has_bfloat16_products:
+            raise Declined("the processor has no matrix products of bfloat16")
+        dtype = tf.float32
+        sequences = tf.cast(sequences, dtype)
     # Keras leaves a variable as it is.
     as_tensor = lambda v: tf.convert_to_tensor(keras.ops.convert_to_tensor(v, dtype=dtype.name))
     initial_state = [as_tensor(state) for state in initial_state]
-    weights = [tf.zeros([0], dtype) if weight is None else as_tensor(weight) for weight in weights]
+    scales = [as_tensor(w.scale) for w in weights if isinstance(w, QuantizedMatrix)]
+    if is_quantized and record.could_possibly_record():
+        raise Declined("the kernel of quantized weights has no gradient")
+    weights = [
+        w.values
+        if isinstance(w, QuantizedMatrix)
+        else tf.zeros([0], dtype)
+        if w is None
+        else as_tensor(w)
+        for w in weights
+    ]
     if has_tangents([sequences, *weights, *initial_state]):
         raise Declined("a ForwardAccumulator watches an input")
-    result = _ops.zoo_recurrence(
+    inputs = [
         sequences,
         tf.zeros([0, 0], tf.bool) if mask is None else tf.cast(mask, tf.bool),
         weights,
         initial_state,
         [as_tensor(drawn) for drawn in draw()] if draw else [],
-        cell=cell,
-        activation=_name(activation),
-        recurrent_activation=_name(recurrent_activation),
-        go_backwards=go_backwards,
-        zero_output_for_mask=zero_output_for_mask,
-        return_sequences=return_sequences,
+    ]
+    attributes = {
+        "cell": cell,
+        "activation": _name(activation),
+        "recurrent_activation": _name(recurrent_activation),
+        "go_backwards": go_backwards,
+        "zero_output_for_mask": zero_output_for_mask,
+        "return_sequences": return_sequences,
+    }
+    if is_quantized:
+        result = _ops.zoo_quantized_recurrence(*inputs, scales, **attributes)
+    else:
         # Without a tape a gradient is unlikely. If one is needed after all, `_gradient` runs the
         # forward pass again.
-        save=record.could_possibly_record(),
-    )
-    outputs = result.outputs if return_sequences else result.last[:, None]
-    return result.last, outputs, list(result.state)
+        result = _ops.zoo_recurrence(
+            *inputs,
+            in_bfloat16=out_dtype == tf.bfloat16,
+            save=record.could_possibly_record(),
+            **attributes,
+        )
+    last = tf.cast(result.last, out_dtype)
+    outputs = tf.cast(result.outputs, out_dtype) if return_sequences else last[:, None]
+    return last, outputs, [tf.cast(state, out_dtype) for state in result.state]
 
 
 def decline_reason(cell, sequences, activation="tanh", recurrent_activation="sigmoid"):
@@ -141,7 +174,7 @@ def decline_reason(cell, sequences, activation="tanh", recurrent_activation="sig
         return f"the Keras backend is {keras.backend.backend()}"
     if cell not in CELLS:
         return f"there is no kernel for {cell}"
-    if sequences.dtype not in (tf.float32, tf.float64):
+    if sequences.dtype not in (tf.float32, tf.float64, tf.bfloat16):
         return f"the data type is {sequences.dtype.name}"
     for function in (activation, recurrent_activation):
         if _name(function) is None:
@@ -196,11 +229,11 @@ def load():
     Raises:
         RuntimeError: If compiling or loading fails. The message gives the reason.
     """
-    global _ops, _failure
+    global _ops, _failure, _has_bfloat16_products
     with _lock:
         if _ops is None and _failure is None:
             try:
-                _ops = _load()
+                _ops, _has_bfloat16_products = _load()
             except (RuntimeError, OSError) as error:
                 _failure = error
                 if _choice() == "auto":
@@ -218,16 +251,20 @@ def _load():
         raise RuntimeError(f"the Keras backend is {keras.backend.backend()}, not tensorflow")
     from zoo.layers.kernels.build import build
 
+    library = str(build())
     try:
-        ops = tf.load_op_library(str(build()))
+        ops = tf.load_op_library(library)
     except (tf.errors.OpError, ImportError) as error:
         raise RuntimeError(f"the compiled kernels cannot be loaded: {error}") from error
     tf.RegisterGradient("ZooRecurrence")(_gradient)
     tf.RegisterGradient("ZooRecurrenceGrad")(_second_gradient)
+    tf.RegisterGradient("ZooQuantizedRecurrence")(_no_gradient)
     # XLA can't compile these operations. By default, TensorFlow calls a function that was traced
     # before without tracing it again in an XLA context.
     control_flow_ops.XLAControlFlowContext.RequiresUniqueFunctionRetracing = lambda self: True
-    return ops
+    has_bfloat16_products = ctypes.CDLL(library).zoo_has_bfloat16_products
+    has_bfloat16_products.restype = ctypes.c_bool
+    return ops, has_bfloat16_products()
 
 
 def _gradient(op, *gradients):
@@ -240,6 +277,7 @@ def _gradient(op, *gradients):
             "go_backwards",
             "zero_output_for_mask",
             "return_sequences",
+            "in_bfloat16",
         )
     }
     sequences, mask, *tensors = op.inputs
@@ -269,6 +307,13 @@ def _second_gradient(op, *gradients):
         "The native recurrent kernels have no second derivative, which forward-mode "
         "differentiation of a tf.function needs too. Build the layer with `unroll=True`; or, "
         "unless it is called with `training=True`, set ZOO_KERNEL=keras."
+    )
+
+
+def _no_gradient(op, *gradients):
+    raise NotImplementedError(
+        "The native kernel of a quantized recurrent layer, in a function that was traced without a "
+        "tf.GradientTape, has no gradient. Trace the function again inside of the tape."
     )
 
 

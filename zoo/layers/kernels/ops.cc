@@ -30,9 +30,7 @@ using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
 #define ZOO_ATTRIBUTES                                                       \
-  Attr("T: {float, double}")                                                 \
-      .Attr("W: int >= 1")                                                   \
-      .Attr("S: int >= 1")                                                   \
+  Attr("S: int >= 1")                                                        \
       .Attr("D: int >= 0")                                                   \
       .Attr("cell: string")                                                  \
       .Attr("activation: {'linear', 'tanh', 'sigmoid', 'relu'}")             \
@@ -41,51 +39,71 @@ using tensorflow::shape_inference::ShapeHandle;
       .Attr("zero_output_for_mask: bool")                                    \
       .Attr("return_sequences: bool")
 
-#define ZOO_INPUTS                                                           \
+#define ZOO_INPUTS(WEIGHTS)                                                  \
   Input("x: T")                                                              \
       .Input("mask: bool")                                                   \
-      .Input("weights: W * T")                                               \
+      .Input(WEIGHTS)                                                        \
       .Input("initial_state: S * T")                                         \
       .Input("drawn: D * T")
+
+#define ZOO_OUTPUTS                                                          \
+  Output("last: T")                                                          \
+      .Output("outputs: T")                                                  \
+      .Output("saved: T")                                                    \
+      .Output("state: S * T")                                                \
+      .SetShapeFn(shapes_of_outputs)
+
+absl::Status shapes_of_outputs(InferenceContext* c) {
+  ShapeHandle x;
+  bool sequences;
+  std::vector<ShapeHandle> states;
+  TF_RETURN_IF_ERROR(c->GetAttr("return_sequences", &sequences));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &x));
+  TF_RETURN_IF_ERROR(c->input("initial_state", &states));
+  for (ShapeHandle& state : states) TF_RETURN_IF_ERROR(c->WithRank(state, 2, &state));
+  const DimensionHandle batch = c->Dim(x, 0), units = c->Dim(states[0], 1);
+  const DimensionHandle time = sequences ? c->Dim(x, 1) : c->MakeDim(0);
+  c->set_output(0, c->Matrix(batch, units));
+  c->set_output(1, c->MakeShape({batch, time, units}));
+  c->set_output(2, c->Vector(InferenceContext::kUnknownDim));
+  for (size_t i = 0; i < states.size(); ++i) {
+    c->set_output(3 + i, c->Matrix(batch, c->Dim(states[i], 1)));
+  }
+  return absl::OkStatus();
+}
 
 // mask is [batch, time], or [0, 0] for no mask. weights are the kernel, the recurrent kernel if the
 // cell has one, the bias, [0] for no bias, and the further weights of the cell, if it has any: a
 // matrix of vectors, the kernel of the second product, and its bias.
-// drawn are [time, batch, units], or [1, 1, units] to repeat them. outputs is [batch, time, units],
-// or [batch, 0, units] without return_sequences. saved is what the gradient needs, empty without
-// save.
+// With in_bfloat16, the factors of products are rounded to it. drawn are [time, batch, units], or
+// [1, 1, units] to repeat them. outputs is [batch, time, units], or [batch, 0, units] without
+// return_sequences. saved is what the gradient needs, empty without save.
 REGISTER_OP("ZooRecurrence")
+    .Attr("T: {float, double}")
+    .Attr("W: int >= 1")
+    .Attr("in_bfloat16: bool")
     .ZOO_ATTRIBUTES
     .Attr("save: bool")
-    .ZOO_INPUTS
-    .Output("last: T")
-    .Output("outputs: T")
-    .Output("saved: T")
-    .Output("state: S * T")
-    .SetShapeFn([](InferenceContext* c) {
-      ShapeHandle x, h;
-      bool sequences;
-      int weights;
-      TF_RETURN_IF_ERROR(c->GetAttr("return_sequences", &sequences));
-      TF_RETURN_IF_ERROR(c->GetAttr("W", &weights));
-      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &x));
-      TF_RETURN_IF_ERROR(c->WithRank(c->input(2 + weights), 2, &h));
-      const DimensionHandle batch = c->Dim(x, 0), units = c->Dim(h, 1);
-      const DimensionHandle time = sequences ? c->Dim(x, 1) : c->MakeDim(0);
-      c->set_output(0, c->Matrix(batch, units));
-      c->set_output(1, c->MakeShape({batch, time, units}));
-      c->set_output(2, c->Vector(InferenceContext::kUnknownDim));
-      for (int i = 3; i < c->num_outputs(); ++i) {
-        ShapeHandle state;
-        TF_RETURN_IF_ERROR(c->WithRank(c->input(2 + weights + i - 3), 2, &state));
-        c->set_output(i, c->Matrix(batch, c->Dim(state, 1)));
-      }
-      return absl::OkStatus();
-    });
+    .ZOO_INPUTS("weights: W * T")
+    .ZOO_OUTPUTS;
+
+// The matrices among the weights are integers; scales has a vector for each of them. It has no
+// gradient, so saved is empty.
+REGISTER_OP("ZooQuantizedRecurrence")
+    .Attr("T: {float}")
+    .Attr("W: list({int8, float}) >= 1")
+    .Attr("Q: int >= 1")
+    .ZOO_ATTRIBUTES
+    .ZOO_INPUTS("weights: W")
+    .Input("scales: Q * T")
+    .ZOO_OUTPUTS;
 
 REGISTER_OP("ZooRecurrenceGrad")
+    .Attr("T: {float, double}")
+    .Attr("W: int >= 1")
+    .Attr("in_bfloat16: bool")
     .ZOO_ATTRIBUTES
-    .ZOO_INPUTS
+    .ZOO_INPUTS("weights: W * T")
     .Input("outputs: T")
     .Input("saved: T")
     .Input("d_last: T")
@@ -142,28 +160,56 @@ T* values(Tensor* tensor) {
   return tensor->NumElements() == 0 ? nullptr : tensor->flat<T>().data();
 }
 
-// The weights of a cell, in the order of its list.
-template <class T, class List>
-zoo::Weights<T> weights_of(const zoo::Cell<std::remove_const_t<T>>& cell, const List& list) {
-  int i = 0;
-  const auto next = [&](bool present) -> T* {
+// Whether each weight of a cell is a matrix, in the order of its list.
+template <class T>
+std::vector<bool> are_matrices(const zoo::Cell<T>& cell) {
+  std::vector<bool> matrices{true};
+  if (cell.recurrent) matrices.push_back(true);
+  matrices.push_back(false);
+  if (cell.vectors > 0) matrices.push_back(false);
+  if (cell.second) matrices.push_back(true);
+  if (cell.second_bias) matrices.push_back(false);
+  return matrices;
+}
+
+// The weights of a cell, in the order of its list. The matrices are of the type M; if that is
+// another type, they have scales.
+template <class T, class M = T, class List, class Scales = OpInputList>
+zoo::Weights<T, M> weights_of(const zoo::Cell<std::remove_const_t<T>>& cell, const List& list,
+                              const Scales& scales = {}) {
+  int i = 0, scale = 0;
+  zoo::Weights<T, M> weights{};
+  const auto vector = [&](bool present) -> T* {
     return present ? values<std::remove_const_t<T>>(list[i++]) : nullptr;
   };
-  zoo::Weights<T> weights{};
-  weights.kernel = next(true);
-  weights.recurrent = next(cell.recurrent);
-  weights.bias = next(true);
-  weights.vectors = next(cell.vectors > 0);
-  weights.second = next(cell.second);
-  weights.second_bias = next(cell.second_bias);
+  const auto matrix = [&](bool present, M** to, T** to_scale) {
+    if (!present) return;
+    *to = values<std::remove_const_t<M>>(list[i++]);
+    if constexpr (!std::is_same_v<T, M>) {
+      *to_scale = values<std::remove_const_t<T>>(scales[scale++]);
+    }
+  };
+  matrix(true, &weights.kernel, &weights.kernel_scale);
+  matrix(cell.recurrent, &weights.recurrent, &weights.recurrent_scale);
+  weights.bias = vector(true);
+  weights.vectors = vector(cell.vectors > 0);
+  matrix(cell.second, &weights.second, &weights.second_scale);
+  weights.second_bias = vector(cell.second_bias);
   return weights;
+}
+
+// Whether the operation has products of bfloat16; an error if there are none.
+absl::Status get_bfloat16(OpKernelConstruction* context, bool* value) {
+  TF_RETURN_IF_ERROR(context->GetAttr("in_bfloat16", value));
+  if (!*value || zoo::has_bfloat16_products()) return absl::OkStatus();
+  return InvalidArgument("this processor has no matrix products of bfloat16");
 }
 
 // What both passes read.
 template <class T>
 struct Inputs {
   zoo::Problem problem;
-  OpInputList weights, states, drawn;
+  OpInputList weights, scales, states, drawn;
 };
 
 template <class T>
@@ -210,8 +256,7 @@ class RecurrenceOpBase : public OpKernel {
     p.time = x.dim_size(1);
     p.input = x.dim_size(2);
     p.units = p.hidden = inputs->states[0].dim_size(1);
-    const int count = 2 + cell_->recurrent + (cell_->vectors > 0) + cell_->second +
-                      cell_->second_bias;
+    const int count = are_matrices(*cell_).size();
     if (inputs->weights.size() != count) {
       return InvalidArgument("weights must have ", count, " tensors; received ",
                              inputs->weights.size());
@@ -258,11 +303,11 @@ class RecurrenceOpBase : public OpKernel {
   }
 
   // Fills in what the arguments of both passes have in common.
-  template <class A>
+  template <class M, class A>
   void fill(OpKernelContext* context, const Inputs<T>& inputs, A* a) const {
     a->x = values<T>(context->input(0));
     a->mask = values<bool>(context->input(1));
-    a->weights = weights_of<const T>(*cell_, inputs.weights);
+    a->weights = weights_of<const T, const M>(*cell_, inputs.weights, inputs.scales);
     for (int k = 0; k < cell_->states; ++k) a->initial[k] = values<T>(inputs.states[k]);
     for (int k = 0; k < cell_->drawn; ++k) {
       const Tensor& drawn = inputs.drawn[k];
@@ -284,16 +329,33 @@ class RecurrenceOpBase : public OpKernel {
   zoo::Problem problem_{};
 };
 
-template <class T>
-class RecurrenceOp : public RecurrenceOpBase<T> {
+// With products of factors in the format F.
+template <class F>
+class RecurrenceOp : public RecurrenceOpBase<typename F::Value> {
+  using T = typename F::Value;
+
  public:
   explicit RecurrenceOp(OpKernelConstruction* context) : RecurrenceOpBase<T>(context) {
-    OP_REQUIRES_OK(context, context->GetAttr("save", &save_));
+    if constexpr (F::kScaled) {
+      tensorflow::DataTypeVector types, expected;
+      OP_REQUIRES_OK(context, context->GetAttr("W", &types));
+      for (const bool is_matrix : are_matrices(this->cell())) {
+        expected.push_back(is_matrix ? tensorflow::DT_INT8 : tensorflow::DT_FLOAT);
+      }
+      OP_REQUIRES(context, types == expected,
+                  InvalidArgument("the types of the weights must be ",
+                                  tensorflow::DataTypeVectorString(expected), "; received ",
+                                  tensorflow::DataTypeVectorString(types)));
+    } else {
+      OP_REQUIRES_OK(context, context->GetAttr("save", &save_));
+      OP_REQUIRES_OK(context, get_bfloat16(context, &bfloat16_));
+    }
   }
 
   void Compute(OpKernelContext* context) override {
     Inputs<T> inputs;
     OP_REQUIRES_OK(context, this->read(context, &inputs));
+    if constexpr (F::kScaled) OP_REQUIRES_OK(context, read_scales(context, &inputs));
     const zoo::Problem& p = inputs.problem;
     const zoo::Pool pool = this->pool(context);
     const zoo::Recurrence<T> recurrence(this->cell(), p, pool.threads);
@@ -307,8 +369,8 @@ class RecurrenceOp : public RecurrenceOpBase<T> {
     prefer_huge_pages(saved);
     OpOutputList finals;
     OP_REQUIRES_OK(context, context->output_list("state", &finals));
-    zoo::ForwardArguments<T> a{};
-    this->fill(context, inputs, &a);
+    zoo::ForwardArguments<T, typename F::Weight> a{};
+    this->template fill<typename F::Weight>(context, inputs, &a);
     for (int k = 0; k < inputs.states.size(); ++k) {
       Tensor* state = nullptr;
       OP_REQUIRES_OK(context, finals.allocate(k, inputs.states[k].shape(), &state));
@@ -317,17 +379,41 @@ class RecurrenceOp : public RecurrenceOpBase<T> {
     a.outputs = values<T>(outputs);
     a.saved = values<T>(saved);
     a.last = values<T>(last);
-    recurrence.forward(pool, a);
+#if defined(ZOO_BFLOAT16_PRODUCTS)
+    if constexpr (std::is_same_v<F, zoo::FullPrecision<float>>) {
+      if (bfloat16_) return recurrence.template forward<zoo::BFloat16>(pool, a);
+    }
+#endif
+    recurrence.template forward<F>(pool, a);
   }
 
  private:
-  bool save_;
+  absl::Status read_scales(OpKernelContext* context, Inputs<T>* inputs) const {
+    TF_RETURN_IF_ERROR(context->input_list("scales", &inputs->scales));
+    const std::vector<bool> matrices = are_matrices(this->cell());
+    int count = 0;
+    for (size_t i = 0; i < matrices.size(); ++i) {
+      if (!matrices[i]) continue;
+      if (count < inputs->scales.size()) {
+        const int64_t columns = inputs->weights[i].dim_size(1);
+        TF_RETURN_IF_ERROR(check(inputs->scales[count], "a scale", {columns}));
+      }
+      ++count;
+    }
+    if (inputs->scales.size() == count) return absl::OkStatus();
+    return InvalidArgument("scales must have ", count, " tensors; received ",
+                           inputs->scales.size());
+  }
+
+  bool save_ = false, bfloat16_ = false;
 };
 
 template <class T>
 class RecurrenceGradOp : public RecurrenceOpBase<T> {
  public:
-  explicit RecurrenceGradOp(OpKernelConstruction* context) : RecurrenceOpBase<T>(context) {}
+  explicit RecurrenceGradOp(OpKernelConstruction* context) : RecurrenceOpBase<T>(context) {
+    OP_REQUIRES_OK(context, get_bfloat16(context, &bfloat16_));
+  }
 
   void Compute(OpKernelContext* context) override {
     Inputs<T> inputs;
@@ -363,7 +449,7 @@ class RecurrenceGradOp : public RecurrenceOpBase<T> {
                                                           &d_weights[i]));
     }
     zoo::BackwardArguments<T> a{};
-    this->fill(context, inputs, &a);
+    this->template fill<T>(context, inputs, &a);
     for (int k = 0; k < inputs.states.size(); ++k) {
       Tensor* state = nullptr;
       OP_REQUIRES_OK(context, d_initial.allocate(k, inputs.states[k].shape(), &state));
@@ -376,18 +462,32 @@ class RecurrenceGradOp : public RecurrenceOpBase<T> {
     a.d_outputs = values<T>(*d_outputs);
     a.d_x = values<T>(d_x);
     a.d_weights = weights_of<T>(this->cell(), d_weights);
+#if defined(ZOO_BFLOAT16_PRODUCTS)
+    if constexpr (std::is_same_v<T, float>) {
+      if (bfloat16_) return recurrence.template backward<zoo::BFloat16>(pool, a);
+    }
+#endif
     recurrence.backward(pool, a);
   }
+
+ private:
+  bool bfloat16_ = false;
 };
 
 #define ZOO_REGISTER(T)                                                                       \
   REGISTER_KERNEL_BUILDER(                                                                    \
       Name("ZooRecurrence").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),            \
-      RecurrenceOp<T>);                                                                       \
+      RecurrenceOp<zoo::FullPrecision<T>>);                                                   \
   REGISTER_KERNEL_BUILDER(                                                                    \
       Name("ZooRecurrenceGrad").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),        \
       RecurrenceGradOp<T>);
 ZOO_REGISTER(float)
 ZOO_REGISTER(double)
+REGISTER_KERNEL_BUILDER(Name("ZooQuantizedRecurrence").Device(tensorflow::DEVICE_CPU),
+                        RecurrenceOp<zoo::Int8>);
 
 }  // namespace
+
+extern "C" __attribute__((visibility("default"))) bool zoo_has_bfloat16_products() {
+  return zoo::has_bfloat16_products();
+}
