@@ -194,6 +194,8 @@ def measure(config, console):
             continue
         start = time.perf_counter()
         model = pretrained.load(name)
+        if config.quantize:
+            model.quantize(config.quantize)
         loaded = time.perf_counter()
         evaluation = task.evaluate(model, trained)
         evaluated = time.perf_counter()
@@ -212,6 +214,7 @@ def measure(config, console):
             "kernel": kernels_of(model),
             "metric": card.metric,
             "preset": name,
+            **({"quantize": config.quantize} if config.quantize else {}),
         }
         with runs.open_run(f"pretrained/{card.dataset}", name, tags, {"card": card.value}):
             runs.log_evaluation(metric, evaluation)
@@ -228,7 +231,8 @@ def measure(config, console):
         message = f"{name}: {card.metric} {evaluation.value:.4g}, the card says {card.value:.4g}"
         if digest != card.dataset_digest:
             message += f"; the data has changed: {digest}, the card says {card.dataset_digest}"
-        matches = drift <= metric.tolerance and digest == card.dataset_digest
+        tolerance = config.tolerances.get(card.metric, metric.tolerance)
+        matches = drift <= tolerance and digest == card.dataset_digest
         style = None if matches else "red"
         console.print(message, style=style, markup=False, highlight=False)
         for dataset, value in also.items():

@@ -12,6 +12,7 @@ from pathlib import Path
 CARD = "card.json"
 TASK, BACKBONE = "task.json", "config.json"
 POLICIES = ("DTypePolicy", "DTypePolicyMap", "QuantizedDTypePolicy")
+POLICY_MODULES = ("keras", "keras.dtype_policies")
 KEYS = {"module", "class_name", "config", "registered_name", "build_config", "compile_config"}
 OWN_FILES = ("tokenizer.json", "preprocessor.json")
 
@@ -127,7 +128,7 @@ def _check_object(value, allowed, where):
 
     name, registered = value["class_name"], value.get("registered_name")
     if registered is None:  # then Keras looks for the class itself
-        is_ours = value.get("module") == "keras" and name in POLICIES
+        is_ours = value.get("module") in POLICY_MODULES and name in POLICIES
         taken = keras.saving.get_registered_object(name) if isinstance(name, str) else None
         is_ours = is_ours and taken is None
     else:

@@ -41,9 +41,9 @@ class Problem:
     input: int
     units: int
 
-    def zoo_layer(self):
+    def zoo_layer(self, **kwargs):
         """The zoo's layer."""
-        options = OPTIONS.get(self.family, {})
+        options = {**OPTIONS.get(self.family, {}), **kwargs}
         return architectures.make(self.family, self.units, return_sequences=True, **options)
 
     def keras_layer(self):
@@ -98,6 +98,23 @@ def zoo_without_kernel(problem):
     """The zoo's layer without the native kernel."""
     with mock.patch.dict(os.environ, ZOO_KERNEL="keras"):
         return _tensorflow(problem, problem.zoo_layer())
+
+
+def zoo_int8(problem):
+    """The zoo's layer, quantized, which can't train."""
+    layer = problem.zoo_layer()
+    x, weights, _ = map(_constants, problem.arrays())
+    layer.build(x.shape)
+    layer.set_weights(weights)
+    layer.quantize("int8")
+    inference = tf.function(lambda x: layer(x), autograph=False)
+    inference(x)
+    return {"inference": lambda: inference(x), "kernel": layer.last_kernel}
+
+
+def zoo_bfloat16(problem):
+    """The zoo's layer with the data type policy `mixed_bfloat16`."""
+    return _tensorflow(problem, problem.zoo_layer(dtype="mixed_bfloat16"))
 
 
 def lstm_per_operation(problem):
@@ -290,6 +307,7 @@ def _torch(problem, layer):
 
 def _tensorflow(problem, layer, jit_compile=None):
     x, weights, d_outputs = map(_constants, problem.arrays())
+    x, d_outputs = (tf.cast(each, layer.compute_dtype) for each in (x, d_outputs))
     mask = tf.constant(problem.mask())
     layer.build(x.shape)
     layer.set_weights(weights)
@@ -334,6 +352,8 @@ def _transposed(problem, weights, gru_order, lstm_order="ifco"):
 
 IMPLEMENTATIONS = {
     "zoo": zoo,
+    "zoo_int8": zoo_int8,
+    "zoo_bfloat16": zoo_bfloat16,
     "zoo_without_kernel": zoo_without_kernel,
     "lstm_per_operation": lstm_per_operation,
     "keras": keras_layer,

@@ -11,7 +11,7 @@ from benchmarks.layers.implementations import IMPLEMENTATIONS, Problem
 MODES = ("inference", "training", "padded")
 REFERENCE = "keras"
 # These compute other numbers.
-BOUNDS = ("products", "lstm_per_operation")
+BOUNDS = ("products", "lstm_per_operation", "zoo_int8", "zoo_bfloat16")
 REST = 0.06  # seconds for the previous implementation's threads to stop spinning
 
 

@@ -79,6 +79,19 @@ def test_presets_are_measured_on_further_data_too(measured, tmp_path, capsys):
     assert "on echo" not in printed
 
 
+def test_presets_are_measured_quantized(measured, tmp_path, capsys, monkeypatch):
+    loaded = []
+    load = lambda *args: loaded.append(pretrained_load(*args)) or loaded[-1]
+    pretrained_load = pretrained.load
+    monkeypatch.setattr(pretrained, "load", load)
+    path = tmp_path / "quantized.yaml"
+    path.write_text("{presets: '*', quantize: int8, tolerances: {accuracy: 1}}")
+    assert command_line.main(["run", "--suite", str(path)]) == 0
+    assert "tones_gru: accuracy" in capsys.readouterr().out
+    (model,) = loaded
+    assert "int8" in {weight.dtype for weight in model.weights}
+
+
 def test_the_results_have_a_row_per_preset(measured):
     card = zoo.card("tones_gru")
     text = (results.RESULTS / "pretrained.md").read_text()

@@ -147,3 +147,24 @@ def test_an_ensemble_is_of_the_same_kind_and_no_member_of_another(name):
     assert list(model.members) == [model]
     with pytest.raises(ValueError, match="none an ensemble itself"):
         models.ensemble([model, together])
+
+
+def test_a_quantized_model_is_saved_and_loaded(name, example, tmp_path):
+    keras.utils.set_random_seed(0)
+    architecture = example.ARCHITECTURES[0]
+    members = [example.build(architecture)]
+    if members[0].ensemble_class is not None:
+        members.append(example.build(architecture))
+    model = models.ensemble(members)
+    before = model.answers(example.INPUTS)
+    model.quantize("int8")
+    expected = model.answers(example.INPUTS)
+    types = {weight.dtype for weight in model.weights}
+    assert ("int8" in types) == (name != "ngram_classifier")
+    for found, value in zip(tree.flatten(expected), tree.flatten(before), strict=True):
+        if isinstance(value, float):
+            assert found == pytest.approx(value, rel=0.2, abs=0.2)
+    model.save_to_preset(str(tmp_path / "saved"))
+    loaded = zoo.load(str(tmp_path / "saved"), verify=False)
+    assert {weight.dtype for weight in loaded.weights} == types
+    assert_alike(loaded.answers(example.INPUTS), expected)

@@ -118,6 +118,8 @@ def make(
     architecture = get(name)
     bidirectional = bidirectional or architecture.bidirectional
     outer = {key: kwargs.pop(key) for key in ("name",) if key in kwargs}
+    # A name that doesn't count layers: saved data type policies are found by the paths of weights.
+    inner = {"name": architecture.layer.__name__.lower()} if bidirectional else outer
     chrono = architecture.chrono and timescale is not None
     layer = architecture.layer(
         units,
@@ -125,7 +127,7 @@ def make(
         return_state=return_state,
         **kwargs,
         **({"max_timescale": timescale} if chrono else {}),
-        **({} if bidirectional else outer),
+        **inner,
     )
     if not bidirectional:
         return layer

@@ -141,7 +141,7 @@ class GRUCell(GatedCell):
         if self.reset_after:
             return arguments
         kernel, recurrent_kernel, bias = arguments["weights"]
-        r_zr, r_h = ops.split(recurrent_kernel, [2 * self.units], axis=-1)
+        r_zr, r_h = recurrent_kernel[:, : 2 * self.units], recurrent_kernel[:, 2 * self.units :]
         return {**arguments, "weights": [kernel, r_zr, bias, r_h]}
 
     def recurrent_weights(self, training=False):

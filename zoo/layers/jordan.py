@@ -1,8 +1,8 @@
 """Jordan's recurrent network, which feeds back its output."""
 
 import keras
-from keras import ops
 
+from zoo.layers.quantization import multiplier
 from zoo.layers.recurrence import RecurrentCell, RecurrentLayer
 
 
@@ -33,6 +33,7 @@ class JordanRNNCell(RecurrentCell):
     """
 
     native_cell = "jordan"
+    kernel_names = ("kernel", "recurrent_kernel", "output_kernel")
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -43,13 +44,13 @@ class JordanRNNCell(RecurrentCell):
 
     def native_arguments(self, sequences, training=False):
         arguments = super().native_arguments(sequences, training)
-        second = [self.output_kernel, self.output_bias]
+        second = [self.read_kernel("output_kernel"), self.output_bias]
         return {**arguments, "weights": arguments["weights"] + second}
 
     def step(self, projected, states, recur):
         (h,) = states
         s = self.activation(projected + recur(h))
-        output = ops.matmul(s, self.output_kernel)
+        output = multiplier(self.read_kernel("output_kernel"))(s)
         h = self.activation(output + self.output_bias if self.use_bias else output)
         return [h], {"s": s}
 

@@ -18,6 +18,8 @@ class LinearCell(RecurrentCell):
         ValueError: If `recurrent_dropout` or `recurrent_weight_dropout` is not 0.
     """
 
+    kernel_names = ("kernel",)
+
     def __init__(self, units, **kwargs):
         super().__init__(units, **kwargs)
         for name in ("recurrent_dropout", "recurrent_weight_dropout"):
@@ -40,7 +42,7 @@ class LinearCell(RecurrentCell):
         return None
 
     def native_arguments(self, sequences, training=False):
-        return {"weights": [self.kernel, self.bias]}
+        return {"weights": [self.read_kernel("kernel"), self.bias]}
 
     def step(self, projected, states, recur):
         (h,) = states

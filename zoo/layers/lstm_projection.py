@@ -1,9 +1,9 @@
 """Long short-term memory with a recurrent projection."""
 
 import keras
-from keras import ops
 
 from zoo.layers.lstm import LSTM, LSTMCell
+from zoo.layers.quantization import multiplier
 from zoo.layers.recurrence import of_cell
 
 
@@ -39,6 +39,7 @@ class ProjectionLSTMCell(LSTMCell):
     """
 
     native_cell = "lstm_projection"
+    kernel_names = ("kernel", "recurrent_kernel", "projection_kernel")
 
     def __init__(self, units, cell_units=None, **kwargs):
         super().__init__(units, **kwargs)
@@ -54,11 +55,12 @@ class ProjectionLSTMCell(LSTMCell):
 
     def native_arguments(self, sequences, training=False):
         arguments = super().native_arguments(sequences, training)
-        return {**arguments, "weights": [*arguments["weights"], self.projection_kernel]}
+        projection_kernel = self.read_kernel("projection_kernel")
+        return {**arguments, "weights": [*arguments["weights"], projection_kernel]}
 
     def step(self, projected, states, recur):
         (m, c), gates = super().step(projected, states, recur)
-        return [ops.matmul(m, self.projection_kernel), c], gates
+        return [multiplier(self.read_kernel("projection_kernel"))(m), c], gates
 
     def get_config(self):
         return {**super().get_config(), "cell_units": self.cell_units}

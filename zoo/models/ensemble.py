@@ -46,7 +46,14 @@ class EnsembleBackbone(Backbone):
         members = [keras.saving.serialize_keras_object(member) for member in self.members]
         for member in members:
             member.pop("compile_config", None)
-        return {**super().get_config(), "members": members, "combination": self.combination}
+        # Members have data type policies of their own, for layers of the same names.
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "members": members,
+            "combination": self.combination,
+        }
 
     @classmethod
     def from_config(cls, config):

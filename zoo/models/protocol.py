@@ -8,6 +8,7 @@ classes with `@register`; nothing else in the zoo names it.
 import collections
 import dataclasses
 import difflib
+import warnings
 
 import keras
 import numpy as np
@@ -357,6 +358,26 @@ class TaskModel:
     def ensemble_options(self):
         """Arguments of `ensemble_class` besides its backbone and preprocessor."""
         return {}
+
+    # Quantization
+
+    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+        """As `keras.Model.quantize`, for the layers of the backbone, or of each member's.
+
+        The layers after a backbone keep their data type, which is float32, and those without
+        weights to quantize are left out without a warning.
+        """
+        for member in self.members:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*does not have a `quantize` method")
+                member.backbone.quantize(mode, config=config, filters=filters, **kwargs)
+        self._post_quantize(mode, **kwargs)
+
+    def _post_quantize(self, mode, **kwargs):
+        super()._post_quantize(mode, **kwargs)
+        for layer in self._flatten_layers():
+            if isinstance(layer, keras.Model):
+                layer.train_function = layer.test_function = layer.predict_function = None
 
     # Presets
 

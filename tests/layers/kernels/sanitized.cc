@@ -78,9 +78,37 @@ void run(const Cell<float>& cell, const Pool& pool, int64_t batch, int64_t time,
                     at(d_vectors), at(d_second),    biased ? at(d_second_bias) : nullptr};
   recurrence.forward(pool, a);
   recurrence.backward(pool, back);
+#if defined(ZOO_BFLOAT16_PRODUCTS)
+  if (has_bfloat16_products()) {
+    recurrence.forward<BFloat16>(pool, a);
+    recurrence.backward<BFloat16>(pool, back);
+  }
+#endif
   a.weights.bias = nullptr;
   a.saved = nullptr;
   recurrence.forward(pool, a);
+
+  const auto integers = [](const std::vector<float>& values) {
+    std::vector<int8_t> result;
+    for (const float value : values) result.push_back(static_cast<int8_t>(250 * value));
+    result.shrink_to_fit();
+    return result;
+  };
+  const auto q_kernel = integers(kernel), q_recurrent = integers(recurrent),
+             q_second = integers(second);
+  const std::vector<float> scales(std::max(columns, hidden), 100.0f);
+  ForwardArguments<float, int8_t> quantized{};
+  quantized.x = a.x;
+  quantized.mask = a.mask;
+  quantized.weights = {q_kernel.data(), q_recurrent.data(), a.weights.bias,
+                       a.weights.vectors, q_second.data(), a.weights.second_bias,
+                       scales.data(),   scales.data(),      scales.data()};
+  std::copy(a.initial, a.initial + kMaxStates, quantized.initial);
+  std::copy(a.drawn, a.drawn + kMaxDrawn, quantized.drawn);
+  std::copy(a.finals, a.finals + kMaxStates, quantized.finals);
+  quantized.outputs = a.outputs;
+  quantized.last = a.last;
+  recurrence.forward<Int8>(pool, quantized);
 }
 
 // Argument: the stride; one in so many problems is run.

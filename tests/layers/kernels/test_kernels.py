@@ -284,11 +284,11 @@ def test_a_saved_model_of_a_function_that_was_traced_before_runs(tmp_path):
     assert_close([loaded.call(x)], [expected])
 
 
-def test_xla_half_precision_and_unsupported_activations_are_declined():
+def test_xla_float16_and_unsupported_activations_are_declined():
     reason = kernels.decline_reason
     x = tf.zeros((2, 3, 4))
     assert reason("lstm", x) is None
-    assert reason("lstm", tf.cast(x, tf.bfloat16)) == "the data type is bfloat16"
+    assert reason("lstm", tf.cast(x, tf.float16)) == "the data type is float16"
     assert "hard_sigmoid" in reason("lstm", x, recurrent_activation="hard_sigmoid")
     assert reason("peephole", x) == "there is no kernel for peephole"
     in_xla = []

@@ -40,7 +40,6 @@ def test_it_is_the_native_kernel_without_a_reason():
             "implementation=1 drops other inputs for each gate",
         ),
         ({"dtype": "mixed_float16"}, False, "the data type is float16"),
-        ({"dtype": "mixed_bfloat16"}, False, "the data type is bfloat16"),
         ({"activation": "softsign"}, False, "there is no kernel for the activation"),
     ],
 )

@@ -20,6 +20,9 @@ from pathlib import Path
 
 import keras
 
+from zoo.layers.kernels import c_interface
+from zoo.layers.quantization import QuantizedMatrix
+
 _ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu")
 _CHOICES = ("auto", "native", "keras")
 
@@ -29,6 +32,7 @@ CELLS = tuple(sorted(path.stem for path in Path(__file__).with_name("cells").glo
 _lock = threading.Lock()
 _ops = None  # the loaded library
 _failure = None  # the error that prevented loading
+_has_bfloat16_products = False
 
 
 class Declined(Exception):
@@ -46,6 +50,7 @@ class Options:
         go_backwards: bool.
         zero_output_for_mask: bool.
         return_sequences: bool.
+        in_bfloat16: bool, whether the factors of products of float32 are rounded to bfloat16.
     """
 
     cell: str
@@ -54,6 +59,7 @@ class Options:
     go_backwards: bool
     zero_output_for_mask: bool
     return_sequences: bool
+    in_bfloat16: bool = False
 
 
 # The module that binds the kernels to the backend of Keras, or `None` if there is none.
@@ -86,7 +92,8 @@ def run(
 
     Args:
         cell: One of `CELLS`.
-        sequences: Tensor of shape `(batch, time, features)`.
+        sequences: Tensor of shape `(batch, time, features)`. If it is bfloat16, the factors of all
+            products are rounded to it, and everything else is float32; give weights in float32.
         initial_state: List of tensors of shape `(batch, units)`, the states of the cell. The size
             of its other states may differ from that of its output.
         mask: Boolean tensor of shape `(batch, time)` or `None`.
@@ -94,6 +101,7 @@ def run(
             of the layer; the recurrent kernel, `(units, num_blocks * units)`, if the cell has one;
             the bias, `(num_blocks * units,)`, or `(2, num_blocks * units)` if the recurrent product
             has its own, or `None`; and the further weights of the cell, in the order of its header.
+            All matrices may be of the type `QuantizedMatrix`; then there is no gradient.
         draw: Function without arguments that returns the list of what the cell draws at every step,
             each `(time, batch, units)` in the order of processing, or `(1, 1, units)`. `None` for
             cells that draw nothing.
@@ -118,7 +126,15 @@ def run(
         raise Declined(reason)
     if not available():
         raise Declined(f"the native kernels are not available: {_failure}")
-    dtype = keras.backend.standardize_dtype(sequences.dtype)
+    of_result = dtype = keras.backend.standardize_dtype(sequences.dtype)
+    matrices = [weight for weight in weights if isinstance(weight, QuantizedMatrix)]
+    if dtype == "bfloat16":
+        if not matrices and not _has_bfloat16_products:
+            raise Declined("the processor has no matrix products of bfloat16")
+        dtype = "float32"
+        sequences = keras.ops.cast(sequences, dtype)
+    if matrices and dtype != "float32":
+        raise Declined(f"there is no kernel for quantized weights and the data type {dtype}")
     as_tensors = lambda values: [
         value if value is None else keras.ops.convert_to_tensor(value, dtype=dtype)
         for value in values
@@ -130,16 +146,19 @@ def run(
         bool(go_backwards),
         bool(zero_output_for_mask),
         bool(return_sequences),
+        of_result == "bfloat16" and not matrices,
     )
     last, outputs, state = binding.run(
         _ops,
         options,
         sequences,
         None if mask is None else keras.ops.cast(mask, "bool"),
-        as_tensors(weights),
+        as_tensors(weight for weight in weights if not isinstance(weight, QuantizedMatrix)),
         as_tensors(initial_state),
         draw and (lambda: as_tensors(draw())),
+        [QuantizedMatrix(one.values, *as_tensors([one.scale])) for one in matrices],
     )
+    last, outputs, *state = (keras.ops.cast(one, of_result) for one in (last, outputs, *state))
     return last, outputs if return_sequences else last[:, None], state
 
 
@@ -155,7 +174,7 @@ def decline_reason(cell, sequences, activation="tanh", recurrent_activation="sig
     if cell not in CELLS:
         return f"there is no kernel for {cell}"
     dtype = keras.backend.standardize_dtype(sequences.dtype)
-    if dtype not in ("float32", "float64"):
+    if dtype not in ("float32", "float64", "bfloat16"):
         return f"the data type is {dtype}"
     for function in (activation, recurrent_activation):
         if _name(function) is None:
@@ -203,11 +222,11 @@ def load():
     Raises:
         RuntimeError: If compiling or loading fails. The message gives the reason.
     """
-    global _ops, _failure
+    global _ops, _failure, _has_bfloat16_products
     with _lock:
         if _ops is None and _failure is None:
             try:
-                _ops = _load()
+                _ops, _has_bfloat16_products = _load()
             except (RuntimeError, OSError) as error:
                 _failure = error
                 if _choice() == "auto":
@@ -225,7 +244,7 @@ def _load():
 
     library = build()
     try:
-        return binding.load(library)
+        return binding.load(library), c_interface.has_bfloat16_products(library)
     except (OSError, ImportError) as error:
         raise RuntimeError(f"the compiled kernels cannot be loaded: {error}") from error
 

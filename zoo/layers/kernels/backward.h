@@ -29,10 +29,15 @@ struct BackwardArguments {
   T* d_initial[kMaxStates];
 };
 
-// The data that the members of a team share in a backward pass.
-template <class T>
-class BackwardPass : Layout<T> {
+// The data that the members of a team share in a backward pass, with products of factors in the
+// format F.
+template <class F>
+class BackwardPass : Layout<typename F::Value> {
+  using T = typename F::Value;
   using Base = Layout<T>;
+  using Rows = typename F::Rows;
+  using Groups = typename F::Groups;
+  using Columns = typename F::Columns;
   using Base::L;
   using Base::cell_;
   using Base::p_;
@@ -75,9 +80,9 @@ class BackwardPass : Layout<T> {
         to_x(panels_of<T>(p_.input)),
         to_units(panels_of<T>(p_.units)),
         state_stride(ld(std::max(to_h_.padded, to_units.padded))),
-        kernel(to_x.padded * width_),
-        recurrent(cell_.recurrent ? to_h_.padded * width_ : 0),
-        second(cell_.second ? to_units.padded * p_.hidden : 0),
+        kernel(to_x.count, to_x.vectors, width_),
+        recurrent(cell_.recurrent ? to_h_.count : 0, to_h_.vectors, width_),
+        second(cell_.second ? to_units.count : 0, to_units.vectors, p_.hidden),
         vectors(padded_units_ * cell_.vectors),
         target(std::max<int64_t>(256, (512 << 10) / (width_ * sizeof(T)))),
         parts_of_team(parts_) {
@@ -90,15 +95,25 @@ class BackwardPass : Layout<T> {
       part.products = Buffer<T>(chunk * to_x.vectors * L);
       part.rows = Buffer<BackwardRow<T>>(rows);
       part.dx = Buffer<T*>(chunk);
-      if (cell_.second) part.second_history = Buffer<T>(chunk * ld(second_width()));
+      part.history_columns = Columns(chunk, history_width());
+      if (cell_.second) {
+        part.second_history = Buffer<T>(chunk * ld(second_width()));
+        part.second_history_columns = Columns(chunk, second_width());
+      }
       if (split_units_ && k > 0) continue;
       part.state = Buffer<T>(cell_.states * rows * state_stride);
       part.d_inner = Buffer<T>(rows * state_stride);
       if (cell_.second) {
         part.d_second = Buffer<T>(chunk * ld(to_h_.padded));
+        part.d_second_groups = Groups(chunk, ld(to_h_.padded));
+        if (F::kConverts) part.d_second_rows = Rows(chunk, to_h_.padded);
         part.second_sums = Buffer<T>(second_width() * to_h_.padded);
       }
-      part.gates = Buffer<T>((cell_.separate() ? 2 : 1) * chunk * ld(width_));
+      for (int h = 0; h < (cell_.separate() ? 2 : 1); ++h) {
+        part.gates[h] = Buffer<T>(chunk * ld(width_));
+        part.gate_groups[h] = Groups(chunk, ld(width_));
+        if (F::kConverts) part.gate_rows[h] = Rows(chunk, width_);
+      }
       part.sums = Buffer<T>(history_width() * width_);
       part.vector_sums = Buffer<T>(2 * padded_units_ * cell_.vectors);
     }
@@ -106,14 +121,13 @@ class BackwardPass : Layout<T> {
 
   void operator()(Team::Member& team) const {
     team.each([&](int i) {
-      pack_transposed(a.weights.kernel, p_.input, vectors_, to_x, i, parts_, kernel.get());
+      pack_transposed(a.weights.kernel, p_.input, vectors_, to_x, i, parts_, kernel);
       if (cell_.recurrent) {
         pack_transposed(a.weights.recurrent, p_.hidden, recurrent_vectors_, to_h_, i, parts_,
-                        recurrent.get());
+                        recurrent);
       }
       if (cell_.second) {
-        pack_plain_transposed(a.weights.second, p_.units, p_.hidden, to_units, i, parts_,
-                              second.get());
+        pack_plain_transposed(a.weights.second, p_.units, p_.hidden, to_units, i, parts_, second);
       }
       const int64_t from = panels_ * i / parts_, to = panels_ * (i + 1) / parts_;
       pack_vectors(a.weights.vectors, from * panel_units_, to * panel_units_, vectors.get());
@@ -134,8 +148,13 @@ class BackwardPass : Layout<T> {
  private:
   // The buffers of a part. A part has its own share of the rows, or all parts use the first share.
   struct Part {
-    Buffer<T> history, products, state, gates, sums, vector_sums;
+    Buffer<T> history, products, state, sums, vector_sums;
     Buffer<T> second_history, d_second, d_inner, second_sums;
+    // The second ones are those of the recurrent product, if it has gradients of its own.
+    Buffer<T> gates[2];
+    Rows gate_rows[2], d_second_rows;
+    Groups gate_groups[2], d_second_groups;
+    Columns history_columns, second_history_columns;
     Buffer<BackwardRow<T>> rows;
     Buffer<T*> dx;
   };
@@ -148,7 +167,8 @@ class BackwardPass : Layout<T> {
     const int64_t wide_units = to_units.vectors * L;
     const auto d_state_at = [&](int k) { return parts->state.get() + k * rows * lds; };
     T* const dh = d_state_at(0);
-    T* const gates = parts->gates.get();
+    T* const gates = parts->gates[0].get();
+    T* const gates_h = parts->gates[separate].get();
     T* const sums = parts->sums.get();
     T* const d_vectors = parts->vector_sums.get();
     T* const d_vectors_of_chunk = d_vectors + padded_units_ * cell_.vectors;
@@ -193,17 +213,14 @@ class BackwardPass : Layout<T> {
     for (int64_t s1 = share.steps(), s0; s1 > 0; s1 = s0) {
       int64_t count = 0;
       for (s0 = s1; s0 > 0 && count < target; --s0) count += share.active(s0 - 1);
-      T* const gates_h = gates + (separate ? count * ldg : 0);
       // Backpropagates through the recurrent product of step s, whose rows start at `base`.
       const auto product_back = [&](int part, int64_t s, int64_t base) {
         const ZigZag walk(first_h(part), first_h(part + 1), s);
         for (int64_t i = 0; i < walk.count(); ++i) {
-          const int64_t size = width_ * wide;
           T* out = dh + walk.at(i) * wide;
-          product<false>(to_h_.vectors, share.active(s), gates_h + base * ldg, ldg,
-                         recurrent.get() + walk.at(i) * size, wide, width_,
-                         cell_.keeps_h ? out : nullptr, lds, out, lds,
-                         recurrent.get() + walk.after(i) * size);
+          product(share.active(s), rows_from(base, parts->gate_rows[separate], gates_h, ldg),
+                  recurrent, walk.at(i), cell_.keeps_h ? out : nullptr, lds, out, lds,
+                  recurrent.data(walk.after(i)));
         }
       };
       // The backward pass of step s, without the recurrent product, or the part of it before the
@@ -223,23 +240,27 @@ class BackwardPass : Layout<T> {
           } else if (cell_.second) {
             row.d_second = d_second + (base + j) * lds2;
             const int64_t end = divide_up(p_.hidden, L) * L;
-            cell_.finish_backward(row, std::min(end, first_h(part) * wide),
-                                  std::min(end, first_h(part + 1) * wide));
+            const int64_t from = std::min(end, first_h(part) * wide);
+            const int64_t to = std::min(end, first_h(part + 1) * wide);
+            cell_.finish_backward(row, from, to);
+            if constexpr (F::kConverts) {
+              parts->d_second_rows.set(base + j, row.d_second + from, to - from, from);
+            }
+            continue;
           } else {
             cell_.backward(row, first_panel(part) * panel_units_,
                            first_panel(part + 1) * panel_units_);
           }
+          convert_gates(*parts, row, base + j, first_panel(part), first_panel(part + 1));
         }
       };
       // Backpropagates through the second product, and the rest of the step.
       const auto second_back = [&](int part, int64_t s, int64_t base) {
         const ZigZag walk(first_units(part), first_units(part + 1), s);
         for (int64_t i = 0; i < walk.count(); ++i) {
-          const int64_t size = p_.hidden * wide_units;
-          product<false>(to_units.vectors, share.active(s), d_second + base * lds2, lds2,
-                         second.get() + walk.at(i) * size, wide_units, p_.hidden,
-                         static_cast<const T*>(nullptr), 0, d_inner + walk.at(i) * wide_units,
-                         lds, second.get() + walk.after(i) * size);
+          product(share.active(s), rows_from(base, parts->d_second_rows, d_second, lds2), second,
+                  walk.at(i), static_cast<const T*>(nullptr), 0,
+                  d_inner + walk.at(i) * wide_units, lds, second.data(walk.after(i)));
         }
         for (int64_t j = 0; j < share.active(s); ++j) {
           BackwardRow<T>& row = parts[part].rows.get()[j];
@@ -248,6 +269,7 @@ class BackwardPass : Layout<T> {
           row.units = p_.units;
           cell_.backward(row, first_panel(part) * panel_units_,
                          first_panel(part + 1) * panel_units_);
+          convert_gates(*parts, row, base + j, first_panel(part), first_panel(part + 1));
         }
       };
       int64_t base = count;
@@ -273,31 +295,52 @@ class BackwardPass : Layout<T> {
         T* const* dx = parts[part].dx.get();
         if (cell_.recurrent) product_back(part, s0, 0);
         for (int64_t q = first_x(part); q < first_x(part + 1); ++q) {
-          product<false>(to_x.vectors, count, gates, ldg, kernel.get() + q * width_ * x_wide,
-                         x_wide, width_, static_cast<const T*>(nullptr), 0, products, x_wide);
+          product(count, rows_from(0, parts->gate_rows[0], gates, ldg), kernel, q,
+                  static_cast<const T*>(nullptr), 0, products, x_wide);
           const int64_t n = std::min(x_wide, p_.input - q * x_wide);
           for (int64_t m = 0; m < count; ++m) {
             std::memcpy(dx[m] + q * x_wide, products + m * x_wide, n * sizeof(T));
           }
         }
+        if constexpr (F::kConverts) {
+          const Part& own = parts[part];
+          own.history_columns.set(count, history, lda, history_width());
+          const int64_t from = first_panel(part) * panel_, to = first_panel(part + 1) * panel_;
+          parts->gate_groups[0].set(count, gates, from, to);
+          if (separate) parts->gate_groups[1].set(count, gates_h, from, to);
+          if (cell_.second) {
+            own.second_history_columns.set(count, own.second_history.get(), lda2, second_width());
+            parts->d_second_groups.set(count, d_second, first_h(part) * wide,
+                                       first_h(part + 1) * wide);
+          }
+        }
+        const Columns& past = parts[part].history_columns;
+        const auto* d_gates = data(parts->gate_groups[0], gates);
+        const auto* d_gates_h = data(parts->gate_groups[separate], gates_h);
+        const int64_t depth = divide_up(count, F::kGroup * F::kDepth) * F::kDepth;
         const int64_t split = separate ? p_.input + 1 : history_width();
         for (int64_t p = first_panel(part); p < first_panel(part + 1); ++p) {
           T* sum = sums + p * history_width() * panel_;
-          product<true>(vectors_, split, history, lda, gates + p * panel_, ldg, count,
-                        first_sum ? nullptr : sum, panel_, sum, panel_);
+          product<true>(vectors_, split, columns_from(0, past, history, lda),
+                        Right<F>{d_gates + p * panel_, ldg}, depth, first_sum ? nullptr : sum,
+                        panel_, sum, panel_);
           if (separate) {
             T* more = sum + split * panel_;
-            product<true>(vectors_, history_width() - split, history + split, lda,
-                          gates_h + p * panel_, ldg, count, first_sum ? nullptr : more, panel_,
-                          more, panel_);
+            product<true>(vectors_, history_width() - split,
+                          columns_from(split, past, history, lda),
+                          Right<F>{d_gates_h + p * panel_, ldg}, depth, first_sum ? nullptr : more,
+                          panel_, more, panel_);
           }
         }
         if (cell_.second) {
-          const T* factors = parts[part].second_history.get();
+          const Left<F> factors = columns_from(0, parts[part].second_history_columns,
+                                               parts[part].second_history.get(), lda2);
+          const auto* d_results = data(parts->d_second_groups, d_second);
           for (int64_t q = first_h(part); q < first_h(part + 1); ++q) {
             T* sum = second_sums + q * second_width() * wide;
-            product<true>(to_h_.vectors, second_width(), factors, lda2, d_second + q * wide, lds2,
-                          count, first_sum ? nullptr : sum, wide, sum, wide);
+            product<true>(to_h_.vectors, second_width(), factors,
+                          Right<F>{d_results + q * wide, lds2}, depth, first_sum ? nullptr : sum,
+                          wide, sum, wide);
           }
         }
         // Sums of partial sums have smaller rounding errors.
@@ -337,6 +380,45 @@ class BackwardPass : Layout<T> {
         }
       }
     });
+  }
+
+  // The rows of a chunk from the given one on, as they are or converted, as a left factor.
+  static Left<F> rows_from(int64_t first, const Rows& converted, const T* rows, int64_t stride) {
+    if constexpr (F::kConverts) {
+      const Left<F> left = converted.left();
+      return {left.data + first * left.stride, left.stride};
+    } else {
+      return {rows + first * stride, stride};
+    }
+  }
+
+  // The columns of a chunk from the given one on, as the left factor of a transposed product.
+  static Left<F> columns_from(int64_t first, const Columns& converted, const T* rows,
+                              int64_t stride) {
+    if constexpr (F::kConverts) {
+      return converted.left(first);
+    } else {
+      return {rows + first, stride};
+    }
+  }
+
+  // The rows of a chunk, as they are or in groups, as the right factor of a transposed product.
+  static const typename F::Element* data(const Groups& groups, const T* rows) {
+    if constexpr (F::kConverts) {
+      return groups.data();
+    } else {
+      return rows;
+    }
+  }
+
+  // Converts the gradients of the pre-activations of a row, for some panels.
+  void convert_gates(const Part& part, const BackwardRow<T>& row, int64_t index, int64_t from,
+                     int64_t to) const {
+    if constexpr (F::kConverts) {
+      const int64_t first = from * panel_, count = (to - from) * panel_;
+      part.gate_rows[0].set(index, row.gates + first, count, first);
+      if (cell_.separate()) part.gate_rows[1].set(index, row.gates_h + first, count, first);
+    }
   }
 
   // The backward pass of one row of a step of a cell that normalizes.
@@ -459,7 +541,8 @@ class BackwardPass : Layout<T> {
   const std::vector<Share> hands;
   const Panels to_x, to_units;
   const int64_t state_stride;
-  const Buffer<T> kernel, recurrent, second, vectors;
+  const Matrix<F> kernel, recurrent, second;
+  const Buffer<T> vectors;
   const int64_t target;
   std::vector<Part> parts_of_team;
 };

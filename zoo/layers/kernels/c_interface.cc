@@ -115,9 +115,18 @@ class Call {
     if (call.initial_state[0].axes != 2) {
       reject("initial_state must be [batch, units]", call.initial_state[0]);
     }
-    check_count("weights",
-                2 + cell.recurrent + (cell.vectors > 0) + cell.second + cell.second_bias,
+    const int matrices = 1 + cell.recurrent + cell.second;
+    const int vectors = 1 + (cell.vectors > 0) + cell.second_bias;
+    if (call.quantized_count != 0) check_count("quantized", matrices, call.quantized_count);
+    check_count("weights", vectors + (call.quantized_count != 0 ? 0 : matrices),
                 call.weight_count);
+    if (call.quantized_count != 0 && !std::is_same_v<T, float>) {
+      throw std::invalid_argument("with quantized matrices, the element_size must be 4");
+    }
+    if (call.in_bfloat16 && !(std::is_same_v<T, float> && zoo::has_bfloat16_products())) {
+      throw std::invalid_argument("this processor has no matrix products of bfloat16, or the "
+                                  "element_size isn't 4");
+    }
     check_count("drawn", cell.drawn, call.drawn_count);
     p_.activation = activation_named(call.activation);
     p_.recurrent_activation = activation_named(call.recurrent_activation);
@@ -128,7 +137,7 @@ class Call {
     p_.time = call.x.sizes[1];
     p_.input = call.x.sizes[2];
     p_.units = p_.hidden = call.initial_state[0].sizes[1];
-    const ZooArray& kernel = call.weights[0];
+    const ZooArray& kernel = call.quantized_count != 0 ? call.quantized[0] : call.weights[0];
     if (cell.second && kernel.axes == 2) p_.units = kernel.sizes[1] / cell.blocks;
     check_states("initial_state", call.initial_state);
     check_weights();
@@ -150,17 +159,20 @@ class Call {
     if (elements(results.saved) != 0) check(results.saved, "saved", {saved_size()});
     check_states("state", results.state);
     prefer_huge_pages(results.saved, sizeof(T));
-    zoo::ForwardArguments<T> a{};
-    fill(&a);
-    a.last = values<T>(results.last);
-    a.outputs = values<T>(results.outputs);
-    a.saved = values<T>(results.saved);
-    for (int k = 0; k < cell_->states; ++k) a.finals[k] = values<T>(results.state[k]);
-    const zoo::Pool pool = pool_of(call_.threads);
-    zoo::Recurrence<T>(*cell_, p_, pool.threads).forward(pool, a);
+    if constexpr (std::is_same_v<T, float>) {
+      if (call_.quantized_count != 0) {
+        if (elements(results.saved) != 0) reject_gradient();
+        return forward_in<zoo::Int8>(results);
+      }
+#if defined(ZOO_BFLOAT16_PRODUCTS)
+      if (call_.in_bfloat16) return forward_in<zoo::BFloat16>(results);
+#endif
+    }
+    forward_in<zoo::FullPrecision<T>>(results);
   }
 
   void backward(const ZooGradients& gradients) const {
+    if (call_.quantized_count != 0) reject_gradient();
     check_outputs("outputs", gradients.outputs);
     check(gradients.saved, "saved", {saved_size()});
     check(gradients.d_last, "d_last", {p_.batch, p_.hidden});
@@ -185,27 +197,54 @@ class Call {
       a.d_initial[k] = values<T>(gradients.d_initial_state[k]);
     }
     const zoo::Pool pool = pool_of(call_.threads);
-    zoo::Recurrence<T>(*cell_, p_, pool.threads).backward(pool, a);
+    const zoo::Recurrence<T> recurrence(*cell_, p_, pool.threads);
+#if defined(ZOO_BFLOAT16_PRODUCTS)
+    if constexpr (std::is_same_v<T, float>) {
+      if (call_.in_bfloat16) return recurrence.template backward<zoo::BFloat16>(pool, a);
+    }
+#endif
+    recurrence.backward(pool, a);
   }
 
  private:
+  [[noreturn]] static void reject_gradient() {
+    throw std::invalid_argument("with quantized matrices, there is no gradient");
+  }
+
+  // The forward pass with products of factors in the format F.
+  template <class F>
+  void forward_in(const ZooResults& results) const {
+    zoo::ForwardArguments<T, typename F::Weight> a{};
+    fill(&a);
+    a.last = values<T>(results.last);
+    a.outputs = values<T>(results.outputs);
+    a.saved = values<T>(results.saved);
+    for (int k = 0; k < cell_->states; ++k) a.finals[k] = values<T>(results.state[k]);
+    const zoo::Pool pool = pool_of(call_.threads);
+    zoo::Recurrence<T>(*cell_, p_, pool.threads).template forward<F>(pool, a);
+  }
+
   static bool is_repeated(const ZooArray& drawn) {
     return drawn.axes == 3 && drawn.sizes[0] == 1 && drawn.sizes[1] == 1;
   }
 
   void check_weights() const {
-    const ZooArray* weight = call_.weights;
+    const ZooArray *weight = call_.weights, *quantized = call_.quantized, *scale = call_.scales;
     const int64_t columns = cell_->blocks * p_.units;
-    check(*weight++, "kernel", {p_.input, columns});
+    const auto check_matrix = [&](const char* name, int64_t rows, int64_t columns) {
+      if (call_.quantized_count == 0) return check(*weight++, name, {rows, columns});
+      check(*quantized++, name, {rows, columns});
+      check(*scale++, "a scale", {columns});
+    };
+    check_matrix("kernel", p_.input, columns);
     if (cell_->recurrent) {
-      check(*weight++, "recurrent_kernel",
-            {p_.hidden, columns - cell_->input_blocks * p_.units});
+      check_matrix("recurrent_kernel", p_.hidden, columns - cell_->input_blocks * p_.units);
     }
     check_bias(*weight++, "bias", cell_->biases() * columns);
     if (cell_->vectors > 0) {
       check(*weight++, "the vectors of weights", {cell_->vectors, p_.units});
     }
-    if (cell_->second) check(*weight++, "the second recurrent kernel", {p_.units, p_.hidden});
+    if (cell_->second) check_matrix("the second recurrent kernel", p_.units, p_.hidden);
     if (cell_->second_bias) check_bias(*weight++, "the second bias", p_.hidden);
   }
 
@@ -219,28 +258,39 @@ class Call {
     check(outputs, name, {p_.batch, p_.return_sequences ? p_.time : 0, p_.hidden});
   }
 
-  // The weights of the cell, or their gradients, from a list in the order of the call.
-  template <class U>
-  zoo::Weights<U> weights(const ZooArray* list) const {
-    const auto next = [&](bool present) {
+  // The weights of the cell, or their gradients, from a list in the order of the call. The matrices
+  // are of the type M; if that is another type, they are the quantized ones.
+  template <class U, class M = U>
+  zoo::Weights<U, M> weights(const ZooArray* list) const {
+    const ZooArray *quantized = call_.quantized, *scales = call_.scales;
+    zoo::Weights<U, M> weights{};
+    const auto vector = [&](bool present) -> U* {
       return present ? values<std::remove_const_t<U>>(*list++) : nullptr;
     };
-    zoo::Weights<U> weights{};
-    weights.kernel = next(true);
-    weights.recurrent = next(cell_->recurrent);
-    weights.bias = next(true);
-    weights.vectors = next(cell_->vectors > 0);
-    weights.second = next(cell_->second);
-    weights.second_bias = next(cell_->second_bias);
+    const auto matrix = [&](bool present, M** to, U** to_scale) {
+      if constexpr (std::is_same_v<U, M>) {
+        *to = vector(present);
+      } else if (present) {
+        *to = values<std::remove_const_t<M>>(*quantized++);
+        *to_scale = values<std::remove_const_t<U>>(*scales++);
+      }
+    };
+    matrix(true, &weights.kernel, &weights.kernel_scale);
+    matrix(cell_->recurrent, &weights.recurrent, &weights.recurrent_scale);
+    weights.bias = vector(true);
+    weights.vectors = vector(cell_->vectors > 0);
+    matrix(cell_->second, &weights.second, &weights.second_scale);
+    weights.second_bias = vector(cell_->second_bias);
     return weights;
   }
 
   // Fills in what the arguments of both passes have in common.
   template <class A>
   void fill(A* a) const {
+    using M = std::remove_pointer_t<decltype(a->weights.kernel)>;
     a->x = values<T>(call_.x);
     a->mask = values<bool>(call_.mask);
-    a->weights = weights<const T>(call_.weights);
+    a->weights = weights<const T, M>(call_.weights);
     for (int k = 0; k < cell_->states; ++k) a->initial[k] = values<T>(call_.initial_state[k]);
     for (int k = 0; k < cell_->drawn; ++k) {
       const int64_t row = is_repeated(call_.drawn[k]) ? 0 : p_.units;
@@ -271,6 +321,8 @@ const char* run(const ZooCall& call, const F& f) {
 }
 
 }  // namespace
+
+bool zoo_has_bfloat16_products(void) { return zoo::has_bfloat16_products(); }
 
 const char* zoo_saved_size(const ZooCall* call, int64_t* size) {
   return run(*call, [&](const auto& valid) { *size = valid.saved_size(); });

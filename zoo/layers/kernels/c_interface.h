@@ -3,6 +3,7 @@
 #ifndef ZOO_LAYERS_KERNELS_C_INTERFACE_H_
 #define ZOO_LAYERS_KERNELS_C_INTERFACE_H_
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ZOO_API __attribute__((visibility("default")))
@@ -28,18 +29,22 @@ typedef struct {
 } ZooThreads;
 
 // What both passes read. Arrays hold floats or, with an `element_size` of 8, doubles; `mask` holds
-// bools.
+// bools. With `in_bfloat16`, the factors of the products of floats are rounded to it.
 //
 // x is [batch, time, input], and mask [batch, time] or without elements. weights are the kernel, the
 // recurrent kernel if the cell has one, the bias, [0] for no bias, and the further weights of the
 // cell, if it has any: a matrix of vectors, the kernel of the second product, and its bias. drawn
 // are [time, batch, units], or [1, 1, units] to repeat them.
+//
+// With a `quantized_count`, the matrices among the weights are in quantized instead, where they hold
+// int8 numbers, and scales has a vector for each: a column is its numbers over its scale. Then there
+// is no backward pass.
 typedef struct {
   const char *cell, *activation, *recurrent_activation;
-  int64_t element_size, go_backwards, zero_output_for_mask, return_sequences;
+  int64_t element_size, go_backwards, zero_output_for_mask, return_sequences, in_bfloat16;
   ZooArray x, mask;
-  const ZooArray *weights, *initial_state, *drawn;
-  int64_t weight_count, state_count, drawn_count;
+  const ZooArray *weights, *initial_state, *drawn, *quantized, *scales;
+  int64_t weight_count, state_count, drawn_count, quantized_count;
   ZooThreads threads;
 } ZooCall;
 
@@ -57,6 +62,9 @@ typedef struct {
   ZooArray d_x;
   const ZooArray *d_weights, *d_initial_state;
 } ZooGradients;
+
+// Whether this processor has products for `in_bfloat16`; without, a call with it is invalid.
+ZOO_API bool zoo_has_bfloat16_products(void);
 
 // These return null or, if an argument is invalid, a message that names it; the message is valid
 // until the thread's next call.

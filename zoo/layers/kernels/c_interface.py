@@ -43,6 +43,8 @@ class Call(ctypes.Structure):
         initial_state: The same.
         drawn: The same.
         threads: The number of threads, with the caller.
+        quantized: List of `Array`, the quantized matrices.
+        scales: The same, of their scales.
     """
 
     _fields_ = [
@@ -53,18 +55,34 @@ class Call(ctypes.Structure):
         ("go_backwards", ctypes.c_int64),
         ("zero_output_for_mask", ctypes.c_int64),
         ("return_sequences", ctypes.c_int64),
+        ("in_bfloat16", ctypes.c_int64),
         ("x", Array),
         ("mask", Array),
         ("weights", _Arrays),
         ("initial_state", _Arrays),
         ("drawn", _Arrays),
+        ("quantized", _Arrays),
+        ("scales", _Arrays),
         ("weight_count", ctypes.c_int64),
         ("state_count", ctypes.c_int64),
         ("drawn_count", ctypes.c_int64),
+        ("quantized_count", ctypes.c_int64),
         ("threads", Threads),
     ]
 
-    def __init__(self, options, element_size, x, mask, weights, initial_state, drawn, threads=1):
+    def __init__(
+        self,
+        options,
+        element_size,
+        x,
+        mask,
+        weights,
+        initial_state,
+        drawn,
+        threads=1,
+        quantized=(),
+        scales=(),
+    ):
         super().__init__(
             options.cell.encode(),
             options.activation.encode(),
@@ -73,14 +91,18 @@ class Call(ctypes.Structure):
             options.go_backwards,
             options.zero_output_for_mask,
             options.return_sequences,
+            options.in_bfloat16,
             x,
             mask,
             _arrays(weights),
             _arrays(initial_state),
             _arrays(drawn),
+            _arrays(quantized),
+            _arrays(scales),
             len(weights),
             len(initial_state),
             len(drawn),
+            len(quantized),
             Threads(threads),
         )
 
@@ -160,6 +182,13 @@ class Library:
     def backward(self, call, gradients):
         """Runs the backward pass of a `Call` into the arrays of `Gradients`."""
         _check(self.functions.zoo_backward(call, gradients))
+
+
+def has_bfloat16_products(path):
+    """Returns whether this processor has the products that `in_bfloat16` needs, by a library."""
+    function = ctypes.CDLL(str(path)).zoo_has_bfloat16_products
+    function.restype = ctypes.c_bool
+    return function()
 
 
 def _arrays(arrays):

@@ -14,11 +14,11 @@
 namespace zoo {
 
 // x is [batch, time, input], mask is [batch, time] or null, and a state is [batch, its size].
-template <class T>
+template <class T, class M = T>
 struct ForwardArguments {
   const T* x;
   const bool* mask;
-  Weights<const T> weights;
+  Weights<const T, const M> weights;
   const T* initial[kMaxStates];
   Drawn<T> drawn[kMaxDrawn];
   T* outputs;  // [batch, time, hidden], or null without return_sequences
@@ -27,10 +27,13 @@ struct ForwardArguments {
   T* saved;  // [time, batch, saved_width], or null if no gradient is needed
 };
 
-// The data that the members of a team share in a forward pass.
-template <class T>
-class ForwardPass : Layout<T> {
+// The data that the members of a team share in a forward pass, with products of factors in the
+// format F.
+template <class F>
+class ForwardPass : Layout<typename F::Value> {
+  using T = typename F::Value;
   using Base = Layout<T>;
+  using Arguments = ForwardArguments<T, typename F::Weight>;
   using Base::L;
   using Base::cell_;
   using Base::p_;
@@ -56,6 +59,7 @@ class ForwardPass : Layout<T> {
   using Base::pack;
   using Base::pack_bias;
   using Base::pack_plain;
+  using Base::pack_plain_bias;
   using Base::pack_vectors;
   using Base::saved_h;
   using Base::saved_inner;
@@ -66,14 +70,14 @@ class ForwardPass : Layout<T> {
   using Base::state_stride;
 
  public:
-  ForwardPass(const Layout<T>& layout, const ForwardArguments<T>& arguments)
+  ForwardPass(const Layout<T>& layout, const Arguments& arguments)
       : Layout<T>(layout),
         a(arguments),
         schedule(p_.batch, p_.time, p_.go_backwards, a.mask),
         hands(deal(schedule, p_.batch, shares())),
-        kernel(width_ * p_.input),
-        recurrent(panels_ * recurrent_vectors_ * L * depth_),
-        second(to_h_.padded * second_depth()),
+        kernel(panels_, vectors_, p_.input),
+        recurrent(panels_, recurrent_vectors_, depth_),
+        second(to_h_.count, to_h_.vectors, second_depth()),
         second_bias(cell_.second ? to_h_.padded : 0),
         bias(width_),
         recurrent_bias(panels_ * cell_.separate_blocks * L),
@@ -85,7 +89,8 @@ class ForwardPass : Layout<T> {
       const int64_t rows = std::max<int64_t>(1, share.size());
       const int64_t chunk = std::min(target + rows, rows * p_.time);
       Part& part = parts_of_team[k];
-      part.x = Buffer<T>(chunk * ld(p_.input));
+      part.x = Rows(chunk, p_.input);
+      if (F::kConverts) part.factor = Rows(rows, std::max(depth_, second_depth()));
       const int64_t wide = cell_.normalizes ? ld(width_)
                            : cell_.second   ? std::max<int64_t>(panel_, to_h_.vectors * L)
                                               : panel_;
@@ -107,11 +112,12 @@ class ForwardPass : Layout<T> {
   void operator()(Team::Member& team) const {
     team.each([&](int i) {
       const int64_t from = panels_ * i / parts_, to = panels_ * (i + 1) / parts_;
-      pack(a.weights.kernel, p_.input, vectors_, from, to, kernel.get());
-      pack(a.weights.recurrent, depth_, recurrent_vectors_, from, to, recurrent.get());
+      const auto& w = a.weights;
+      pack(w.kernel, w.kernel_scale, p_.input, from, to, kernel);
+      if (cell_.recurrent) pack(w.recurrent, w.recurrent_scale, depth_, from, to, recurrent);
       if (cell_.second) {
-        pack_plain(a.weights.second, p_.units, p_.hidden, to_h_, i, parts_, second.get());
-        pack_plain(a.weights.second_bias, 1, p_.hidden, to_h_, i, parts_, second_bias.get());
+        pack_plain(w.second, w.second_scale, p_.units, p_.hidden, to_h_, i, parts_, second);
+        pack_plain_bias(w.second_bias, p_.hidden, to_h_, i, parts_, second_bias.get());
       }
       pack_bias(a.weights.bias, from, to, bias.get(), recurrent_bias.get());
       pack_vectors(a.weights.vectors, from * panel_units_, to * panel_units_, vectors.get());
@@ -122,9 +128,12 @@ class ForwardPass : Layout<T> {
   }
 
  private:
+  using Rows = typename F::Rows;
+
   // The buffers of a part. A part has its own share of the rows, or all parts use the first share.
   struct Part {
-    Buffer<T> x, products, projected, h, states, inner, x_scales;
+    Rows x, factor;
+    Buffer<T> products, projected, h, states, inner, x_scales;
     Buffer<T*> outputs, saved, none;
     Buffer<const T*> drawn;
   };
@@ -198,14 +207,14 @@ class ForwardPass : Layout<T> {
           panel.saved_h = saved_inner();
           hand(parts->inner.get(), rows, &panel);
         }
+        const Left<F> h = factor(parts[part], n, cell_.recurrent ? panel.h : nullptr, depth_);
         const ZigZag walk(from, to, s);
         for (int64_t i = 0; i < walk.count(); ++i) {
-          const int64_t p = walk.at(i), wide = recurrent_vectors_ * L, size = depth_ * wide;
+          const int64_t p = walk.at(i);
           T* x_panel = inputs + p * panel_;
           if (cell_.recurrent) {
-            product<false>(recurrent_vectors_, n, panel.h, ldh, recurrent.get() + p * size, wide,
-                           depth_, cell_.separate() ? nullptr : x_panel, panel.x_stride,
-                           panel.products, wide, recurrent.get() + walk.after(i) * size);
+            product(n, h, recurrent, p, cell_.separate() ? nullptr : x_panel, panel.x_stride,
+                    panel.products, panel.products_stride, recurrent.data(walk.after(i)));
           } else {
             panel.products = x_panel;
           }
@@ -227,24 +236,23 @@ class ForwardPass : Layout<T> {
         panel.vectors = to_h_.vectors;
         panel.products_stride = wide;
         panel.units = p_.hidden;
-        const T* inner = parts->inner.get();
+        const Left<F> inner = factor(parts[part], n, parts->inner.get(), p_.units);
         hand(parts->inner.get(), rows, &panel);
         const ZigZag walk(first_second(part), first_second(part + 1), s);
         for (int64_t i = 0; i < walk.count(); ++i) {
-          const int64_t q = walk.at(i), size = p_.units * wide;
+          const int64_t q = walk.at(i);
           const T* init = cell_.handed > 0 ? panel.handed[0] + q * wide
                                            : second_bias.get() + q * wide;
-          product<false>(to_h_.vectors, n, inner, ldh, second.get() + q * size, wide, p_.units,
-                         init, cell_.handed > 0 ? ldh : 0, panel.products, wide,
-                         second.get() + walk.after(i) * size);
+          product(n, inner, second, q, init, cell_.handed > 0 ? ldh : 0, panel.products, wide,
+                  second.data(walk.after(i)));
           panel.unit = q * wide;
           cell_.finish(panel);
         }
         for (int64_t j = share.active(s + 1); j < n; ++j) write(part, j, s + 1);
       };
       const auto project_inputs = [&](int part) {
-        project(share, parts[part].x.get(), s0, s1, count, first_panel(part),
-                first_panel(part + 1), parts->projected.get());
+        project(share, parts[part].x, s0, s1, count, first_panel(part), first_panel(part + 1),
+                parts->projected.get());
         for (int64_t m = 0; cell_.normalizes && m < count; ++m) {
           T* row = parts->projected.get() + m * ld(width_);
           const int left = static_cast<int>(p_.units - (panels_ - 1) * L);
@@ -300,9 +308,9 @@ class ForwardPass : Layout<T> {
         fn(p);
       }
     };
+    const Left<F> h = factor(part, n, panel.h, depth_);
     each_panel([&](int64_t p) {
-      product<false>(vectors_, n, panel.h, ldh, recurrent.get() + p * depth_ * panel_, panel_,
-                     depth_, static_cast<const T*>(nullptr), 0, panel.products, ldw);
+      product(n, h, recurrent, p, static_cast<const T*>(nullptr), 0, panel.products, ldw);
     });
     for (int64_t j = 0; j < n; ++j) {
       T* row = part.products.get() + j * ldw;
@@ -358,19 +366,30 @@ class ForwardPass : Layout<T> {
 
   // Projects the inputs of the steps s0 ... s1 - 1, `count` rows, for the panels `from` to
   // `to` - 1.
-  void project(const Share& share, T* x, int64_t s0, int64_t s1, int64_t count, int64_t from,
-               int64_t to, T* projected) const {
-    const int64_t ldx = ld(p_.input), size = p_.input * panel_;
-    T* row = x;
+  void project(const Share& share, const Rows& x, int64_t s0, int64_t s1, int64_t count,
+               int64_t from, int64_t to, T* projected) const {
+    int64_t row = 0;
     for (int64_t s = s0; s < s1; ++s) {
-      for (int64_t j = 0; j < share.active(s); ++j, row += ldx) {
+      for (int64_t j = 0; j < share.active(s); ++j, ++row) {
         const int64_t b = share.row(j), t = schedule.input_time(schedule.time_of(b, s));
-        std::memcpy(row, a.x + (b * p_.time + t) * p_.input, p_.input * sizeof(T));
+        x.set(row, a.x + (b * p_.time + t) * p_.input, p_.input);
       }
     }
     for (int64_t p = from; p < to; ++p) {
-      product<false>(vectors_, count, x, ldx, kernel.get() + p * size, panel_, p_.input,
-                     bias.get() + p * panel_, 0, projected + p * panel_, ld(width_));
+      product(count, x.left(), kernel, p, bias.get() + p * panel_, 0, projected + p * panel_,
+              ld(width_));
+    }
+  }
+
+  // The states of n rows, or null, as the left factor of a product.
+  Left<F> factor(const Part& part, int64_t n, const T* states, int64_t depth) const {
+    if constexpr (F::kConverts) {
+      for (int64_t j = 0; states != nullptr && j < n; ++j) {
+        part.factor.set(j, states + j * state_stride(), depth);
+      }
+      return part.factor.left();
+    } else {
+      return {states, state_stride()};
     }
   }
 
@@ -389,10 +408,11 @@ class ForwardPass : Layout<T> {
     }
   }
 
-  const ForwardArguments<T> a;
+  const Arguments a;
   const Schedule schedule;
   const std::vector<Share> hands;
-  const Buffer<T> kernel, recurrent, second, second_bias, bias, recurrent_bias, vectors;
+  const Matrix<F> kernel, recurrent, second;
+  const Buffer<T> second_bias, bias, recurrent_bias, vectors;
   const int64_t target;
   std::vector<Part> parts_of_team;
 };

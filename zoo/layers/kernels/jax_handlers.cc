@@ -61,6 +61,7 @@ class Inputs {
     call.go_backwards = *attributes.get<bool>("go_backwards");
     call.zero_output_for_mask = *attributes.get<bool>("zero_output_for_mask");
     call.return_sequences = *attributes.get<bool>("return_sequences");
+    call.in_bfloat16 = *attributes.get<bool>("in_bfloat16");
     call.weight_count = *attributes.get<int64_t>("weights");
     call.state_count = *attributes.get<int64_t>("states");
     call.drawn_count = *attributes.get<int64_t>("drawn");

@@ -32,9 +32,14 @@ struct Problem {
 // Layouts are those of Keras: kernel [input, blocks * units], recurrent [hidden, blocks * units]
 // without the input blocks, bias [blocks * units] or, with separate blocks, [2, blocks * units];
 // vectors [vectors, units]; second [units, hidden], second_bias [hidden]. What is missing is null.
-template <class T>
+// The matrices may have another type. If it is an integer, a column is its integers over its scale.
+template <class T, class M = T>
 struct Weights {
-  T *kernel, *recurrent, *bias, *vectors, *second, *second_bias;
+  M *kernel, *recurrent;
+  T *bias, *vectors;
+  M* second;
+  T* second_bias;
+  T *kernel_scale, *recurrent_scale, *second_scale;
 };
 
 // Numbers that come with the input: [time, batch, units], in processing order. A stride of zero
@@ -124,52 +129,81 @@ struct Layout {
     return std::clamp<int64_t>(p_.units - unit, 0, L);
   }
 
-  // Packs the first `vectors` vectors of the panels; the weights have no columns for the others.
-  // Padding repeats a column. With zeros, an infinite input would make NaN of it, and the backward
-  // pass would spread it.
-  void pack(const T* weights, int64_t rows, int vectors, int64_t from, int64_t to,
-            T* packed) const {
+  // Packs the vectors of the panels from `from` to `to` - 1 that a matrix of weights has, the first
+  // ones. Padding repeats a column. With zeros, an infinite input would make NaN of it, and the
+  // backward pass would spread it.
+  template <class F>
+  void pack(const typename F::Weight* weights, const T* scales, int64_t rows, int64_t from,
+            int64_t to, const Matrix<F>& packed) const {
+    constexpr int G = F::kGroup;
+    const int vectors = packed.vectors();
     const int64_t columns = this->columns() - (vectors_ - vectors) * p_.units;
     for (int64_t p = from; p < to; ++p) {
-      for (int64_t k = 0; k < rows; ++k) {
-        for (int v = 0; v < vectors; ++v) {
-          T* out = packed + ((p * rows + k) * vectors + v) * L;
-          const int64_t first = column(p, v, 0), n = columns_of(p, v);
-          if (n == L) {
-            store(out, load(weights + k * columns + first));
-          } else {
-            const T* row = weights + k * columns + std::max<int64_t>(first, 0);
-            for (int l = 0; l < L; ++l) out[l] = row[l < n ? l : 0];
-          }
+      auto* out = packed.data(p);
+      int64_t first[4], n[4];
+      for (int v = 0; v < vectors; ++v) {
+        first[v] = std::max<int64_t>(column(p, v, 0), 0);
+        n[v] = columns_of(p, v);
+        if constexpr (F::kScaled) pack_scales(scales + first[v], n[v], packed.scales(p) + v * L);
+      }
+      for (int64_t k = 0; k < packed.depth() * G; k += G) {
+        for (int v = 0; v < vectors; ++v, out += L) {
+          F::pack(weights + k * columns + first[v], columns, std::min<int64_t>(G, rows - k), n[v],
+                  out);
         }
       }
     }
   }
 
-  // Packs a matrix without blocks, or zeros for null, into panels.
-  static void pack_plain(const T* weights, int64_t rows, int64_t columns, const Panels& to,
-                         int piece, int pieces, T* packed) {
-    const int64_t wide = to.vectors * L;
+  // Packs a matrix without blocks into panels.
+  template <class F>
+  static void pack_plain(const typename F::Weight* weights, const T* scales, int64_t rows,
+                         int64_t columns, const Panels& to, int piece, int pieces,
+                         const Matrix<F>& packed) {
+    constexpr int G = F::kGroup;
     for (int64_t q = to.count * piece / pieces; q < to.count * (piece + 1) / pieces; ++q) {
-      for (int64_t k = 0; k < rows; ++k) {
-        for (int64_t n = 0; n < wide; ++n) {
-          const int64_t c = q * wide + n;
-          packed[(q * rows + k) * wide + n] =
-              weights != nullptr && c < columns ? weights[k * columns + c] : T(0);
+      for (int v = 0; v < to.vectors; ++v) {
+        const int64_t c = (q * to.vectors + v) * L, n = std::clamp<int64_t>(columns - c, 0, L);
+        const int64_t first = n > 0 ? c : 0;
+        for (int64_t k = 0; k < packed.depth(); ++k) {
+          F::pack(weights + k * G * columns + first, columns, std::min<int64_t>(G, rows - k * G),
+                  n, packed.data(q) + (k * to.vectors + v) * L);
         }
+        if constexpr (F::kScaled) pack_scales(scales + first, n, packed.scales(q) + v * L);
       }
+    }
+  }
+
+  // Products are divided by the scales.
+  static void pack_scales(const T* scales, int64_t n, T* packed) {
+    for (int l = 0; l < L; ++l) packed[l] = 1 / scales[l < n ? l : 0];
+  }
+
+  // Packs a bias without blocks, or zeros for null.
+  static void pack_plain_bias(const T* bias, int64_t columns, const Panels& to, int piece,
+                              int pieces, T* packed) {
+    const int64_t wide = to.vectors * L;
+    const int64_t begin = to.count * piece / pieces * wide;
+    const int64_t end = to.count * (piece + 1) / pieces * wide;
+    for (int64_t c = begin; c < end; ++c) {
+      packed[c] = bias != nullptr && c < columns ? bias[c] : T(0);
     }
   }
 
   // Packs its transpose into panels of its rows: packed[q][column][n].
+  template <class F>
   static void pack_plain_transposed(const T* weights, int64_t rows, int64_t columns,
-                                    const Panels& to, int piece, int pieces, T* packed) {
+                                    const Panels& to, int piece, int pieces,
+                                    const Matrix<F>& packed) {
+    constexpr int G = F::kGroup;
     const int64_t wide = to.vectors * L;
     for (int64_t q = to.count * piece / pieces; q < to.count * (piece + 1) / pieces; ++q) {
-      for (int64_t c = 0; c < columns; ++c) {
+      auto* out = reinterpret_cast<typename F::Number*>(packed.data(q));
+      for (int64_t c = 0; c < packed.depth() * G; ++c) {
         for (int64_t n = 0; n < wide; ++n) {
           const int64_t k = q * wide + n;
-          packed[(q * columns + c) * wide + n] = k < rows ? weights[k * columns + c] : T(0);
+          out[(c / G * wide + n) * G + c % G] =
+              F::number(k < rows && c < columns ? weights[k * columns + c] : T(0));
         }
       }
     }
@@ -210,19 +244,27 @@ struct Layout {
 
   // Packs the transpose into panels of its own columns: packed[q][weight column][n]. Vectors of a
   // panel past the first `vectors` are zero.
+  template <class F>
   void pack_transposed(const T* weights, int64_t rows, int vectors, const Panels& to, int piece,
-                       int pieces, T* packed) const {
+                       int pieces, const Matrix<F>& packed) const {
+    constexpr int G = F::kGroup;
+    static_assert(L % G == 0);
     const int64_t columns = this->columns() - (vectors_ - vectors) * p_.units;
     const int64_t wide = to.vectors * L;
     for (int64_t q = to.count * piece / pieces; q < to.count * (piece + 1) / pieces; ++q) {
       for (int64_t n = 0; n < wide; ++n) {
-        T* out = packed + q * width_ * wide + n;
+        auto* out = reinterpret_cast<typename F::Number*>(packed.data(q)) + n * G;
+        for (int64_t d = width_ / G; d < packed.depth(); ++d) {
+          for (int g = 0; g < G; ++g) out[d * wide * G + g] = F::number(T(0));
+        }
         const int64_t row = q * wide + n;
         for (int64_t p = 0; p < panels_; ++p) {
           for (int v = 0; v < vectors_; ++v) {
-            for (int l = 0; l < L; ++l, out += wide) {
-              const int64_t c = row < rows && v < vectors ? column(p, v, l) : -1;
-              *out = c < 0 ? T(0) : weights[row * columns + c];
+            for (int l = 0; l < L; l += G, out += wide * G) {
+              for (int g = 0; g < G; ++g) {
+                const int64_t c = row < rows && v < vectors ? column(p, v, l + g) : -1;
+                out[g] = F::number(c < 0 ? T(0) : weights[row * columns + c]);
+              }
             }
           }
         }

@@ -53,7 +53,7 @@ def graph_reason():
     return "this graph is exported" if kernels.is_called_from(_EXPORTERS) else None
 
 
-def run(library, options, sequences, mask, weights, initial_state, draw):
+def run(library, options, sequences, mask, weights, initial_state, draw, quantized):
     """Computes what `zoo.layers.kernels.run` returns, from tensors of the right data types.
 
     Args:
@@ -64,14 +64,18 @@ def run(library, options, sequences, mask, weights, initial_state, draw):
         weights: The same.
         initial_state: The same.
         draw: The same.
+        quantized: List of `QuantizedMatrix`, all matrices among the weights, or empty.
 
     Returns:
         The last output, the outputs of all steps, and the list of the last states.
 
     Raises:
-        kernels.Declined: If JAX differentiates the call in forward mode. Inside of a function that
+        kernels.Declined: If matrices are quantized, or JAX differentiates the call in forward mode.
+            Inside of a function that
             `jax.jit` compiles that isn't known, and JAX raises a `TypeError`.
     """
+    if quantized:
+        raise kernels.Declined("there is no kernel for quantized weights on JAX")
     if any(isinstance(tensor, JVPTracer) for tensor in (sequences, *weights, *initial_state)):
         raise kernels.Declined("forward-mode differentiation has the tangent of an input")
     nothing = jnp.zeros(0, sequences.dtype)

@@ -44,6 +44,7 @@ def load(library):
         raise OSError(str(error)) from error
     tf.RegisterGradient("ZooRecurrence")(lambda op, *gradients: _gradient(ops, op, *gradients))
     tf.RegisterGradient("ZooRecurrenceGrad")(_second_gradient)
+    tf.RegisterGradient("ZooQuantizedRecurrence")(_no_gradient)
     # XLA can't compile these operations. By default, TensorFlow calls a function that was traced
     # before without tracing it again in an XLA context.
     control_flow_ops.XLAControlFlowContext.RequiresUniqueFunctionRetracing = lambda self: True
@@ -70,7 +71,7 @@ def has_tangents(tensors):
     return bool(forwardprop_util.pack_tangents(tensors).tangents)
 
 
-def run(ops, options, sequences, mask, weights, initial_state, draw):
+def run(ops, options, sequences, mask, weights, initial_state, draw, quantized):
     """Computes what `zoo.layers.kernels.run` returns, from tensors of the right data types.
 
     Args:
@@ -81,12 +82,14 @@ def run(ops, options, sequences, mask, weights, initial_state, draw):
         weights: The same.
         initial_state: The same.
         draw: The same.
+        quantized: List of `QuantizedMatrix`, all matrices among the weights, or empty.
 
     Returns:
         The last output, the outputs of all steps, and the list of the last states.
 
     Raises:
-        kernels.Declined: If a `tf.autodiff.ForwardAccumulator` watches an input.
+        kernels.Declined: If a `tf.autodiff.ForwardAccumulator` watches an input, or a tape may ask
+            for the gradient with quantized matrices.
     """
     # Keras leaves a variable as it is.
     initial_state = [tf.convert_to_tensor(state) for state in initial_state]
@@ -96,17 +99,24 @@ def run(ops, options, sequences, mask, weights, initial_state, draw):
     ]
     if has_tangents([sequences, *weights, *initial_state]):
         raise kernels.Declined("a ForwardAccumulator watches an input")
-    result = ops.zoo_recurrence(
+    # Without a tape a gradient is unlikely. If one is needed after all, `_gradient` runs the
+    # forward pass again.
+    save = record.could_possibly_record()
+    if quantized and save:
+        raise kernels.Declined("the kernel of quantized weights has no gradient")
+    inputs = [
         sequences,
         tf.zeros([0, 0], tf.bool) if mask is None else mask,
         weights,
         initial_state,
         draw() if draw else [],
-        **dataclasses.asdict(options),
-        # Without a tape a gradient is unlikely. If one is needed after all, `_gradient` runs the
-        # forward pass again.
-        save=record.could_possibly_record(),
-    )
+    ]
+    attributes = dataclasses.asdict(options)
+    if quantized:
+        matrices, scales = zip(*((one.values, one.scale) for one in quantized), strict=True)
+        result = ops.zoo_quantized_recurrence(*inputs, matrices, scales, **attributes)
+    else:
+        result = ops.zoo_recurrence(*inputs, **attributes, save=save)
     return result.last, result.outputs, list(result.state)
 
 
@@ -141,4 +151,11 @@ def _second_gradient(op, *gradients):
         "The native recurrent kernels have no second derivative, which forward-mode "
         "differentiation of a tf.function needs too. Build the layer with `unroll=True`; or, "
         "unless it is called with `training=True`, set ZOO_KERNEL=keras."
+    )
+
+
+def _no_gradient(op, *gradients):
+    raise NotImplementedError(
+        "The native kernel of a quantized recurrent layer, in a function that was traced without a "
+        "tf.GradientTape, has no gradient. Trace the function again inside of the tape."
     )

@@ -43,7 +43,7 @@ def graph_reason():
     return "torch compiles this graph" if torch.compiler.is_compiling() else None
 
 
-def run(library, options, sequences, mask, weights, initial_state, draw):
+def run(library, options, sequences, mask, weights, initial_state, draw, quantized):
     """Computes what `zoo.layers.kernels.run` returns, from tensors of the right data types.
 
     Args:
@@ -54,6 +54,7 @@ def run(library, options, sequences, mask, weights, initial_state, draw):
         weights: The same.
         initial_state: The same.
         draw: The same.
+        quantized: List of `QuantizedMatrix`, all matrices among the weights, or empty.
 
     Returns:
         The last output, the outputs of all steps, and the list of the last states.
@@ -77,8 +78,10 @@ def run(library, options, sequences, mask, weights, initial_state, draw):
         if forward_ad.unpack_dual(tensor).tangent is not None:
             raise kernels.Declined("forward-mode differentiation has the tangent of an input")
     tensors += draw() if draw else []
-    call = _Call(library, options, mask, len(weights), len(initial_state))
+    call = _Call(library, options, mask, len(weights), len(initial_state), quantized)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        if quantized:
+            raise kernels.Declined("the kernel of quantized weights has no gradient")
         last, outputs, *states = _Recurrence.apply(call, *tensors)
     else:
         (last, outputs, *states), _ = call.forward(tensors, save=False)
@@ -91,12 +94,14 @@ class _Call:
     These are in one list: the sequences, the weights, the initial states and what is drawn.
     """
 
-    def __init__(self, library, options, mask, weight_count, state_count):
+    def __init__(self, library, options, mask, weight_count, state_count, quantized):
         self.library = library
         self.options = options
         self.mask = torch.empty((0, 0), dtype=torch.bool) if mask is None else mask.contiguous()
         self.weight_count = weight_count
         self.state_count = state_count
+        self.quantized = [one.values.contiguous() for one in quantized]
+        self.scales = [one.scale.contiguous() for one in quantized]
 
     def forward(self, tensors, save):
         """Returns the last output, the outputs and the last states; and what to save."""
@@ -148,6 +153,8 @@ class _Call:
             _arrays(states),
             _arrays(drawn),
             torch.get_num_threads(),
+            _arrays(self.quantized),
+            _arrays(self.scales),
         )
         return call, (sequences, weights, states, drawn)
 

@@ -29,8 +29,7 @@ using tensorflow::shape_inference::ShapeHandle;
 using tensorflow::thread::ThreadPool;
 
 #define ZOO_ATTRIBUTES                                                       \
-  Attr("T: {float, double}")                                                 \
-      .Attr("W: int >= 1")                                                   \
+  Attr("W: int >= 1")                                                        \
       .Attr("S: int >= 1")                                                   \
       .Attr("D: int >= 0")                                                   \
       .Attr("cell: string")                                                  \
@@ -38,7 +37,8 @@ using tensorflow::thread::ThreadPool;
       .Attr("recurrent_activation: {'linear', 'tanh', 'sigmoid', 'relu'}")   \
       .Attr("go_backwards: bool")                                            \
       .Attr("zero_output_for_mask: bool")                                    \
-      .Attr("return_sequences: bool")
+      .Attr("return_sequences: bool")                                        \
+      .Attr("in_bfloat16: bool")
 
 #define ZOO_INPUTS                                                           \
   Input("x: T")                                                              \
@@ -47,38 +47,53 @@ using tensorflow::thread::ThreadPool;
       .Input("initial_state: S * T")                                         \
       .Input("drawn: D * T")
 
+#define ZOO_OUTPUTS                                                          \
+  Output("last: T")                                                          \
+      .Output("outputs: T")                                                  \
+      .Output("saved: T")                                                    \
+      .Output("state: S * T")                                                \
+      .SetShapeFn(shapes_of_outputs)
+
+absl::Status shapes_of_outputs(InferenceContext* c) {
+  ShapeHandle x;
+  bool sequences;
+  std::vector<ShapeHandle> states;
+  TF_RETURN_IF_ERROR(c->GetAttr("return_sequences", &sequences));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &x));
+  TF_RETURN_IF_ERROR(c->input("initial_state", &states));
+  for (ShapeHandle& state : states) TF_RETURN_IF_ERROR(c->WithRank(state, 2, &state));
+  const DimensionHandle batch = c->Dim(x, 0), units = c->Dim(states[0], 1);
+  const DimensionHandle time = sequences ? c->Dim(x, 1) : c->MakeDim(0);
+  c->set_output(0, c->Matrix(batch, units));
+  c->set_output(1, c->MakeShape({batch, time, units}));
+  c->set_output(2, c->Vector(InferenceContext::kUnknownDim));
+  for (size_t i = 0; i < states.size(); ++i) {
+    c->set_output(3 + i, c->Matrix(batch, c->Dim(states[i], 1)));
+  }
+  return absl::OkStatus();
+}
+
 // Inputs and outputs are those of the C interface; mask may be [0, 0], and saved is empty without
 // save.
 REGISTER_OP("ZooRecurrence")
+    .Attr("T: {float, double}")
     .ZOO_ATTRIBUTES
     .Attr("save: bool")
     .ZOO_INPUTS
-    .Output("last: T")
-    .Output("outputs: T")
-    .Output("saved: T")
-    .Output("state: S * T")
-    .SetShapeFn([](InferenceContext* c) {
-      ShapeHandle x, h;
-      bool sequences;
-      int weights;
-      TF_RETURN_IF_ERROR(c->GetAttr("return_sequences", &sequences));
-      TF_RETURN_IF_ERROR(c->GetAttr("W", &weights));
-      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &x));
-      TF_RETURN_IF_ERROR(c->WithRank(c->input(2 + weights), 2, &h));
-      const DimensionHandle batch = c->Dim(x, 0), units = c->Dim(h, 1);
-      const DimensionHandle time = sequences ? c->Dim(x, 1) : c->MakeDim(0);
-      c->set_output(0, c->Matrix(batch, units));
-      c->set_output(1, c->MakeShape({batch, time, units}));
-      c->set_output(2, c->Vector(InferenceContext::kUnknownDim));
-      for (int i = 3; i < c->num_outputs(); ++i) {
-        ShapeHandle state;
-        TF_RETURN_IF_ERROR(c->WithRank(c->input(2 + weights + i - 3), 2, &state));
-        c->set_output(i, c->Matrix(batch, c->Dim(state, 1)));
-      }
-      return absl::OkStatus();
-    });
+    .ZOO_OUTPUTS;
+
+// With quantized matrices; saved is empty.
+REGISTER_OP("ZooQuantizedRecurrence")
+    .Attr("T: {float}")
+    .Attr("Q: int >= 1")
+    .ZOO_ATTRIBUTES
+    .ZOO_INPUTS
+    .Input("quantized: Q * int8")
+    .Input("scales: Q * T")
+    .ZOO_OUTPUTS;
 
 REGISTER_OP("ZooRecurrenceGrad")
+    .Attr("T: {float, double}")
     .ZOO_ATTRIBUTES
     .ZOO_INPUTS
     .Input("outputs: T")
@@ -137,6 +152,7 @@ class RecurrenceOpBase : public OpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("go_backwards", &go_backwards_));
     OP_REQUIRES_OK(context, context->GetAttr("zero_output_for_mask", &zero_output_for_mask_));
     OP_REQUIRES_OK(context, context->GetAttr("return_sequences", &return_sequences_));
+    OP_REQUIRES_OK(context, context->GetAttr("in_bfloat16", &in_bfloat16_));
     DataType type;
     OP_REQUIRES_OK(context, context->GetAttr("T", &type));
     element_size_ = DataTypeSize(type);
@@ -145,7 +161,7 @@ class RecurrenceOpBase : public OpKernel {
  protected:
   struct Inputs {
     OpInputList weights, states;
-    std::vector<ZooArray> of_weights, of_states, of_drawn;
+    std::vector<ZooArray> of_weights, of_states, of_drawn, of_quantized, of_scales;
     ZooCall call;
   };
 
@@ -162,6 +178,7 @@ class RecurrenceOpBase : public OpKernel {
     call.go_backwards = go_backwards_;
     call.zero_output_for_mask = zero_output_for_mask_;
     call.return_sequences = return_sequences_;
+    call.in_bfloat16 = in_bfloat16_;
     call.x = array_of(context->input(0));
     call.mask = array_of(context->input(1));
     call.weights = inputs->of_weights.data();
@@ -180,19 +197,21 @@ class RecurrenceOpBase : public OpKernel {
 
  private:
   std::string cell_, activation_, recurrent_activation_;
-  bool go_backwards_, zero_output_for_mask_, return_sequences_;
+  bool go_backwards_, zero_output_for_mask_, return_sequences_, in_bfloat16_;
   int64_t element_size_;
 };
 
+template <bool quantized>
 class RecurrenceOp : public RecurrenceOpBase {
  public:
   explicit RecurrenceOp(OpKernelConstruction* context) : RecurrenceOpBase(context) {
-    OP_REQUIRES_OK(context, context->GetAttr("save", &save_));
+    if (!quantized) OP_REQUIRES_OK(context, context->GetAttr("save", &save_));
   }
 
   void Compute(OpKernelContext* context) override {
     Inputs inputs;
     OP_REQUIRES_OK(context, read(context, &inputs));
+    if (quantized) OP_REQUIRES_OK(context, read_quantized(context, &inputs));
     const ZooCall& call = inputs.call;
     int64_t saved_size = 0;
     OP_REQUIRES_OK(context, status_of(zoo_saved_size(&call, &saved_size)));
@@ -211,7 +230,19 @@ class RecurrenceOp : public RecurrenceOpBase {
   }
 
  private:
-  bool save_;
+  absl::Status read_quantized(OpKernelContext* context, Inputs* inputs) const {
+    OpInputList matrices, scales;
+    TF_RETURN_IF_ERROR(context->input_list("quantized", &matrices));
+    TF_RETURN_IF_ERROR(context->input_list("scales", &scales));
+    inputs->of_quantized = arrays_of(matrices);
+    inputs->of_scales = arrays_of(scales);
+    inputs->call.quantized = inputs->of_quantized.data();
+    inputs->call.scales = inputs->of_scales.data();
+    inputs->call.quantized_count = inputs->of_quantized.size();
+    return absl::OkStatus();
+  }
+
+  bool save_ = false;
 };
 
 class RecurrenceGradOp : public RecurrenceOpBase {
@@ -244,11 +275,13 @@ class RecurrenceGradOp : public RecurrenceOpBase {
 #define ZOO_REGISTER(T)                                                                       \
   REGISTER_KERNEL_BUILDER(                                                                    \
       Name("ZooRecurrence").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),            \
-      RecurrenceOp);                                                                          \
+      RecurrenceOp<false>);                                                                   \
   REGISTER_KERNEL_BUILDER(                                                                    \
       Name("ZooRecurrenceGrad").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),        \
       RecurrenceGradOp);
 ZOO_REGISTER(float)
 ZOO_REGISTER(double)
+REGISTER_KERNEL_BUILDER(Name("ZooQuantizedRecurrence").Device(tensorflow::DEVICE_CPU),
+                        RecurrenceOp<true>);
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Products of matrices, from panels of packed columns, and the memory they work in.
+// Products of matrices, from panels of packed columns.
 //
 // A panel has 1 to 4 vectors of columns, so that one tile of registers holds some rows of them.
 
@@ -7,31 +7,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
-#include <new>
 #include <type_traits>
 
+#include "formats.h"
 #include "simd.h"
 
 namespace zoo {
-
-// Uninitialised memory, aligned to a cache line.
-template <class T>
-class Buffer {
- public:
-  Buffer() = default;
-  explicit Buffer(int64_t size)
-      : data_(static_cast<T*>(::operator new(size * sizeof(T) + 64, std::align_val_t(64)))) {}
-  T* get() const { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t(64)); }
-  };
-  std::unique_ptr<T, Free> data_;
-};
-
-inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The number of rows of b that fit into the L1 cache.
 template <class T, int W>
@@ -58,71 +39,91 @@ int panel_vectors(int64_t n) {
 
 // out[r][W * L] = init[r][W * L] + sum over k of a[r][k] * b[k][W * L]; with kTransposed, a[k][r]
 // replaces a[r][k]. One tile: R rows whose sums stay in registers. A null init is zero.
-template <class T, int R, int W, bool kTransposed>
-ZOO_INLINE void product_tile(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t depth,
-                             const T* init, int64_t ldi, T* out, int64_t ldo, const T* ahead) {
+template <class F, int R, int W, bool kTransposed, class T>
+ZOO_INLINE void product_tile(const Left<F>& a, const Right<F>& b, int64_t depth, const T* init,
+                             int64_t ldi, T* out, int64_t ldo, const typename F::Element* ahead) {
   constexpr int L = kLanes<T>;
   // The gradients of the weights are long sums. Adding init last makes them sums of partial sums,
   // which have smaller rounding errors.
-  const bool first = init != nullptr && !kTransposed, last = init != nullptr && kTransposed;
-  Vector<T> sum[R][W];
+  const bool first = init != nullptr && !kTransposed && !F::kScaled;
+  const bool last = init != nullptr && !first;
+  typename F::Sum sum[R][W];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < W; ++v) {
-      sum[r][v] = first ? load(init + r * ldi + v * L) : Vector<T>{};
+      if constexpr (F::kScaled) {
+        sum[r][v] = typename F::Sum{};
+      } else {
+        sum[r][v] = first ? load(init + r * ldi + v * L) : Vector<T>{};
+      }
     }
   }
 #pragma GCC unroll 2
   for (int64_t k = 0; k < depth; ++k) {
-    Vector<T> row[W];
+    Vector<typename F::Element> row[W];
     __builtin_prefetch(ahead + k * L, 0, 2);
 #pragma GCC unroll 8
-    for (int v = 0; v < W; ++v) row[v] = load(b + k * ldb + v * L);
+    for (int v = 0; v < W; ++v) row[v] = load(b.data + k * b.stride + v * L);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      const Vector<T> scalar = broadcast(kTransposed ? a[k * lda + r] : a[r * lda + k]);
+      const auto scalar = kTransposed ? a.data[k * a.stride + r] : a.data[r * a.stride + k];
 #pragma GCC unroll 8
-      for (int v = 0; v < W; ++v) sum[r][v] += scalar * row[v];
+      for (int v = 0; v < W; ++v) sum[r][v] = F::multiply_add(scalar, row[v], sum[r][v]);
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < W; ++v) {
-      if (last) sum[r][v] += load(init + r * ldi + v * L);
-      store(out + r * ldo + v * L, sum[r][v]);
+      Vector<T> result;
+      if constexpr (F::kScaled) {
+        result = F::result(sum[r][v], a.offsets[r]) * (a.scales[r] * load(b.scales + v * L));
+      } else {
+        result = sum[r][v];
+      }
+      if (last) result += load(init + r * ldi + v * L);
+      store(out + r * ldo + v * L, result);
     }
   }
 }
 
 // All rows, in tiles of nearly equal height, and in blocks of b that stay in the L1 cache. `next`
-// is the b of the next product, or null if it directly follows this b in memory.
-template <class T, int W, bool kTransposed>
-__attribute__((noinline)) void product(int64_t rows, const T* a, int64_t lda, const T* b,
-                                       int64_t ldb, int64_t depth, const T* init, int64_t ldi,
-                                       T* out, int64_t ldo, const T* next) {
+// is the data of the next product's b, or null if it directly follows this b in memory.
+template <class F, int W, bool kTransposed, class T>
+__attribute__((noinline)) void product(int64_t rows, const Left<F>& a, const Right<F>& b,
+                                       int64_t depth, const T* init, int64_t ldi, T* out,
+                                       int64_t ldo, const typename F::Element* next) {
   constexpr int M = kTileRows<T, W>;
   const int64_t tiles = divide_up(rows, M);
-  const int64_t blocks = tiles == 1 || depth == 0 ? 1 : divide_up(depth, kBlockRows<T, W>);
+  // Scaled sums are finished once.
+  const bool whole = tiles == 1 || depth == 0 || F::kScaled;
+  const int64_t blocks = whole ? 1 : divide_up(depth, kBlockRows<T, W>);
   for (int64_t k = 0; k < blocks; ++k) {
     const int64_t from = depth * k / blocks, n = depth * (k + 1) / blocks - from;
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t first = rows * i / tiles, count = rows * (i + 1) / tiles - first;
-      const T* a_tile = kTransposed ? a + from * lda + first : a + first * lda + from;
-      const T* b_tile = b + from * ldb;
+      Left<F> a_tile = a;
+      a_tile.data += kTransposed ? from * a.stride + first : first * a.stride + from;
+      Right<F> b_tile = b;
+      b_tile.data += from * b.stride;
+      if constexpr (F::kScaled) {
+        static_assert(!kTransposed);
+        a_tile.scales += first;
+        a_tile.offsets += first;
+      }
       T* out_tile = out + first * ldo;
       const T* init_tile = k > 0 ? out_tile : init == nullptr ? nullptr : init + first * ldi;
       const int64_t ldi_tile = k > 0 ? ldo : ldi;
       // While the tiles pass over this block, they prefetch the next one, a line at a time.
-      const T* then = k + 1 < blocks || next == nullptr ? b_tile + n * ldb : next;
-      const T* ahead = then + i * n * kLanes<T>;
+      const auto* then = k + 1 < blocks || next == nullptr ? b_tile.data + n * b.stride : next;
+      const auto* ahead = then + i * n * kLanes<T>;
       switch (count) {
 #define ZOO_CASE(R)                                                                          \
   case R:                                                                                    \
     if constexpr (R <= M) {                                                                  \
-      product_tile<T, R, W, kTransposed>(a_tile, lda, b_tile, ldb, n, init_tile, ldi_tile,   \
-                                         out_tile, ldo, ahead);                              \
+      product_tile<F, R, W, kTransposed>(a_tile, b_tile, n, init_tile, ldi_tile, out_tile,   \
+                                         ldo, ahead);                                        \
     }                                                                                        \
     break;
         ZOO_CASE(1)
@@ -139,19 +140,31 @@ __attribute__((noinline)) void product(int64_t rows, const T* a, int64_t lda, co
   }
 }
 
-template <bool kTransposed, class T>
-void product(int vectors, int64_t rows, const T* a, int64_t lda, const T* b, int64_t ldb,
-             int64_t depth, const T* init, int64_t ldi, T* out, int64_t ldo,
-             const T* next = nullptr) {
+// `depth` is in groups.
+template <bool kTransposed, class F, class T>
+void product(int vectors, int64_t rows, const Left<F>& a, const Right<F>& b, int64_t depth,
+             const T* init, int64_t ldi, T* out, int64_t ldo,
+             const typename F::Element* next = nullptr) {
   constexpr auto fixed = [](auto w) {
-    return &product<T, decltype(w)::value, kTransposed>;
+    if constexpr (F::kTiled) {
+      return &F::template product<decltype(w)::value>;
+    } else {
+      return &product<F, decltype(w)::value, kTransposed, T>;
+    }
   };
   using std::integral_constant;
   const auto fn = vectors == 1   ? fixed(integral_constant<int, 1>())
                   : vectors == 2 ? fixed(integral_constant<int, 2>())
                   : vectors == 3 ? fixed(integral_constant<int, 3>())
                                  : fixed(integral_constant<int, 4>());
-  fn(rows, a, lda, b, ldb, depth, init, ldi, out, ldo, next);
+  fn(rows, a, b, depth, init, ldi, out, ldo, next);
+}
+
+// By all of a packed panel. `next` is the data of the next product's panel.
+template <class F, class T>
+void product(int64_t rows, const Left<F>& a, const Matrix<F>& b, int64_t panel, const T* init,
+             int64_t ldi, T* out, int64_t ldo, const typename F::Element* next = nullptr) {
+  product<false>(b.vectors(), rows, a, b.panel(panel), b.depth(), init, ldi, out, ldo, next);
 }
 
 // The numbers from `begin` to `end` - 1, ascending in even rounds and descending in odd ones: a
@@ -180,14 +193,6 @@ Panels panels_of(int64_t n) {
   const int vectors = panel_vectors<T>(n);
   const int64_t count = divide_up(n, vectors * kLanes<T>);
   return {vectors, count, count * vectors * kLanes<T>};
-}
-
-// The stride of a row: an odd number of cache lines, so that a column does not fall into one cache
-// set.
-template <class T>
-int64_t padded_stride(int64_t n) {
-  constexpr int64_t line = 64 / sizeof(T);
-  return (divide_up(n, line) | 1) * line;
 }
 
 }  // namespace zoo

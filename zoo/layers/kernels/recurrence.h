@@ -29,12 +29,15 @@ class Recurrence {
   // The size of what each step of each row saves for the backward pass.
   int64_t saved_width() const { return layout_.saved_width(); }
 
-  void forward(const Pool& pool, const ForwardArguments<T>& a) const {
-    run_in_team(pool, layout_.parts_, std::make_shared<const ForwardPass<T>>(layout_, a));
+  // With products of factors in the format F.
+  template <class F = FullPrecision<T>>
+  void forward(const Pool& pool, const ForwardArguments<T, typename F::Weight>& a) const {
+    run_in_team(pool, layout_.parts_, std::make_shared<const ForwardPass<F>>(layout_, a));
   }
 
+  template <class F = FullPrecision<T>>
   void backward(const Pool& pool, const BackwardArguments<T>& a) const {
-    run_in_team(pool, layout_.parts_, std::make_shared<const BackwardPass<T>>(layout_, a));
+    run_in_team(pool, layout_.parts_, std::make_shared<const BackwardPass<F>>(layout_, a));
   }
 
  private:

@@ -39,6 +39,11 @@ struct Simd<double> {
   typedef double Vector __attribute__((vector_size(kVectorBytes)));
 };
 
+template <>
+struct Simd<int32_t> {
+  typedef int32_t Vector __attribute__((vector_size(kVectorBytes)));
+};
+
 template <class T>
 using Vector = typename Simd<T>::Vector;
 

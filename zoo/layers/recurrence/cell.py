@@ -3,6 +3,7 @@
 import keras
 from keras import activations, constraints, initializers, ops, regularizers
 
+from zoo.layers.quantization import QuantizedMatrix, multiplier
 from zoo.layers.recurrence.dropout import DropoutMasks
 
 # The methods that a native kernel stands for.
@@ -19,7 +20,9 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
     `projection`. If a native kernel has its equations, it sets `native_cell`, and overrides
     `native_arguments` if the weights differ.
 
-    The first state of a cell is its output. `state_names` names every state.
+    The first state of a cell is its output. `state_names` names every state. `kernel_names` names
+    the matrices among the weights, which `quantize("int8")` quantizes: `add_kernel` adds each of
+    them, `read_kernel` reads it, and `zoo.layers.quantization.multiplier` multiplies by it.
 
     Args:
         units: Positive integer, the size of the output and of each state.
@@ -57,6 +60,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
 
     num_blocks = 1
     state_names = ("h",)
+    kernel_names = ("kernel", "recurrent_kernel")
     # The name in `zoo.layers.kernels` of the kernel with these equations, or `None`.
     native_cell = None
     # The gates that `max_timescale` initializes, by block: 1 if it keeps the state, -1 if it
@@ -142,6 +146,8 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
 
     def add_kernel(self, name, shape):
         """Adds a weight with the settings of `kernel`, or of `recurrent_kernel` if so named."""
+        if self.quantization_mode and name in self.kernel_names:
+            return self._add_quantized_kernel(name, shape)
         role = "recurrent" if name.startswith("recurrent") else "kernel"
         return self.add_weight(
             shape=shape,
@@ -150,6 +156,13 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             regularizer=getattr(self, f"{role}_regularizer"),
             constraint=getattr(self, f"{role}_constraint"),
         )
+
+    def read_kernel(self, name):
+        """Returns one of `kernel_names` as a tensor, or as a `QuantizedMatrix`."""
+        values = ops.convert_to_tensor(getattr(self, name))
+        if not self.quantization_mode:
+            return values
+        return QuantizedMatrix(values, ops.convert_to_tensor(getattr(self, f"{name}_scale")))
 
     def add_bias(self, shape, initializer=None, name="bias"):
         """Adds a weight with the settings of `bias`; `initializer` overrides its initializer.
@@ -183,8 +196,8 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             sequences: Tensor of shape `(batch, time, features)`.
             training: Whether dropout applies.
         """
-        weights = [self.kernel, self.read_recurrent_kernel(training), self.bias]
-        return {"weights": weights, "activation": self.activation}
+        kernel, recurrent_kernel = self.read_kernel("kernel"), self.read_recurrent_kernel(training)
+        return {"weights": [kernel, recurrent_kernel, self.bias], "activation": self.activation}
 
     @property
     def input_bias(self):
@@ -202,9 +215,9 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
 
     def input_product(self, training=False, bias=None):
         """Returns the function `x -> x W + bias`, with dropout in training."""
-        kernel = ops.convert_to_tensor(self.kernel)
         bias = None if bias is None else ops.convert_to_tensor(bias)
-        return self._product(kernel, self.num_blocks, self.dropout_masks("dropout", training), bias)
+        masks = self.dropout_masks("dropout", training)
+        return self._product(self.read_kernel("kernel"), self.num_blocks, masks, bias)
 
     def recurrent_product(self, training=False, first=0, last=None):
         """Returns the function `h -> h R` for the blocks `first` to `last - 1`, with dropout.
@@ -239,7 +252,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
 
     def read_recurrent_kernel(self, training=False):
         """Returns `R`, in training without the elements that `recurrent_weight_dropout` drops."""
-        kernel = ops.convert_to_tensor(self.recurrent_kernel)
+        kernel = self.read_kernel("recurrent_kernel")
         return self.drop_recurrent_weights(kernel) if training else kernel
 
     @property
@@ -251,6 +264,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         family = next(cls for cls in type(self).__mro__ if "step" in vars(cls))
         return (
             "vector_jacobian_product" in vars(family)
+            and not self.quantization_mode
             and self.activation is activations.tanh
             and getattr(self, "recurrent_activation", None) in (None, activations.sigmoid)
             and not self.recurrent_dropout
@@ -262,6 +276,63 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         recur = self.recurrent_product(training)
         states, _ = self.step(projected, list(states) if nested else [states], recur)
         return states[0], states if nested else states[0]
+
+    def quantize(self, mode=None, type_check=True, config=None):
+        """Quantizes the kernels to int8 numbers with a scale for each column, for inference.
+
+        Each row that is multiplied by a kernel is quantized when it is. Biases, other weights and
+        states keep their data type. `keras.Model.quantize` calls this for every cell.
+
+        Args:
+            mode: `"int8"`.
+            type_check: Whether to refuse a cell with other equations than those of the zoo, whose
+                weights it may not read by `read_kernel`.
+            config: A `keras.quantizers.Int8QuantizationConfig`, or `None` for the default.
+
+        Raises:
+            NotImplementedError: If `mode` is another one, or the cell is refused, or `config` asks
+                for another quantizer of activations than a `keras.quantizers.AbsMaxQuantizer`.
+            ValueError: If the cell isn't built, or is quantized already.
+        """
+        if type_check and self.native() is None:
+            raise self._not_implemented_error(self.quantize)
+        if mode != "int8":
+            raise self._quantization_mode_error(mode)
+        config = config or keras.quantizers.Int8QuantizationConfig()
+        if not isinstance(config.activation_quantizer, keras.quantizers.AbsMaxQuantizer):
+            message = "It quantizes its inputs by an AbsMaxQuantizer."
+            raise self._not_implemented_error(self.quantize, message)
+        quantizer = config.weight_quantizer or keras.quantizers.AbsMaxQuantizer(axis=0)
+        quantized = {}
+        for name in self.kernel_names:
+            quantized[name] = quantizer(getattr(self, name), to_numpy=True)
+            delattr(self, name)
+        for name, (values, scale) in quantized.items():
+            setattr(self, name, self._add_quantized_kernel(name, values.shape))
+            getattr(self, name).assign(values)
+            getattr(self, f"{name}_scale").assign(ops.squeeze(scale, axis=0))
+        if not self.quantization_mode:
+            self.dtype_policy = keras.dtype_policies.get(f"{mode}_from_{self.dtype_policy.name}")
+
+    def _add_quantized_kernel(self, name, shape):
+        if self.quantization_mode not in (None, "int8"):
+            raise self._quantization_mode_error(self.quantization_mode)
+        self._is_quantized = True
+        kernel = self.add_weight(
+            shape=shape, name=name, initializer="zeros", dtype="int8", trainable=False
+        )
+        scale = self.add_weight(
+            shape=shape[1:],
+            name=f"{name}_scale",
+            initializer="ones",
+            trainable=False,
+            autocast=False,
+        )
+        setattr(self, f"{name}_scale", scale)
+        return kernel
+
+    def _int8_call(self, *args, **kwargs):
+        return self.call(*args, **kwargs)
 
     def get_initial_state(self, batch_size=None):
         sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
@@ -310,15 +381,18 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
 
     def _product(self, kernel, num_blocks, masks, bias=None):
         """Returns the function `x -> x kernel + bias`, where each mask applies to its block."""
-        # `ops.dot` makes one matrix product of a three-dimensional `x`, `ops.matmul` one per step.
-        multiply = lambda x, w: ops.matmul(x, w) if len(x.shape) == 2 else ops.dot(x, w)
         add_bias = lambda x: x if bias is None else x + bias
         if masks is None:
-            return lambda x: add_bias(multiply(x, kernel))
-        blocks = ops.split(kernel, num_blocks, axis=-1) if self.has_masks_per_block else [kernel]
+            multiply = multiplier(kernel)
+            return lambda x: add_bias(multiply(x))
+        blocks = [kernel]
+        if self.has_masks_per_block:
+            width = kernel.shape[1] // num_blocks
+            blocks = [kernel[:, i * width : (i + 1) * width] for i in range(num_blocks)]
+        multipliers = [multiplier(block) for block in blocks]
 
         def product(x):
-            products = [multiply(x * d, block) for d, block in zip(masks(x), blocks, strict=True)]
+            products = [m(x * d) for m, d in zip(multipliers, masks(x), strict=True)]
             return add_bias(ops.concatenate(products, axis=-1))
 
         return product

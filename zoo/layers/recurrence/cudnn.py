@@ -17,7 +17,7 @@ class CuDNNLayer(RecurrentLayer):
     """A `RecurrentLayer` that uses cuDNN where Keras does.
 
     A subclass sets `backend_function`, the name of a function of `keras.src.backend`. It computes
-    the cell whose native kernel has this name. With another cell, or with
+    the cell whose native kernel has this name. With another cell, with quantized kernels, or with
     `recurrent_weight_dropout`, `use_cudnn` is `False`.
 
     Args:
@@ -42,7 +42,7 @@ class CuDNNLayer(RecurrentLayer):
 
     @property
     def use_cudnn(self):
-        return self._use_cudnn
+        return False if self.cell.quantization_mode else self._use_cudnn
 
     # `keras.layers.Bidirectional` sets it, and may run both directions by one function if it is not
     # `False`.

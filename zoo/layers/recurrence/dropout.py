@@ -6,13 +6,15 @@ from keras import ops
 # keras.layers.RNN draws and resets dropout masks only for cells of this class.
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
+from zoo.layers.quantization import QuantizedMatrix
+
 
 class DropoutMasks(DropoutRNNCell):
     """Mixin for cells: masks of the input, of the state and of `recurrent_kernel`.
 
     The cell sets the rates `dropout`, `recurrent_dropout` and `recurrent_weight_dropout`, and
-    `seed_generator`. If it sets `dropout_mask_count`, each block of the weights has masks of its
-    own.
+    `seed_generator`, and has `read_kernel`. If it sets `dropout_mask_count`, each block of the
+    weights has masks of its own.
     """
 
     _recurrent_weight_mask = None
@@ -33,6 +35,8 @@ class DropoutMasks(DropoutRNNCell):
         """Returns `kernel` with the fraction `recurrent_weight_dropout` of its elements dropped."""
         if not self.recurrent_weight_dropout:
             return kernel
+        if isinstance(kernel, QuantizedMatrix):
+            kernel = ops.cast(kernel.dequantized(), self.compute_dtype)
         if self._recurrent_weight_mask is None:
             self._recurrent_weight_mask = keras.random.dropout(
                 ops.ones_like(kernel), self.recurrent_weight_dropout, seed=self.seed_generator
@@ -42,7 +46,7 @@ class DropoutMasks(DropoutRNNCell):
     def get_recurrent_dropout_mask(self, step_input):
         # `keras.layers.RNN` calls this before its loop, inside which nothing may be drawn.
         if self.recurrent_weight_dropout:
-            self.drop_recurrent_weights(ops.convert_to_tensor(self.recurrent_kernel))
+            self.drop_recurrent_weights(self.read_kernel("recurrent_kernel"))
         return super().get_recurrent_dropout_mask(step_input)
 
     def reset_recurrent_dropout_mask(self):

@@ -67,10 +67,13 @@ class RecurrentLayer(keras.layers.RNN):
             if key in kwargs
         }
         of_both = {key: kwargs.pop(key) for key in ("dtype", "trainable") if key in kwargs}
+        cell = self.cell_class(units, name=self.cell_name, **of_both, **kwargs)
+        if "dtype" in of_both:
+            of_both["dtype"] = _unquantized(of_both["dtype"])
         # Not `super()`: a subclass may also be of the class of Keras that it replaces.
         keras.layers.RNN.__init__(
             self,
-            self.cell_class(units, name=self.cell_name, **of_both, **kwargs),
+            cell,
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
@@ -170,16 +173,20 @@ class RecurrentLayer(keras.layers.RNN):
             raise kernels.Declined("recurrent_dropout drops units inside of each step")
         if training and cell.dropout and cell.has_masks_per_block:
             raise kernels.Declined("implementation=1 drops other inputs for each gate")
-        results = kernels.run(
-            native_cell,
-            self.drop_inputs(sequences, training),
-            initial_state,
-            mask,
-            **cell.native_arguments(sequences, training),
-            go_backwards=self.go_backwards,
-            return_sequences=self.return_sequences,
-            zero_output_for_mask=self.zero_output_for_mask,
-        )
+        if training and cell.recurrent_weight_dropout and cell.quantization_mode:
+            raise kernels.Declined("recurrent_weight_dropout drops quantized weights")
+        # The kernels round weights themselves.
+        with AutocastScope(None if self.compute_dtype == "bfloat16" else self._autocast_dtype):
+            results = kernels.run(
+                native_cell,
+                self.drop_inputs(sequences, training),
+                initial_state,
+                mask,
+                **cell.native_arguments(sequences, training),
+                go_backwards=self.go_backwards,
+                return_sequences=self.return_sequences,
+                zero_output_for_mask=self.zero_output_for_mask,
+            )
         return "native", None, results
 
     def run_loop(self, sequences, initial_state, mask, training):
@@ -201,7 +208,11 @@ class RecurrentLayer(keras.layers.RNN):
 
     def autocast_scope(self):
         """Returns a context in which weights are read in the data type of the computation."""
-        return AutocastScope(self.compute_dtype if self.autocast else None)
+        return AutocastScope(self._autocast_dtype)
+
+    @property
+    def _autocast_dtype(self):
+        return self.compute_dtype if self.autocast else None
 
     def _prepare(self, sequences, initial_state, mask):
         """Returns the arguments of `inner_loop` in the shapes that it documents."""
@@ -258,15 +269,28 @@ class RecurrentLayer(keras.layers.RNN):
             walk = time_loop.step_by_step(step, unroll=self.unroll)
         return lambda inputs, *rest: walk(project(inputs), *rest)
 
+    def quantize(self, mode=None, type_check=True, config=None):
+        """Quantizes the kernels of the cell; see `RecurrentCell.quantize`."""
+        self.cell.quantize(mode, type_check=type_check, config=config)
+
     def get_config(self):
         config = keras.layers.RNN.get_config(self)
         del config["cell"]
+        of_cell = self.cell.get_config()
         return {
-            **self.cell.get_config(),
+            **of_cell,
             **config,
+            "dtype": of_cell["dtype"],
             "activity_regularizer": regularizers.serialize(self.activity_regularizer),
         }
 
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _unquantized(dtype):
+    """The data type policy of a layer whose cell has the policy `dtype`, which may be quantized."""
+    policy = keras.dtype_policies.get(dtype)
+    is_quantized = isinstance(policy, keras.dtype_policies.QuantizedDTypePolicy)
+    return policy.name.partition("_from_")[2] if is_quantized else policy

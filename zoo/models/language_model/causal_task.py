@@ -253,6 +253,10 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
 
         return next, states
 
+    def _post_quantize(self, mode, **kwargs):
+        super()._post_quantize(mode, **kwargs)
+        self._generate_functions.clear()
+
     def make_generate_function(self):
         if self.generate_function is None and keras.backend.backend() == "tensorflow":
             self.generate_function = compiled(self.generate_step)
