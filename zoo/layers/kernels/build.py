@@ -71,7 +71,7 @@ def build():
         if library := _find_whole(cache, name):
             return library
         logging.getLogger("zoo").warning(
-            "Compiling the recurrent kernels for this machine, once (half a minute) ..."
+            "Compiling the recurrent kernels for this machine, once (about a minute) ..."
         )
         cache.mkdir(parents=True, exist_ok=True)
         # Another process may compile at the same time: each writes and renames its own file.
