@@ -4,14 +4,13 @@ The environment variable `ZOO_KERNEL` selects the kernel. `auto`, the default, u
 kernels if they are compiled or can be compiled; otherwise it logs one warning and uses Keras.
 `native` raises an error instead. `keras` never uses the native kernels.
 
-The module `on_<backend>` binds the kernels to a backend of Keras, and this module chooses it. A
+The module `on_<backend>` binds the kernels to a backend of Keras, and `bindings` chooses it. A
 graph that an exporter traces, such as `model.export`, contains no native kernels, so it loads
 anywhere. A `tf.function` that was traced before keeps them: it loads only where this package was
 imported and `load()` was called.
 """
 
 import dataclasses
-import importlib
 import logging
 import os
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 import keras
 
 from zoo.layers.kernels import c_interface
+from zoo.layers.kernels.bindings import binding
 from zoo.layers.quantization import QuantizedMatrix
 
 _ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu")
@@ -61,11 +61,6 @@ class Options:
     return_sequences: bool
     in_bfloat16: bool = False
 
-
-# The module that binds the kernels to the backend of Keras, or `None` if there is none.
-binding = None
-if keras.backend.backend() in ("tensorflow", "jax", "torch"):
-    binding = importlib.import_module(f"zoo.layers.kernels.on_{keras.backend.backend()}")
 
 do_not_convert = getattr(binding, "do_not_convert", lambda function: function)
 

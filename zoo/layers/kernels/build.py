@@ -52,7 +52,7 @@ def build():
         BuildError: If no compiler is found, or it fails, and no library is cached; if the cache
             cannot be written; or if there are no kernels for the backend of Keras.
     """
-    from zoo.layers.kernels import binding  # here, because it imports the backend
+    from zoo.layers.kernels.bindings import binding  # here, because it imports the backend
 
     if binding is None:
         raise BuildError("there are none for this backend of Keras")

@@ -39,7 +39,7 @@ class AudioStream(PredictorStream):
     def _read(self, piece, is_last):
         clip = check_piece(piece, self._feature_dim)
         if is_last and self._is_empty and not len(clip):
-            raise InputError("A clip needs at least one sample or frame. Received none.")
+            raise InputError("A clip must have at least one sample or frame. Received none.")
         self._is_empty = self._is_empty and not len(clip)
         size = AT_ONCE * (self.sampling_rate or 1000)
         starts = range(0, max(1, len(clip)), size)

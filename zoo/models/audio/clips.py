@@ -20,7 +20,9 @@ def check_clip(clip, feature_dim=None):
     """
     clip = check_piece(clip, feature_dim)
     if not len(clip):
-        raise InputError(f"A clip needs at least one sample or frame. Received: shape={clip.shape}")
+        raise InputError(
+            f"A clip must have at least one sample or frame. Received: shape={clip.shape}"
+        )
     return clip
 
 
