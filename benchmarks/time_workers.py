@@ -91,3 +91,7 @@ def _cluster(nodes):
         yield cluster.address
     finally:
         cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
