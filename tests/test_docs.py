@@ -40,6 +40,7 @@ ELSEWHERE = {  # what needs a network, an environment or a server
     "KERAS_BACKEND=jax python -m benchmarks.time_backends lstm gru",
     "python -m benchmarks.time_generation",
     "python -m benchmarks.time_stream",
+    "python -m benchmarks.time_workers",
     "arecord -f S16_LE -r 16000 | zoo predict spoken_digit_gru --stream --rate 16000",
     "arecord -f S16_LE -r 16000 | zoo transcribe an4_lstm -",
     "zoo serve imdb_lstm --port 8000",
