@@ -72,20 +72,7 @@ def has_tangents(tensors):
 
 
 def run(ops, options, sequences, mask, weights, initial_state, draw, quantized):
-    """Computes what `zoo.layers.kernels.run` returns, from tensors of the right data types.
-
-    Args:
-        ops: What `load` returned.
-        options: `zoo.layers.kernels.Options`.
-        sequences: As in `zoo.layers.kernels.run`.
-        mask: The same.
-        weights: The same.
-        initial_state: The same.
-        draw: The same.
-        quantized: List of `QuantizedMatrix`, all matrices among the weights, or empty.
-
-    Returns:
-        The last output, the outputs of all steps, and the list of the last states.
+    """See `zoo.layers.kernels.bindings`.
 
     Raises:
         kernels.Declined: If a `tf.autodiff.ForwardAccumulator` watches an input, or a tape may ask

@@ -44,20 +44,7 @@ def graph_reason():
 
 
 def run(library, options, sequences, mask, weights, initial_state, draw, quantized):
-    """Computes what `zoo.layers.kernels.run` returns, from tensors of the right data types.
-
-    Args:
-        library: What `load` returned.
-        options: `zoo.layers.kernels.Options`.
-        sequences: As in `zoo.layers.kernels.run`.
-        mask: The same.
-        weights: The same.
-        initial_state: The same.
-        draw: The same.
-        quantized: List of `QuantizedMatrix`, all matrices among the weights, or empty.
-
-    Returns:
-        The last output, the outputs of all steps, and the list of the last states.
+    """See `zoo.layers.kernels.bindings`.
 
     Raises:
         kernels.Declined: If torch differentiates the call in forward mode, if a function of
