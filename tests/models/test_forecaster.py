@@ -108,6 +108,15 @@ def test_a_model_of_scaled_series_is_fitted_to_raw_ones():
     model.fit(list(series[:, :25]), series[:, 25:], epochs=1, verbose=0)
 
 
+@pytest.mark.parametrize("normalization", ["last", "difference"])
+def test_next_values_of_a_horizon_of_one_need_no_second_axis(normalization):
+    model = build(normalization=normalization, horizon=1)
+    series = DRAWS.normal(size=(6, 21)) * np.arange(1, 7)[:, None]
+    _, flat, _ = model._preprocessed(list(series[:, :20]), series[:, 20])
+    _, column, _ = model._preprocessed(list(series[:, :20]), series[:, 20:])
+    np.testing.assert_allclose(flat, column[:, 0])
+
+
 @pytest.mark.parametrize("normalization", ["last", "standard", "difference"])
 def test_a_forecast_follows_the_unit_and_the_level_of_its_series(normalization):
     model = randomized(build(seasons=[4], normalization=normalization))

@@ -123,7 +123,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
             chosen = slice(start, start + batch_size)
             scaled, scales = self._scaled(columns[chosen], scale)
             scaled = self.predict_on_batch(scaled)
-            outputs[chosen] = scaled * scales.reshape((-1, *(1,) * (scaled.ndim - 1)))
+            outputs[chosen] = scaled * _along_rows(scales, scaled)
         if quantiles is not None:
             outputs = self._at(outputs, quantiles)
         elif self.quantiles:
@@ -144,7 +144,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
     def _preprocessed(self, x, y=None, sample_weight=None):
         x, scales = self._scaled(x)
         if y is not None:
-            y = np.asarray(y) / scales[:, None]
+            y = np.asarray(y) / _along_rows(scales, y)
         return super()._preprocessed(x, y, sample_weight)
 
     def gate_inputs(self, input):
@@ -338,6 +338,11 @@ def check_quantiles(quantiles):
             "`quantiles` must be distinct numbers between 0 and 1, 0.5 among them. Received: "
             f"{list(quantiles)}"
         )
+
+
+def _along_rows(numbers, array):
+    """One number for each row of an array, in a shape that broadcasts with it."""
+    return numbers.reshape((-1, *(1,) * (np.ndim(array) - 1)))
 
 
 def _deviation(series):
