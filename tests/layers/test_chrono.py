@@ -1,8 +1,5 @@
 """Chrono initialization: gates that start at the timescales of the data."""
 
-import os
-import shutil
-
 import keras
 import numpy as np
 import pytest
@@ -190,9 +187,7 @@ def test_each_direction_draws_its_own_time_constants(name):
 
 
 @chrono
-def test_the_native_kernel_runs(family, monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
+def test_the_native_kernel_runs(family, monkeypatch, compiler):
     x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
     layer = getattr(zoo.layers, family)(4, return_sequences=True)
     results = {}

@@ -2,8 +2,6 @@
 
 import doctest
 import importlib
-import os
-import shutil
 
 import keras
 import numpy as np
@@ -98,9 +96,7 @@ def test_mixed_precision_gives_nearly_the_same(name, dtype):
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
-def test_native_kernels_give_the_same(name, monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
+def test_native_kernels_give_the_same(name, monkeypatch, compiler):
     layer, x = random_layer(name), random_input()
     monkeypatch.setenv("ZOO_KERNEL", "keras")
     expected = gradient_by_lag(layer, x, loss_of, LAGS)

@@ -1,8 +1,5 @@
 """`quantize("int8")` quantizes recurrent layers, natively and with Keras operations alike."""
 
-import os
-import shutil
-
 import keras
 import numpy as np
 import pytest
@@ -13,13 +10,6 @@ from zoo.layers import architectures
 from zoo.layers.quantization import QuantizedMatrix, multiplier
 
 every_architecture = pytest.mark.parametrize("name", architectures.names())
-
-
-@pytest.fixture
-def native(monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
-    monkeypatch.setenv("ZOO_KERNEL", "native")
 
 
 def random_input(batch=5, time=7, features=19):

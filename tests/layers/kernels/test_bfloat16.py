@@ -1,8 +1,5 @@
 """With the policy `mixed_bfloat16`, products are those of bfloat16 and the rest is float32."""
 
-import os
-import shutil
-
 import keras
 import numpy as np
 import pytest
@@ -13,11 +10,7 @@ from zoo.layers import architectures, kernels
 ONE_WAY = [name for name in architectures.names() if not architectures.get(name).bidirectional]
 
 
-@pytest.fixture(autouse=True)
-def native(monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
-    monkeypatch.setenv("ZOO_KERNEL", "native")
+pytestmark = pytest.mark.usefixtures("native")
 
 
 @pytest.fixture

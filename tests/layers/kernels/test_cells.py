@@ -1,8 +1,5 @@
 """Every native cell computes what its layer computes with Keras operations."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -31,11 +28,7 @@ NAMES = {architectures.make(name, 1).cell.native(): name for name in reversed(ON
 every_cell = pytest.mark.parametrize("cell", NAMES)
 
 
-@pytest.fixture(autouse=True)
-def native(monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
-    monkeypatch.setenv("ZOO_KERNEL", "native")
+pytestmark = pytest.mark.usefixtures("native")
 
 
 def test_every_native_cell_is_tested_here():

@@ -1,7 +1,5 @@
 """Models of users are exported without native kernels, so they load where the zoo isn't."""
 
-import os
-import shutil
 import subprocess
 import sys
 
@@ -31,11 +29,7 @@ np.save(sys.argv[3], y)
 """
 
 
-@pytest.fixture(autouse=True)
-def native(monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
-    monkeypatch.setenv("ZOO_KERNEL", "native")
+pytestmark = pytest.mark.usefixtures("native")
 
 
 # Keras looks for an attribute of NumPy that older versions of tf2onnx need.

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -39,11 +38,7 @@ MASKS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def native(monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
-    monkeypatch.setenv("ZOO_KERNEL", "native")
+pytestmark = pytest.mark.usefixtures("native")
 
 
 def problem(family, shape, mask="none", seed=0, dtype="float32", **options):

@@ -1,8 +1,5 @@
 """A layer says what ran its last call, and why it wasn't the native kernel."""
 
-import os
-import shutil
-
 import keras
 import numpy as np
 import pytest
@@ -11,12 +8,7 @@ import tensorflow as tf
 import zoo.layers
 from zoo.layers import kernels
 
-
-@pytest.fixture(autouse=True)
-def native(monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
-    monkeypatch.setenv("ZOO_KERNEL", "native")
+pytestmark = pytest.mark.usefixtures("native")
 
 
 X = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")

@@ -1,8 +1,5 @@
 """The native kernels in XLA's foreign function interface: a part of `make test-backends`."""
 
-import os
-import shutil
-
 import keras
 import numpy as np
 import pytest
@@ -16,12 +13,7 @@ if keras.backend.backend() != "jax":
 import jax
 from jax import numpy as jnp
 
-
-@pytest.fixture(autouse=True)
-def native(monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
-    monkeypatch.setenv("ZOO_KERNEL", "native")
+pytestmark = pytest.mark.usefixtures("native")
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The native kernels as functions of torch: a part of `make test-backends`."""
 
 import multiprocessing
-import os
-import shutil
 
 import keras
 import numpy as np
@@ -18,12 +16,7 @@ import torch
 
 from zoo.layers.kernels import on_torch
 
-
-@pytest.fixture(autouse=True)
-def native(monkeypatch):
-    if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
-        pytest.skip("no C++ compiler found")
-    monkeypatch.setenv("ZOO_KERNEL", "native")
+pytestmark = pytest.mark.usefixtures("native")
 
 
 @pytest.fixture
