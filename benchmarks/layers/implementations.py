@@ -10,6 +10,8 @@ architecture `NotImplementedError`.
 
 import dataclasses
 import os
+import tempfile
+import warnings
 from unittest import mock
 
 import keras
@@ -146,17 +148,8 @@ def torch(problem):
         raise NotImplementedError(f"torch has no {problem.family}")
     import torch
 
-    x, weights, d_outputs = problem.arrays()
-    layer = getattr(torch.nn, problem.family.upper())(
-        problem.input, problem.units, batch_first=True
-    )
-    state = dict(zip(layer.state_dict(), _transposed(problem, weights, "rzh"), strict=True))
-    layer.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
-    x, d_outputs = torch.from_numpy(x), torch.from_numpy(d_outputs)
-
-    def inference():
-        with torch.inference_mode():
-            return layer(x)[0].numpy()
+    layer, x, inference = _torch_layer(problem)
+    d_outputs = torch.from_numpy(problem.arrays()[2])
 
     def training():
         layer.zero_grad()
@@ -167,44 +160,36 @@ def torch(problem):
     return {"inference": inference, "training": training}
 
 
+def torch_int8(problem):
+    """torch's layer, dynamically quantized."""
+    if problem.family not in ("lstm", "gru"):
+        raise NotImplementedError(f"torch quantizes no {problem.family}")
+    from torch.ao.quantization import quantize_dynamic
+    from torch.nn import Sequential
+
+    # Only the layers inside a module are replaced.
+    quantized = lambda layer: quantize_dynamic(Sequential(layer))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, in favour of another package
+        return {"inference": _torch_layer(problem, quantized)[2]}
+
+
 def onnxruntime(problem):
     """ONNX Runtime's operator, which can't train."""
-    if problem.family not in TWINS:
-        raise NotImplementedError(f"ONNX Runtime has no {problem.family}")
-    import onnxruntime
-    from onnx import TensorProto, helper, numpy_helper
+    return _onnx_session(_onnx_model(problem), problem)
 
-    x, weights, _ = problem.arrays()
-    kernel, recurrent, bias, recurrent_bias = _transposed(problem, weights, "zrh", "iofc")
-    initializers = {
-        "W": kernel[None],
-        "R": recurrent[None],
-        "B": np.concatenate([bias, recurrent_bias])[None],
-        "direction": np.array([1]),
-    }
-    options = {"linear_before_reset": 1} if problem.family == "gru" else {}
-    operator = problem.family.upper()
-    graph = helper.make_graph(
-        [
-            helper.make_node("Transpose", ["x"], ["X"], perm=[1, 0, 2]),
-            helper.make_node(
-                operator, ["X", "W", "R", "B"], ["Y"], hidden_size=problem.units, **options
-            ),
-            helper.make_node("Squeeze", ["Y", "direction"], ["Z"]),
-            helper.make_node("Transpose", ["Z"], ["y"], perm=[1, 0, 2]),
-        ],
-        "layer",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(array, name) for name, array in initializers.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = os.cpu_count()
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
-    )
-    return {"inference": lambda: session.run(None, {"x": x})[0]}
+
+def onnxruntime_int8(problem):
+    """ONNX Runtime's operator, dynamically quantized."""
+    if problem.family != "lstm":
+        raise NotImplementedError(f"ONNX Runtime quantizes no {problem.family}")
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "quantized.onnx")
+        quantize_dynamic(_onnx_model(problem), path, weight_type=QuantType.QInt8, per_channel=True)
+        return _onnx_session(onnx.load(path), problem)
 
 
 def products(problem):
@@ -239,6 +224,69 @@ def products(problem):
         return flat @ kernel.T, x.T @ flat, h.reshape(-1, problem.units).T @ flat
 
     return {"inference": inference, "training": training}
+
+
+def _torch_layer(problem, prepared=lambda layer: layer):
+    """torch's layer, after `prepared`; its input; and a function for inference."""
+    import torch
+
+    x, weights, _ = problem.arrays()
+    layer = getattr(torch.nn, problem.family.upper())(
+        problem.input, problem.units, batch_first=True
+    )
+    state = dict(zip(layer.state_dict(), _transposed(problem, weights, "rzh"), strict=True))
+    layer.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+    layer, x = prepared(layer), torch.from_numpy(x)
+
+    def inference():
+        with torch.inference_mode():
+            return layer(x)[0].numpy()
+
+    return layer, x, inference
+
+
+def _onnx_model(problem):
+    if problem.family not in TWINS:
+        raise NotImplementedError(f"ONNX Runtime has no {problem.family}")
+    from onnx import TensorProto, helper, numpy_helper
+
+    x, weights, _ = problem.arrays()
+    kernel, recurrent, bias, recurrent_bias = _transposed(problem, weights, "zrh", "iofc")
+    initializers = {
+        "W": kernel[None],
+        "R": recurrent[None],
+        "B": np.concatenate([bias, recurrent_bias])[None],
+        "direction": np.array([1]),
+    }
+    options = {"linear_before_reset": 1} if problem.family == "gru" else {}
+    operator = problem.family.upper()
+    graph = helper.make_graph(
+        [
+            helper.make_node("Transpose", ["x"], ["X"], perm=[1, 0, 2]),
+            helper.make_node(
+                operator, ["X", "W", "R", "B"], ["Y"], hidden_size=problem.units, **options
+            ),
+            helper.make_node("Squeeze", ["Y", "direction"], ["Z"]),
+            helper.make_node("Transpose", ["Z"], ["y"], perm=[1, 0, 2]),
+        ],
+        "layer",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in initializers.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def _onnx_session(model, problem):
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = os.cpu_count()
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+    )
+    x = problem.arrays()[0]
+    return {"inference": lambda: session.run(None, {"x": x})[0]}
 
 
 def _timed(problem, layer):
@@ -359,6 +407,8 @@ IMPLEMENTATIONS = {
     "keras": keras_layer,
     "keras_xla": keras_xla,
     "torch": torch,
+    "torch_int8": torch_int8,
     "onnxruntime": onnxruntime,
+    "onnxruntime_int8": onnxruntime_int8,
     "products": products,
 }

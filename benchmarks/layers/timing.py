@@ -11,7 +11,14 @@ from benchmarks.layers.implementations import IMPLEMENTATIONS, Problem
 MODES = ("inference", "training", "padded")
 REFERENCE = "keras"
 # These compute other numbers.
-BOUNDS = ("products", "lstm_per_operation", "zoo_int8", "zoo_bfloat16")
+BOUNDS = (
+    "products",
+    "lstm_per_operation",
+    "zoo_int8",
+    "zoo_bfloat16",
+    "torch_int8",
+    "onnxruntime_int8",
+)
 REST = 0.06  # seconds for the previous implementation's threads to stop spinning
 
 

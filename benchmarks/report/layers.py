@@ -22,7 +22,8 @@ Keras itself, it is the median time of a call. Columns are shapes: batch x time 
   architecture has. One that is as fast uses the processor as well as the LSTM does.
 - **keras**: `keras.layers` in a `tf.function`, or `keras.layers.RNN` around the zoo's cell;
   **keras_xla**: compiled by XLA.
-- **torch**, **onnxruntime**: their own layers; ONNX Runtime doesn't train.
+- **torch**, **onnxruntime**: their own layers; ONNX Runtime doesn't train. **torch_int8**,
+  **onnxruntime_int8**: the same, dynamically quantized; their numbers aren't compared.
 - **products**: only the matrix products, in NumPy, which every implementation needs.
 """
 

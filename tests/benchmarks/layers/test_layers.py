@@ -46,6 +46,27 @@ def test_an_implementation_agrees_with_keras(family, name):
         np.testing.assert_allclose(*sizes, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "family, name",
+    [
+        ("lstm", "zoo_int8"),
+        ("rnn", "zoo_int8"),
+        ("lstm", "torch_int8"),
+        ("gru", "torch_int8"),
+        ("lstm", "onnxruntime_int8"),
+    ],
+)
+def test_a_quantized_implementation_is_near_keras_but_not_equal(family, name):
+    try:
+        functions = IMPLEMENTATIONS[name](Problem(family, *SHAPE))
+    except ImportError as error:
+        pytest.skip(f"not installed: {error}")
+    expected = IMPLEMENTATIONS["keras"](Problem(family, *SHAPE))["inference"]().numpy()
+    error = np.abs(functions["inference"]() - expected).max()
+    assert 1e-4 < error < 0.2 * np.abs(expected).max()
+    assert "training" not in functions
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_architecture_agrees_with_the_loop_of_keras(family):
     ours, expected = (IMPLEMENTATIONS[name](Problem(family, *SHAPE)) for name in ("zoo", "keras"))
