@@ -47,7 +47,7 @@ def test_an_implementation_agrees_with_keras(family, name):
 
 
 @pytest.mark.parametrize(
-    "family, name",
+    ("family", "name"),
     [
         ("lstm", "zoo_int8"),
         ("rnn", "zoo_int8"),
