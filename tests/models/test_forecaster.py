@@ -17,7 +17,7 @@ def model():
     return example.build()
 
 
-def build(seasons=(), quantiles=(), horizon=5, **options):
+def build(seasons=(), quantiles=(), horizon=5, linear=False, **options):
     """An untrained model, whose forecast is the reference."""
     keras.utils.set_random_seed(0)
     options = {"lookback": 12, "segment": 4, "units": 6, **options}
@@ -26,6 +26,7 @@ def build(seasons=(), quantiles=(), horizon=5, **options):
         backbone,
         horizon,
         seasons=seasons,
+        linear=linear,
         quantiles=quantiles,
         preprocessor=models.ForecastPreprocessor(options["lookback"], period=4),
     )
@@ -33,7 +34,7 @@ def build(seasons=(), quantiles=(), horizon=5, **options):
 
 def randomized(model):
     for layer in model.layers:
-        if layer.name in ("residual", "reference", "quantiles"):
+        if layer.name in ("residual", "reference", "linear", "quantiles"):
             layer.set_weights([DRAWS.normal(0, 0.5, w.shape) for w in layer.get_weights()])
     return model
 
@@ -144,6 +145,15 @@ def test_an_untrained_model_repeats_the_level_or_mixes_it_with_the_seasons():
     # A season that is longer than the series has no weight.
     short = build(seasons=[4], normalization="last").predict([series[:3]])[0]
     np.testing.assert_allclose(short, [2] * 5, rtol=1e-6)
+
+
+def test_a_linear_map_of_the_window_is_added():
+    series, weights = DRAWS.normal(size=12), DRAWS.normal(size=(12, 5))
+    model = build(linear=True, normalization="difference")
+    np.testing.assert_allclose(model.predict([series])[0], [series[-1]] * 5, rtol=1e-5)
+    model.get_layer("linear").set_weights([weights])
+    expected = series[-1] + (series - series[-1]) @ weights
+    np.testing.assert_allclose(model.predict([series], scale=1.0)[0], expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

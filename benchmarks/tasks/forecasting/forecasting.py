@@ -51,6 +51,8 @@ class Forecasting(Task):
         normalization: Literal[METHODS]
         log: bool = False
         seasons: tuple[pydantic.PositiveInt, ...] = ()
+        # Left out of a configuration without it, so that runs older than it are found.
+        linear: bool = pydantic.Field(False, exclude_if=lambda linear: not linear)
         quantiles: tuple[float, ...] = ()
         loss: Literal[LOSSES] = "mae"
         windows: pydantic.PositiveInt
@@ -140,6 +142,7 @@ class Forecasting(Task):
             backbone,
             horizon=self.facts["horizon"],
             seasons=keys.seasons,
+            linear=keys.linear,
             frequency=self.facts["frequency"] or None,
             quantiles=keys.quantiles,
             loss=keys.loss,

@@ -16,12 +16,13 @@ def build(architecture="gru"):
         backbone,
         HORIZON,
         seasons=[4],
+        linear=True,
         frequency="h",
         quantiles=[0.1, 0.5, 0.9],
         preprocessor=models.ForecastPreprocessor(lookback=12, period=4),
     )
     # The output layers begin with zeros, through which no gradient flows.
-    for name in ("residual", "reference", "quantiles"):
+    for name in ("residual", "reference", "linear", "quantiles"):
         layer = model.get_layer(name)
         layer.set_weights([_draws.normal(0, 0.3, w.shape) for w in layer.get_weights()])
     return model

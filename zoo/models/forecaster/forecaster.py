@@ -18,14 +18,17 @@ class Forecaster(ForecastingTask, keras_hub.models.Task):
 
     A forecast is a reference plus what the recurrent state adds to it, which is nothing before
     training. The reference is the level of the window; with `seasons`, a mixture of the level and
-    of the last seasons, whose weights depend on the state. Quantiles are read from the same state
-    and don't change what it learns, so the point is as good as without them.
+    of the last seasons, whose weights depend on the state. With `linear`, a linear map of the
+    window is added to it (G. Lai et al., "Modeling Long- and Short-Term Temporal Patterns with Deep
+    Neural Networks", 2018). Quantiles are read from the same state and don't change what it learns,
+    so the point is as good as without them.
 
     Args:
         backbone: `ForecastBackbone`.
         horizon: int, the number of values to forecast.
         seasons: list of int, the lengths of the seasons that the reference repeats, such as
             `[24, 168]` for hours.
+        linear: bool, whether to add a linear map of the normalised window.
         frequency, quantiles, loss, preprocessor: see `ForecastingTask`.
 
     Example:
@@ -49,6 +52,7 @@ class Forecaster(ForecastingTask, keras_hub.models.Task):
         backbone,
         horizon,
         seasons=(),
+        linear=False,
         frequency=None,
         quantiles=(),
         loss="mae",
@@ -67,11 +71,16 @@ class Forecaster(ForecastingTask, keras_hub.models.Task):
             point += SeasonalMixture(horizon, seasons, dtype="float32", name="reference")(
                 state, encoded["window"], backbone.input["padding_mask"]
             )
+        if linear:
+            point += keras.layers.Dense(
+                horizon, use_bias=False, kernel_initializer="zeros", dtype="float32", name="linear"
+            )(encoded["window"])
         outputs = point
         if quantiles:
             outputs = QuantileSpread(quantiles, dtype="float32", name="quantiles")(point, state)
         outputs = backbone.restore(outputs, encoded["statistics"])
         self.seasons = list(seasons)
+        self.linear = linear
         super().__init__(
             backbone,
             outputs,
@@ -84,4 +93,4 @@ class Forecaster(ForecastingTask, keras_hub.models.Task):
         )
 
     def get_config(self):
-        return {**super().get_config(), "seasons": self.seasons}
+        return {**super().get_config(), "seasons": self.seasons, "linear": self.linear}
