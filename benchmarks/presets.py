@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks import config as suites
 from benchmarks import metrics
 from benchmarks.atomic import replace_folder
-from benchmarks.config import SPLITS, ConfigError, is_baseline
+from benchmarks.config import FLOAT32, SPLITS, ConfigError, is_baseline
 from benchmarks.data import task_of
 from benchmarks.measure import kernels_of, latency_ms
 from benchmarks.tracking import models, runs, store
@@ -86,6 +86,8 @@ def _write(best, records, suite, config, presets, licence):
         folder = models.download_preset(best, Path(temporary))
         for path in folder.glob("*.weights.h5"):
             halve(path)
+        for path in folder.glob("*.json"):
+            path.write_text(path.read_text().replace(f'"{config.dtype}"', f'"{FLOAT32}"'))
         # The stored weights are evaluated, so the card describes the files.
         model = pretrained.load(str(folder), verify=False)
         evaluation = task.evaluate(model, config)

@@ -246,13 +246,25 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
             run.log_epoch,
         )
         training = Training(config, task, log, run.checkpoints, config.seed, find)
-        trained = train(training, config.recipe)
-        _log_training(log, trained)
-        evaluation = trained.evaluation or task.evaluate(trained.model, config)
+        with _dtype_policy(config.dtype):
+            trained = train(training, config.recipe)
+            _log_training(log, trained)
+            evaluation = trained.evaluation or task.evaluate(trained.model, config)
         runs.log_evaluation(task.metric, evaluation)
         _log_model(trained.model, task)
         runs.describe(descriptions.of_run(requested, task, evaluation))
         return evaluation
+
+
+@contextlib.contextmanager
+def _dtype_policy(name):
+    """Layers without a policy of their own have this one."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def resolve(config, task):

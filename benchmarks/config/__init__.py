@@ -4,6 +4,7 @@ from benchmarks.config.errors import ConfigError, unknown
 from benchmarks.config.files import SUITES, suites
 from benchmarks.config.schema import (
     BASELINE,
+    FLOAT32,
     MAX_SEEDS,
     SPLITS,
     LayersConfig,
@@ -20,6 +21,7 @@ from benchmarks.config.suite import every_seed, kind, load, load_layers, load_pr
 
 __all__ = [
     "BASELINE",
+    "FLOAT32",
     "MAX_SEEDS",
     "SPLITS",
     "SUITES",

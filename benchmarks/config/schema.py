@@ -13,6 +13,9 @@ from benchmarks.layers.implementations import FAMILIES, IMPLEMENTATIONS
 from benchmarks.recipes import Step
 
 BASELINE = "baseline"
+# Policies of Keras that the models of a run may have.
+FLOAT32 = "float32"
+DTYPES = (FLOAT32, "mixed_bfloat16")
 # The value for architectures without one of their own, where a value may differ by architecture.
 BY_DEFAULT = "default"
 MAX_SEEDS = 20
@@ -88,6 +91,7 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
         equal_parameters: name of an architecture or None. `model.units` are that architecture's;
             this run gets the units that give it as many parameters.
         if_available: whether the run is skipped if its dataset can't be had.
+        dtype: the data type policy of the model, one of `DTYPES`. Presets have float32.
     """
 
     suite: str
@@ -104,6 +108,8 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
     recipe: tuple[pydantic.SerializeAsAny[Step], ...] = ()
     equal_parameters: str | None = None
     if_available: bool = False
+    # Left out of a configuration without it, so that runs older than it are found.
+    dtype: Literal[DTYPES] = pydantic.Field(FLOAT32, exclude_if=lambda dtype: dtype == FLOAT32)
 
     def owners(self, name):
         """What has a key: the model, or else steps of the recipe; a list."""
@@ -284,6 +290,7 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=
         seeds: as in `SuiteConfig`; by default the suite's.
         baselines: names of the task's baselines to compare with.
         if_available: whether the entry is skipped if its dataset can't be had.
+        dtype: the data type policy of the models; by default the suite's.
         search: ranges of keys of the model and of the recipe, for sweeps; by default those of
             `SEARCH` that it has.
     """
@@ -300,6 +307,7 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=
     seeds: Seeds | None = None
     baselines: list[str] = [BASELINE]
     if_available: bool = False
+    dtype: Literal[DTYPES] | None = None
     search: Annotated[dict[str, Range], pydantic.Field(min_length=1)] | None = None
 
     @pydantic.model_validator(mode="after")
@@ -321,12 +329,14 @@ class SuiteConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan
         seeds: number of seeds, 0, 1, ...; or a dict of it by architecture, with `default`.
         tasks: dict from the name of an entry to its `TaskConfig`.
         equal_parameters: name of an architecture or None; see `RunConfig`.
+        dtype: the data type policy of the models.
     """
 
     architectures: Annotated[list[str], pydantic.Field(min_length=1)] | Literal["all"]
     seeds: Seeds
     tasks: dict[str, TaskConfig] = pydantic.Field(min_length=1)
     equal_parameters: str | None = None
+    dtype: Literal[DTYPES] = FLOAT32
 
 
 class LayersConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):

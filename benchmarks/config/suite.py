@@ -215,6 +215,7 @@ def _runs_of_task(config, path, entry, task, names, seeds, epochs):
             seed=seed,
             model=model,
             recipe=recipes[architecture],
+            dtype=task.dtype or config.dtype,
             equal_parameters=(
                 config.equal_parameters if architecture != config.equal_parameters else None
             ),

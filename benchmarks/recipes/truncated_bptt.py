@@ -184,7 +184,7 @@ class CarriedStates(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         backbone = self.language_model.backbone
-        outputs = ops.reshape(y_pred, (-1, backbone.output_dim))
+        outputs = ops.cast(ops.reshape(y_pred, (-1, backbone.output_dim)), "float32")
         targets = ops.reshape(y, (-1,))
         if training and self.log_expected is not None:
             losses = sampled_softmax(

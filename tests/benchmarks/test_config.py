@@ -62,6 +62,20 @@ def test_variants_runs_the_tasks_of_quick_at_equal_parameters():
     assert rates == {0.0025}
 
 
+def test_the_data_type_is_of_the_suite_or_of_an_entry_and_changes_the_run(tmp_path):
+    path = tmp_path / "half.yaml"
+    path.write_text(
+        "{based_on: quick, dtype: mixed_bfloat16, tasks: {translation: {dtype: float32}}}"
+    )
+    quick = {one.title + one.task: one for one in config.load("quick")}
+    for one in config.load(str(path)):
+        of_quick = quick[one.title + one.task]
+        is_changed = one.task != "translation" and not config.is_baseline(one.architecture)
+        assert one.dtype == ("mixed_bfloat16" if is_changed else "float32")
+        assert (one.digest != of_quick.digest) == is_changed
+        assert ("dtype" in one.flat()) == is_changed
+
+
 def test_a_suite_overrides_its_base_at_any_level(tmp_path):
     path = tmp_path / "slow.yaml"
     path.write_text("{based_on: quick, tasks: {translation: {model: {units: 7}}}}")

@@ -1,8 +1,11 @@
 """Presets: exported from runs in half precision, and measured against their cards."""
 
 import shutil
+from pathlib import Path
 
 import h5py
+import keras
+import mlflow
 import numpy as np
 import pytest
 
@@ -68,6 +71,21 @@ def test_a_half_precision_preset_matches_its_card(measured, capsys):
     assert zoo.load("tones_gru").dtype == "float32"
     assert command_line.main(["run", "--suite", measured]) == 0
     assert "tones_gru: accuracy" in capsys.readouterr().out
+
+
+def test_a_preset_of_a_run_in_mixed_precision_has_float32(suite, tmp_path, capsys):
+    path = Path(suite)
+    path.write_text("dtype: mixed_bfloat16" + path.read_text())
+    arguments = ["--suite", suite, "--task", "speech", "--arch", "gru"]
+    assert command_line.main(["run", *arguments]) == 0
+    assert keras.config.dtype_policy().name == "float32"
+    (run,) = mlflow.search_runs(experiment_names=["speech/tones"], output_format="list")
+    assert run.data.params["dtype"] == "mixed_bfloat16"
+    assert command_line.main(["presets", "--suite", suite, "--out", str(tmp_path / "out")]) == 0
+    model = zoo.load(str(tmp_path / "out" / "tones_gru"))
+    policies = {layer.dtype_policy.name for layer in model._flatten_layers()}
+    assert policies == {"float32"}
+    capsys.readouterr()
 
 
 def test_presets_are_measured_on_further_data_too(measured, tmp_path, capsys):

@@ -13,6 +13,7 @@ import zoo
 from zoo import models
 from zoo.export import ExportError, export
 from zoo.models import protocol
+from zoo.models.eager_preprocessing import without_preprocessor
 
 
 @functools.cache
@@ -72,6 +73,29 @@ def test_gradient_reaches_every_weight(name, architecture):
     for weight, gradient in zip(weights, gradients, strict=True):
         assert gradient is not None, weight.path
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, weight.path
+
+
+def test_mixed_precision_trains_and_answers_nearly_the_same(example):
+    def built(policy):
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(policy)
+        try:
+            keras.utils.set_random_seed(0)
+            return example.build(example.ARCHITECTURES[0])
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    model, expected = built("mixed_bfloat16"), built("float32")
+    model.set_weights(expected.get_weights())
+    batch = example.batch(model)
+    found = model.compute_loss(batch[0], batch[1], model(batch[0]), batch[2])
+    wanted = expected.compute_loss(batch[0], batch[1], expected(batch[0]), batch[2])
+    assert float(found) == pytest.approx(float(wanted), rel=0.05, abs=0.02)
+    if model.trainable_weights:
+        with without_preprocessor(model):
+            model.train_on_batch(*batch)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert json.dumps(model.answers(example.INPUTS))
 
 
 def test_answers_do_not_depend_on_the_batch(model, example):

@@ -5,7 +5,7 @@ from keras import ops
 
 
 class FrontEnd(keras.layers.Layer):
-    """Frames of features of a padded batch of waveforms.
+    """Frames of features of a padded batch of waveforms, in float32 whatever the global policy.
 
     Call arguments:
         waveform: float tensor `[batch, samples]`, amplitudes in -1 to 1.
@@ -19,6 +19,9 @@ class FrontEnd(keras.layers.Layer):
         reach: pair of int, how many samples before the first or the central one of a frame, and
             from it on, the frame depends on.
     """
+
+    def __init__(self, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
 
     def stream_obstacle(self):
         """Why frames can't be computed of a part of a waveform, a str; None if they can."""

@@ -30,7 +30,7 @@ class AudioBackbone(RecurrentBackbone):
         noise, shift, frame_dropout: see `FrameAugmentation`.
         min_frequency, mean_normalization, root_compression, deltas: see `LogMel`; ignored for
             frames.
-        dtype: dtype or dtype policy of the layers.
+        dtype: dtype or dtype policy of the layers; the front end and the normalisation are float32.
 
     Call arguments:
         inputs: dict with `"audio"`, float32 `[batch, frames, feature_dim]` or
@@ -85,7 +85,7 @@ class AudioBackbone(RecurrentBackbone):
                 name="front_end",
             )
             x, mask = log_mel(audio, padding_mask)
-        normalization = keras.layers.Normalization(name="normalization")
+        normalization = keras.layers.Normalization(dtype="float32", name="normalization")
         x = normalization(x)
         x = FrameAugmentation(noise, shift, frame_dropout, dtype=dtype, name="augmentation")(x)
         x = recurrent_stack(

@@ -44,7 +44,7 @@ class LanguageBackbone(Backbone):
             learns faster without.
         timescale: int, the longest dependency of the data in steps, for architectures with chrono
             initialization; None if it is unknown.
-        dtype: dtype or dtype policy of the layers.
+        dtype: dtype or dtype policy of the layers, except that logits are float32.
 
     Call arguments:
         inputs: dict with `"token_ids"`, int32 `[batch, time]`, and `"padding_mask"`, bool
@@ -95,11 +95,12 @@ class LanguageBackbone(Backbone):
             vocabulary_size,
             embedding_dim,
             embeddings_initializer=keras.initializers.RandomNormal(stddev=1 / scale),
+            reverse_dtype="float32",
             name="token_embedding",
             **layer,
         )
         token_embedding.supports_masking = True  # in reverse, where it has no use
-        output_bias = OutputBias(name="output_bias", **layer)
+        output_bias = OutputBias(name="output_bias", dtype="float32")
         output_bias.build((None, vocabulary_size))
         drop_tokens = keras.layers.Dropout(
             token_dropout, noise_shape=(None, None, 1), name="token_dropout", **layer
@@ -131,7 +132,7 @@ class LanguageBackbone(Backbone):
         output_layer = None
         if not tied:
             output_layer = keras.layers.Dense(
-                vocabulary_size, use_bias=False, name="output", **layer
+                vocabulary_size, use_bias=False, name="output", dtype="float32"
             )
             output_layer.build((None, output_dim))
 
@@ -178,7 +179,7 @@ class LanguageBackbone(Backbone):
         self.timescale = timescale
 
     def logits(self, outputs):
-        """Logits of the next token, float `[..., vocabulary_size]`, of the backbone's outputs."""
+        """Logits of the next token, float32 `[..., vocabulary_size]`, of the backbone's outputs."""
         if self.tied:
             return self.output_bias(self.token_embedding(outputs, reverse=True))
         return self.output_bias(self.output_layer(outputs))

@@ -100,7 +100,7 @@ class SpeechBackbone(RecurrentBackbone):
         dropout: float, dropout rate between layers.
         noise: see `FrameAugmentation`.
         time_masks, time_width, feature_masks, feature_width: see `FeatureMasking`.
-        dtype: dtype or dtype policy of the layers.
+        dtype: dtype or dtype policy of the layers; slopes and normalisation are float32.
 
     Call arguments:
         inputs: dict with `"frames"`, float32 `[batch, frames, feature_dim]`, and
@@ -141,8 +141,10 @@ class SpeechBackbone(RecurrentBackbone):
             )
         frames = keras.Input((None, feature_dim), dtype="float32", name="frames")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
-        append_slopes = Slopes(name="slopes")
-        normalize = UtteranceNormalization(normalization == "running", name="normalization")
+        append_slopes = Slopes(dtype="float32", name="slopes")
+        normalize = UtteranceNormalization(
+            normalization == "running", dtype="float32", name="normalization"
+        )
         x = normalize(append_slopes(frames, padding_mask), padding_mask)
         x = FrameAugmentation(noise, dtype=dtype, name="augmentation")(x)
         x = FeatureMasking(
