@@ -9,16 +9,14 @@ import argparse
 import contextlib
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.tracking.errors import answers
+from benchmarks.tracking import server
 
 
 def main():
@@ -45,7 +43,7 @@ def _seconds(runs, nodes, options):
     """The wall time of a bench of so many seeds on so many nodes."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        _tracking_server(folder) as tracking,
+        server.of_folder(folder) as tracking,
         _cluster(nodes) as cluster,
     ):
         command = [
@@ -56,27 +54,6 @@ def _seconds(runs, nodes, options):
         start = time.perf_counter()
         subprocess.run(command, env=os.environ | own, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - start
-
-
-@contextlib.contextmanager
-def _tracking_server(folder):
-    """The address of a tracking server that keeps everything in a folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{Path(folder, 'server.db')}"]
-    command += ["--artifacts-destination", str(Path(folder, "artifacts"))]
-    log = Path(folder, "server.log")
-    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as server:
-        try:
-            while not answers(f"http://127.0.0.1:{port}"):
-                if server.poll() is not None:
-                    sys.exit(f"The tracking server ended at once:\n{log.read_text()}")
-                time.sleep(0.2)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
 
 
 @contextlib.contextmanager

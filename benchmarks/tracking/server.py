@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import mlflow
 
@@ -37,6 +38,39 @@ def running(port):
             while server.poll() is None and not errors.answers(f"http://{HOST}:{port}"):
                 time.sleep(0.2)
             yield server
+        finally:
+            server.terminate()
+
+
+@contextlib.contextmanager
+def of_folder(folder):
+    """Context manager that runs a tracking server whose store is in a folder.
+
+    Args:
+        folder: str or `Path`, which gets the database, the artifacts and the server's log.
+
+    Yields:
+        Its address, as soon as it answers.
+
+    Raises:
+        TrackingError: it ends at once. The message has its log.
+    """
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        address = f"http://{HOST}:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "mlflow", "server", "--port", address.rpartition(":")[2]]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{Path(folder, 'server.db')}"]
+    command += ["--artifacts-destination", str(Path(folder, "artifacts"))]
+    log = Path(folder, "server.log")
+    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as server:
+        try:
+            while not errors.answers(address):
+                if server.poll() is not None:
+                    raise errors.TrackingError(
+                        f"The tracking server ended at once:\n{log.read_text()}"
+                    )
+                time.sleep(0.2)
+            yield address
         finally:
             server.terminate()
 

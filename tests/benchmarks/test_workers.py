@@ -7,7 +7,6 @@ import io
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ import mlflow
 import numpy as np
 import psutil
 import pytest
-import requests
 from bench_processes import MACHINE_DEPENDENT
 from rich.console import Console
 
@@ -25,7 +23,7 @@ from benchmarks import __main__ as command_line
 from benchmarks import run as running
 from benchmarks import workers
 from benchmarks.recipes.ensemble import Ensemble
-from benchmarks.tracking import store
+from benchmarks.tracking import server, store
 
 with_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs the extra `distributed`"
@@ -284,31 +282,15 @@ def test_a_worker_that_dies_goes_on_from_its_checkpoint(folder, in_turn, tmp_pat
 
 
 @pytest.fixture
-def server(tmp_path):
+def tracking(tmp_path):
     """The address of a tracking server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"]
-    command += ["--artifacts-destination", str(tmp_path / "artifacts")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    while True:
-        assert process.poll() is None
-        with contextlib.suppress(requests.RequestException):
-            requests.get(f"{address}/health", timeout=5)
-            break
-        time.sleep(0.2)
-    yield address
-    for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-        one.kill()
-    process.wait()
+    with server.of_folder(tmp_path) as address:
+        yield address
 
 
 @with_ray
 @pytest.mark.slow
-def test_a_node_that_is_killed_loses_nothing(folder, in_turn, tmp_path, server, monkeypatch):
+def test_a_node_that_is_killed_loses_nothing(folder, in_turn, tmp_path, tracking, monkeypatch):
     monkeypatch.setenv("ZOO_RUNS_DIR", str(tmp_path / "mlruns"))  # which the nodes share
     monkeypatch.setenv("ZOO_DATA_DIR", str(folder.parent / "cache"))
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
@@ -318,7 +300,7 @@ def test_a_node_that_is_killed_loses_nothing(folder, in_turn, tmp_path, server, 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-        addresses = {"RAY_ADDRESS": cluster.address, "MLFLOW_TRACKING_URI": server}
+        addresses = {"RAY_ADDRESS": cluster.address, "MLFLOW_TRACKING_URI": tracking}
         bench = Bench(tmp_path, folder, "--arch", "gru", **addresses)
         worker = bench.worker_with_a_checkpoint()
         (node,) = (
@@ -330,9 +312,9 @@ def test_a_node_that_is_killed_loses_nothing(folder, in_turn, tmp_path, server, 
         bench.end()
     finally:
         cluster.shutdown()
-    assert bench.numbers(server) == of_gru(in_turn)
-    assert {one.info.status for one in bench.runs(server)} == {"FINISHED"}
-    assert "1" in [one.data.tags.get("resumed") for one in bench.runs(server)]
+    assert bench.numbers(tracking) == of_gru(in_turn)
+    assert {one.info.status for one in bench.runs(tracking)} == {"FINISHED"}
+    assert "1" in [one.data.tags.get("resumed") for one in bench.runs(tracking)]
 
 
 @with_ray
