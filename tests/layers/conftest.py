@@ -13,13 +13,13 @@ def _keras_kernel(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def compiler():
+def needs_compiler():
     """Skips tests that compile the native kernels where there is no compiler."""
     if not (os.environ.get("CXX") or any(map(shutil.which, ("c++", "g++", "clang++")))):
         pytest.skip("no C++ compiler found")
 
 
 @pytest.fixture
-def native(monkeypatch, compiler, _keras_kernel):
+def native(monkeypatch, needs_compiler, _keras_kernel):
     """Runs layers by the native kernels alone."""
     monkeypatch.setenv("ZOO_KERNEL", "native")

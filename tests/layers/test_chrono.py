@@ -187,7 +187,7 @@ def test_each_direction_draws_its_own_time_constants(name):
 
 
 @chrono
-def test_the_native_kernel_runs(family, monkeypatch, compiler):
+def test_the_native_kernel_runs(family, monkeypatch, needs_compiler):
     x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
     layer = getattr(zoo.layers, family)(4, return_sequences=True)
     results = {}

@@ -96,7 +96,7 @@ def test_mixed_precision_gives_nearly_the_same(name, dtype):
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
-def test_native_kernels_give_the_same(name, monkeypatch, compiler):
+def test_native_kernels_give_the_same(name, monkeypatch, needs_compiler):
     layer, x = random_layer(name), random_input()
     monkeypatch.setenv("ZOO_KERNEL", "keras")
     expected = gradient_by_lag(layer, x, loss_of, LAGS)

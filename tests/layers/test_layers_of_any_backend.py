@@ -23,7 +23,7 @@ KERNELS = ["native"] if keras.backend.backend() == "tensorflow" else ["native", 
 def kernel(request, monkeypatch):
     """What runs the layers: the native kernels, or the operations of Keras."""
     if request.param == "native":
-        request.getfixturevalue("compiler")
+        request.getfixturevalue("needs_compiler")
     monkeypatch.setenv("ZOO_KERNEL", request.param)
     return request.param
 

@@ -12,7 +12,7 @@ BATCH, TIME, FEATURES, UNITS = 3, 40, 24, 40
 
 
 @pytest.fixture(scope="module")
-def library(compiler):
+def library(needs_compiler):
     kernels.load()  # TensorFlow finds no operations in a library that was loaded before
     return c_interface.Library(build.build())
 
