@@ -167,6 +167,7 @@ def test_an_export_that_is_wrong_is_not_written(model, tmp_path, monkeypatch, fo
 
     def write_another(network, *rest):
         another = keras.models.clone_model(network)
+        another.set_weights([0.1 + weight for weight in network.get_weights()])
         write(another, *rest)
 
     monkeypatch.setitem(export_module._WRITERS, format, write_another)
