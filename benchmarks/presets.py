@@ -86,8 +86,8 @@ def _write(best, records, suite, config, presets, licence):
         folder = models.download_preset(best, Path(temporary))
         for path in folder.glob("*.weights.h5"):
             halve(path)
-        for path in folder.glob("*.json"):
-            path.write_text(path.read_text().replace(f'"{config.dtype}"', f'"{FLOAT32}"'))
+        if config.dtype != FLOAT32:
+            in_float32(folder, config.dtype)
         # The stored weights are evaluated, so the card describes the files.
         model = pretrained.load(str(folder), verify=False)
         evaluation = task.evaluate(model, config)
@@ -137,6 +137,18 @@ def _elsewhere(dataset, config, model):
     splits = config.splits.model_copy(update=dict.fromkeys(SPLITS, "test"))
     task, _ = task_of(config.model_copy(update={"dataset": dataset, "splits": splits}))
     return task.evaluate(model, config)
+
+
+def in_float32(folder, dtype):
+    """Gives the layers of a preset that have another data type policy that of float32, in place.
+
+    Args:
+        folder: `Path` of the preset.
+        dtype: str, the other policy. Its weights are float32 already.
+    """
+    for path in folder.glob("*.json"):
+        content = path.read_text(encoding="utf-8")
+        path.write_text(content.replace(f'"{dtype}"', f'"{FLOAT32}"'), encoding="utf-8")
 
 
 def halve(path):

@@ -170,7 +170,8 @@ def torch_int8(problem):
     # Only the layers inside a module are replaced.
     quantized = lambda layer: quantize_dynamic(Sequential(layer))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated, in favour of another package
+        # In favour of another package, as functions that it calls are.
+        warnings.filterwarnings("ignore", "(?s).*deprecated")
         return {"inference": _torch_layer(problem, quantized)[2]}
 
 

@@ -89,6 +89,15 @@ def test_an_architecture_is_compared_with_an_lstm_of_as_many_operations():
     assert found["scale"] == (3 * 2 * 5) / (3 * 4 * 5 + 5 * 4 * 5)
 
 
+def test_what_a_peer_does_not_quantize_is_left_out():
+    names = ["torch_int8", "onnxruntime_int8"]
+    _, missing, _ = timing.measure("rnn", SHAPE, names, rounds=1, least_ms=0.1)
+    assert missing == {
+        "torch_int8": "torch quantizes no rnn",
+        "onnxruntime_int8": "ONNX Runtime quantizes no rnn",
+    }
+
+
 def test_an_implementation_with_other_numbers_is_an_error(monkeypatch):
     def wrong(problem):
         return {"inference": lambda: np.zeros((2, 4, 5))}
