@@ -44,7 +44,7 @@ class LanguageBackbone(Backbone):
             learns faster without.
         timescale: int, the longest dependency of the data in steps, for architectures with chrono
             initialization; None if it is unknown.
-        dtype: dtype or dtype policy of the layers, except that logits are float32.
+        dtype: dtype or dtype policy of the layers; the embedding and the logits are float32.
 
     Call arguments:
         inputs: dict with `"token_ids"`, int32 `[batch, time]`, and `"padding_mask"`, bool
@@ -95,9 +95,8 @@ class LanguageBackbone(Backbone):
             vocabulary_size,
             embedding_dim,
             embeddings_initializer=keras.initializers.RandomNormal(stddev=1 / scale),
-            reverse_dtype="float32",
             name="token_embedding",
-            **layer,
+            dtype="float32",  # or the whole table would be rounded at every step
         )
         token_embedding.supports_masking = True  # in reverse, where it has no use
         output_bias = OutputBias(name="output_bias", dtype="float32")
