@@ -90,7 +90,7 @@ def test_mixed_precision_trains_and_answers_nearly_the_same(example):
     batch = example.batch(model)
     found = model.compute_loss(batch[0], batch[1], model(batch[0]), batch[2])
     wanted = expected.compute_loss(batch[0], batch[1], expected(batch[0]), batch[2])
-    assert float(found) == pytest.approx(float(wanted), rel=0.05, abs=0.02)
+    assert float(found) == pytest.approx(float(wanted), rel=0.005, abs=0.002)
     if model.trainable_weights:
         with without_preprocessor(model):
             model.train_on_batch(*batch)
