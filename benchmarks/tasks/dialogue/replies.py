@@ -8,6 +8,7 @@ import re
 from sacrebleu.metrics import BLEU
 
 DULL = 10  # the most frequent replies
+GROUP = 50  # replies whose n-grams are compared
 
 
 def words(text):
@@ -16,7 +17,10 @@ def words(text):
 
 
 def distinct(texts, order):
-    """The fraction of n-grams of words that differ, over all texts (J. Li et al. 2016).
+    """The fraction of n-grams of words that differ (J. Li et al. 2016), the mean of groups of texts.
+
+    The more texts, the more of their n-grams repeat. So each `GROUP` texts are compared on their
+    own, and those left over not at all, unless all texts are fewer.
 
     Args:
         texts: list of str.
@@ -25,11 +29,8 @@ def distinct(texts, order):
     Returns:
         A float; 0 without any.
     """
-    ngrams = []
-    for text in texts:
-        said = words(text)
-        ngrams += [tuple(said[i : i + order]) for i in range(len(said) - order + 1)]
-    return len(set(ngrams)) / max(len(ngrams), 1)
+    groups = [texts[i : i + GROUP] for i in range(0, len(texts) - GROUP + 1, GROUP)] or [texts]
+    return sum(_distinct(group, order) for group in groups) / len(groups)
 
 
 def dullness(texts):
@@ -68,3 +69,11 @@ def table(contexts, columns):
     rows = zip([" | ".join(turns) for turns in contexts], *columns.values(), strict=True)
     csv.writer(text, delimiter="\t").writerows([("context", *columns), *rows])
     return text.getvalue()
+
+
+def _distinct(texts, order):
+    ngrams = []
+    for text in texts:
+        said = words(text)
+        ngrams += [tuple(said[i : i + order]) for i in range(len(said) - order + 1)]
+    return len(set(ngrams)) / max(len(ngrams), 1)

@@ -259,6 +259,8 @@ def test_measures_of_replies():
     assert replies.distinct(texts, 1) == 6 / 9
     assert replies.distinct(texts, 2) == 4 / 5
     assert replies.distinct(["Yes."], 2) == 0
+    numbered = [f"number {n}" for n in range(50)]
+    assert replies.distinct([*numbered, *numbered, "number 1"], 2) == 1  # compared fifty by fifty
     assert replies.dullness(texts) == 1
     assert replies.dullness(["Yes."] * 30 + ["YES."] + [str(n) for n in range(29)]) == 40 / 60
     found = replies.measures("greedy", texts, texts)
