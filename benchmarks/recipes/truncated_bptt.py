@@ -184,7 +184,7 @@ class CarriedStates(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         backbone = self.language_model.backbone
-        outputs = ops.cast(ops.reshape(y_pred, (-1, backbone.output_dim)), "float32")
+        outputs = ops.reshape(y_pred, (-1, backbone.output_dim))
         targets = ops.reshape(y, (-1,))
         if training and self.log_expected is not None:
             losses = sampled_softmax(
@@ -196,7 +196,7 @@ class CarriedStates(keras.Model):
                 self.log_expected,
             )
         else:
-            logits = backbone.logits(outputs)
+            logits = backbone.logits(ops.cast(outputs, "float32"))
             right = ops.take_along_axis(logits, targets[:, None], axis=-1)[:, 0]
             losses = ops.logsumexp(logits, axis=-1) - right
         weights = ops.cast(ops.reshape(sample_weight, (-1,)), losses.dtype)

@@ -14,7 +14,7 @@ def sampled_softmax(
     little too low on average, so the loss isn't that of a perplexity.
 
     Args:
-        outputs: float tensor `[steps, dim]`.
+        outputs: float tensor `[steps, dim]`; the products with candidates have its dtype.
         targets: int32 tensor `[steps]`.
         vectors: float tensor `[tokens, dim]`, the weights of the output layer.
         bias: float tensor `[tokens]`.
@@ -27,12 +27,14 @@ def sampled_softmax(
             Vocabulary for Neural Machine Translation", 2015). It saturates for rare targets.
 
     Returns:
-        A float tensor `[steps]`.
+        A tensor `[steps]` of the dtype of `bias`.
     """
     corrected = bias - log_expected
+    taken = ops.cast(ops.take(vectors, candidates, axis=0), outputs.dtype)
+    others = ops.cast(ops.matmul(outputs, ops.transpose(taken)), bias.dtype)
+    others = others + ops.take(corrected, candidates)
+    outputs = ops.cast(outputs, bias.dtype)
     right = ops.sum(outputs * ops.take(vectors, targets, axis=0), axis=-1)
     right = right + ops.take(corrected if correct_targets else bias, targets)
-    others = ops.matmul(outputs, ops.transpose(ops.take(vectors, candidates, axis=0)))
-    others = others + ops.take(corrected, candidates)
     others = ops.where(targets[:, None] == candidates[None], -1e9, others)
     return ops.logaddexp(ops.logsumexp(others, axis=-1), right) - right
