@@ -5,7 +5,7 @@ from typing import ClassVar
 import pydantic
 
 from benchmarks.recipes import ngrams
-from benchmarks.recipes.step import Step, Trained, train
+from benchmarks.recipes.step import Step, Trained, total_epochs, train
 from zoo import models
 from zoo.models.eager_preprocessing import without_preprocessor
 
@@ -48,7 +48,7 @@ class Ensemble(Step, frozen=True):
             raise ValueError("`ngrams` need a task that classifies texts")
 
     def total_epochs(self, before):
-        return self.members * before
+        return self.members * total_epochs(before)
 
     def reuses(self, config, before):
         seeds = [config.seed * self.members + number for number in range(self.members)]

@@ -11,7 +11,7 @@ import pydantic
 from benchmarks import metrics
 from benchmarks.recipes.checkpoint import Checkpoint, read_variables, write_variables
 from benchmarks.recipes.optimizer import adam
-from benchmarks.recipes.step import Step, Trained, train
+from benchmarks.recipes.step import Step, Trained, total_epochs, train
 from zoo.models.eager_preprocessing import without_preprocessor
 
 # Between two executions TensorFlow hands over to Python and back, which takes longer than a step of
@@ -57,7 +57,7 @@ class Fit(Step, frozen=True):
         return self.model_copy(update={"epochs": epochs})
 
     def total_epochs(self, before):
-        return before + self.epochs
+        return total_epochs(before) + self.epochs
 
     def batches(self, training, model, examples):
         """The `Batches` of examples."""

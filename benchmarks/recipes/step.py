@@ -47,8 +47,8 @@ class Step(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
         return self
 
     def total_epochs(self, before):
-        """Epochs through this step, for the progress bar, given those of the earlier steps."""
-        return before
+        """Epochs through this step, for the progress bar, given the earlier steps, a tuple."""
+        return total_epochs(before)
 
     def reuses(self, config, before):
         """The runs whose models this step loads if they are finished, with `Training.find`.
@@ -172,7 +172,7 @@ def reused(config):
 
 def total_epochs(recipe):
     """The number of epochs of a recipe, a tuple of `Step`, over all its branches."""
-    total = 0
-    for step in recipe:
-        total = step.total_epochs(total)
-    return total
+    if not recipe:
+        return 0
+    *before, last = recipe
+    return last.total_epochs(tuple(before))

@@ -215,6 +215,13 @@ def test_options_select_tasks_architectures_seeds_and_epochs():
             "add `unlabelled` to `splits`",
         ),
         (
+            lambda c: (
+                c["tasks"]["sentiment"].update(splits={"unlabelled": "test"}),
+                c["tasks"]["sentiment"]["recipe"].append({"pseudo_label": {"single": True}}),
+            ),
+            "`single` needs a teacher of several models: add `ensemble` before it",
+        ),
+        (
             lambda c: c["tasks"]["speech"]["recipe"].append({"ensemble": {"members": 1}}),
             "ensemble: an ensemble needs at least two `members`, or `ngrams`",
         ),

@@ -124,6 +124,16 @@ def test_an_ensemble_with_ngrams_is_the_teacher(trainer, fitted):
     assert log.seconds > sum(log._epoch_seconds)
 
 
+def test_a_single_student_learns_from_an_ensemble(trainer, fitted):
+    phrases = Ensemble(ngrams=NgramKeys(order=3))
+    trained, log = trainer(phrases, PseudoLabel(single=True))
+    assert type(trained.model) is models.TextClassifier
+    (_, _, member), (labels, _, student) = fitted
+    assert trained.model is student
+    assert np.abs(labels - member.predict(MORE)).max() > 1e-3  # those of the ensemble
+    assert log.done[-1]["completed"] == log.done[-1]["total"] == 16
+
+
 def test_without_the_step_unlabelled_texts_are_not_read(task, trainer):
     read = task.read
     task.read = lambda split: {"train": read, "validation": read}[split](split)
