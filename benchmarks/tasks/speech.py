@@ -8,6 +8,8 @@ import pydantic
 
 from benchmarks.tasks.batches import Batches
 from benchmarks.tasks.classification import Classification, ClassifierConfig, accuracy
+from benchmarks.tasks.other_sounds import UNKNOWN, other_sounds
+from benchmarks.tasks.task import Examples
 from zoo import models
 from zoo.datasets.errors import DatasetError
 from zoo.models.audio.log_mel import FRONT_ENDS
@@ -23,6 +25,7 @@ _WAVEFORM_KEYS = (
     "mean_normalization",
     "root_compression",
     "deltas",
+    "others",
 )
 
 
@@ -30,6 +33,10 @@ class Speech(Classification):
     """Classifies utterances with a recurrent `AudioClassifier`.
 
     The dataset has a feature `audio`, 1-D waveforms, or `frames`, `[time, features]`.
+
+    With `others`, the models of waveforms have a further label, `"unknown"`. In training and
+    validation it is that of other sounds, as many as this fraction of the examples. On the test
+    split such a label is a mistake, and `refused` is the fraction of other sounds that have it.
     """
 
     def __init__(self, read, features, data):
@@ -52,6 +59,7 @@ class Speech(Classification):
         mean_normalization: float = pydantic.Field(0.0, ge=0, le=1)
         root_compression: float = pydantic.Field(0.0, ge=0, lt=1)
         deltas: bool = False
+        others: float = pydantic.Field(0.0, ge=0, le=1, exclude_if=lambda others: not others)
 
     def check(self, config):
         super().check(config)
@@ -69,6 +77,14 @@ class Speech(Classification):
                         f"The dataset has {_CONTENT['frames']}, and `{key}` applies to waveforms. "
                         "Remove it."
                     )
+        if model.others and (
+            model.class_weights != "none"
+            or any(step.name == "pseudo_label" for step in config.recipe)
+        ):
+            raise DatasetError(
+                "`others` adds a label, which `class_weights` and `pseudo_label` don't know. Leave "
+                "out one of them."
+            )
 
     def build(self, config):
         clips = self.read("train")[self.feature]
@@ -95,7 +111,7 @@ class Speech(Classification):
         backbone.adapt(clips)
         return models.AudioClassifier(
             backbone,
-            labels=self.labels,
+            labels=[*self.labels, *([UNKNOWN] if config.model.others else [])],
             preprocessor=models.AudioClassifierPreprocessor(feature_dim if of_frames else None),
             pooling=config.model.pooling,
             dropout=config.model.dropout,
@@ -110,10 +126,18 @@ class Speech(Classification):
         return getattr(self.features[self.feature], "sample_rate", None) or 8000
 
     def batches(self, model, examples, config, batch_size=32):
-        preprocessor = model.preprocessor
+        preprocessor, words = model.preprocessor, examples.inputs
+        if config.model.others:
+            examples = self._with_others(examples, config.model.others)
 
         def columns(chosen, generator):
             clips = [examples.inputs[index] for index in chosen]
+            if generator is not None and len(words) < len(examples):  # other ones in each epoch
+                new = iter(other_sounds(words, len(clips), self._sampling_rate(), generator))
+                clips = [
+                    next(new) if index >= len(words) else clip
+                    for index, clip in zip(chosen, clips, strict=True)
+                ]
             if generator is not None and config.model.speed:
                 clips = [_resampled(clip, config.model.speed, generator) for clip in clips]
             return preprocessor(clips), examples.targets[chosen]
@@ -123,7 +147,21 @@ class Speech(Classification):
 
     def evaluate(self, model, config):
         test = self.examples("test")
-        return accuracy(test.targets, model.predict(test.inputs), model.labels)
+        evaluation = accuracy(test.targets, model.predict(test.inputs), model.labels)
+        if config.model.others:
+            count = len(test)
+            others = self._with_others(test, 1).inputs[count:]
+            answers = model.predict(others).argmax(axis=1)
+            evaluation.details["refused"] = float((answers == len(self.labels)).mean())
+        return evaluation
+
+    def _with_others(self, examples, fraction):
+        """The examples, and after them other sounds, always the same, as this fraction of them."""
+        count = round(fraction * len(examples))
+        generator = np.random.default_rng(len(examples))
+        others = other_sounds(examples.inputs, count, self._sampling_rate(), generator)
+        labels = np.full(count, len(self.labels))
+        return Examples([*examples.inputs, *others], np.concatenate([examples.targets, labels]))
 
     def baseline(self):
         """Logistic regression on the mean and standard deviation over time of the frames, or of a

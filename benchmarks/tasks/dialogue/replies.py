@@ -17,7 +17,7 @@ def words(text):
 
 
 def distinct(texts, order):
-    """The fraction of n-grams of words that differ (J. Li et al. 2016), the mean of groups of texts.
+    """The fraction of n-grams of words that differ (J. Li et al. 2016), a mean of groups of texts.
 
     The more texts, the more of their n-grams repeat. So each `GROUP` texts are compared on their
     own, and those left over not at all, unless all texts are fewer.
