@@ -7,7 +7,6 @@ import pydantic
 from benchmarks.recipes import ngrams
 from benchmarks.recipes.step import Step, Trained, total_epochs, train
 from zoo import models
-from zoo.models.eager_preprocessing import without_preprocessor
 
 
 class NgramKeys(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
@@ -59,11 +58,7 @@ class Ensemble(Step, frozen=True):
         if self.ngrams:
             members.append(self._ngrams(training, members[0]))
         model = models.ensemble(members)
-        validation = training.examples("validation")
-        model.compile(loss=training.task.loss(training.config, validation), jit_compile=False)
-        batches = training.task.batches(model, validation, training.config)
-        with without_preprocessor(model):
-            values = model.evaluate(batches.dataset, verbose=0, return_dict=True)
+        values = training.task.validate(model, training.config)
         return Trained(model, {f"val/{name}": value for name, value in values.items()})
 
     def _member(self, training, number, before):

@@ -6,7 +6,6 @@ from typing import ClassVar
 import pydantic
 
 from benchmarks.recipes.step import Step, Trained, train
-from zoo.models.eager_preprocessing import without_preprocessor
 
 
 class NgramSearch(Step, frozen=True):
@@ -47,10 +46,7 @@ class NgramSearch(Step, frozen=True):
             model = found.model
         else:
             model = train(training, before).model
-        model.compile(jit_compile=False)
-        batches = training.task.batches(model, training.examples("validation"), training.config)
-        with without_preprocessor(model):
-            values = model.evaluate(batches.dataset, verbose=0, return_dict=True)
+        values = training.task.validate(model, training.config)
         best = training.task.add_ngrams(
             model,
             self.unit,

@@ -43,7 +43,7 @@ class LanguageModelling(Task):
 
     validation_metric = PERPLEXITY
     feature = "text"
-    supports = ("truncated_bptt",)
+    supports = ("truncated_bptt", "ensemble")
     one_direction = True
 
     class Model(TokenModelConfig, frozen=True):
@@ -87,6 +87,11 @@ class LanguageModelling(Task):
     def documents(self, model, examples):
         """The token ids of each text, a list of int32 arrays."""
         return self._encoded(model.preprocessor, tuple(examples.inputs))
+
+    def validate(self, model, config):
+        (scores,) = model.score_token_ids([self._text(model, "validation")])
+        loss = -float(scores.mean(dtype="float64"))
+        return {"loss": loss, "perplexity": math.exp(loss)}
 
     def evaluate(self, model, config):
         tokens = self._text(model, "test")

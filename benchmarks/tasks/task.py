@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pydantic
 
 from benchmarks.metrics import Metric
+from zoo.models.eager_preprocessing import without_preprocessor
 
 
 class ModelConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
@@ -177,6 +178,14 @@ class Task(abc.ABC):
             NotImplementedError: the task has no single examples.
         """
         raise NotImplementedError(f"{type(self).__name__} supports `fit`: define `batches`.")
+
+    def validate(self, model, config):
+        """The loss and the metrics of a trained model on the validation split, a dict of floats."""
+        validation = self.examples("validation")
+        model.compile(loss=self.loss(config, validation), jit_compile=False)
+        batches = self.batches(model, validation, config)
+        with without_preprocessor(model):
+            return model.evaluate(batches.dataset, verbose=0, return_dict=True)
 
     def loss(self, config, examples):
         """The loss to compile a model with for these examples; "auto" is the model's default."""

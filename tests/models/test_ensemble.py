@@ -4,7 +4,7 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
-from examples import audio_classifier_of_frames, audio_classifier_of_waveforms
+from examples import audio_classifier_of_frames, audio_classifier_of_waveforms, language_model
 from texts import TEXTS, tokenizer
 
 import zoo
@@ -131,6 +131,45 @@ def test_step_by_step_decoding_agrees_with_teacher_forcing():
         # The limit of the length forces the ninth subword.
         length = min(output.index(end) + 1 if end in output else 8, 8)
         assert output[:length] == likeliest[:length]
+
+
+def test_language_models_choose_each_token_together(tmp_path):
+    keras.utils.set_random_seed(0)
+    members = [language_model.build(architecture) for architecture in ("lstm", "rnn")]
+    for member in members:  # so that they disagree
+        embedding = member.backbone.token_embedding
+        embedding.set_weights([8 * weight for weight in embedding.get_weights()])
+    model = models.ensemble(members)
+    assert type(model) is models.LanguageModelEnsemble
+    scores = model.score(TEXTS)
+    of_members = zip(*(member.score(TEXTS) for member in members), strict=True)
+    for row, (one, other) in zip(scores, of_members, strict=True):
+        mean = (np.exp(one) + np.exp(other)) / 2
+        np.testing.assert_allclose(np.exp(row), mean, rtol=1e-4, atol=1e-12)
+    stream = zoo.stream(model)
+    pieces = [stream.read(TEXTS[0][:9]), stream.read(TEXTS[0][9:], is_last=True)]
+    np.testing.assert_allclose(np.concatenate(pieces), scores[0], atol=1e-5)
+    outputs = model.generate(TEXTS, max_length=30, sampler="greedy")
+    assert outputs != members[0].generate(TEXTS, max_length=30, sampler="greedy")
+    model.save_to_preset(str(tmp_path))
+    loaded = zoo.load(str(tmp_path), verify=False)
+    assert type(loaded) is models.LanguageModelEnsemble
+    assert loaded.generate(TEXTS, max_length=30, sampler="greedy") == outputs
+    assert {gates.architecture for gates in zoo.gates(model, TEXTS[0])} == {"lstm", "rnn"}
+
+
+def test_the_states_of_an_ensemble_are_those_of_its_members():
+    model = models.ensemble([language_model.build("lstm"), language_model.build("gru")])
+    outputs, states = model.backbone.step(
+        np.array([5, 7], "int32"), model.backbone.initial_states(2)
+    )
+    assert [len(states[0][0]), len(states[1][0])] == [2, 1]
+    for number, member in enumerate(model.members):
+        start = model.backbone.initial_states(2)[number]
+        expected, _ = member.backbone.step(np.array([5, 7], "int32"), start)
+        width = member.backbone.output_dim
+        part = outputs[:, number * width : (number + 1) * width]
+        np.testing.assert_allclose(part, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("make_members", [text_members, translators])

@@ -15,6 +15,7 @@ from zoo.models.forecaster.forecaster_ensemble import ForecasterEnsemble
 from zoo.models.forecaster.pinball_loss import PinballLoss
 from zoo.models.language_model.language_backbone import LanguageBackbone
 from zoo.models.language_model.language_model import LanguageModel
+from zoo.models.language_model.language_model_ensemble import LanguageModelEnsemble
 from zoo.models.language_model.language_model_preprocessor import LanguageModelPreprocessor
 from zoo.models.memory.memory_backbone import MemoryBackbone
 from zoo.models.memory.memory_classifier import MemoryClassifier
@@ -58,6 +59,7 @@ __all__ = [
     "InputSchema",
     "LanguageBackbone",
     "LanguageModel",
+    "LanguageModelEnsemble",
     "LanguageModelPreprocessor",
     "MemoryBackbone",
     "MemoryClassifier",

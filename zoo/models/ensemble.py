@@ -31,16 +31,21 @@ class EnsembleBackbone(Backbone):
         if len(members) < 2:
             raise ValueError(f"An ensemble needs two or more members. Received: members={members}")
         inputs = members[0].input
+        outputs = self.combine(members, inputs, combination)
+        super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
+        self.members = list(members)
+        self.combination = combination
+
+    @staticmethod
+    def combine(members, inputs, combination):
+        """The symbolic output of the ensemble; the arguments are those of the class."""
         networks = [
             keras.Model(member.input, member.member_output(), name=f"member_{index}")
             for index, member in enumerate(members)
         ]
-        outputs = COMBINATIONS[combination](dtype="float32", name=combination)(
+        return COMBINATIONS[combination](dtype="float32", name=combination)(
             [network(inputs) for network in networks]
         )
-        super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
-        self.members = list(members)
-        self.combination = combination
 
     def get_config(self):
         members = [keras.saving.serialize_keras_object(member) for member in self.members]
@@ -126,8 +131,9 @@ def ensemble(members):
                     f"{ours.get(name)} and {theirs.get(name)}"
                 )
     copies = [_without_preprocessor(member) for member in members]
-    backbone = EnsembleBackbone(copies, first.combination)
-    return classes.pop()(backbone, preprocessor=first.preprocessor, **first.ensemble_options())
+    (ensemble_class,) = classes
+    backbone = ensemble_class.backbone_cls(copies, first.combination)
+    return ensemble_class(backbone, preprocessor=first.preprocessor, **first.ensemble_options())
 
 
 def _without_preprocessor(member):

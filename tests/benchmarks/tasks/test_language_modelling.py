@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks import config
+from benchmarks.recipes import Training, train
+from benchmarks.recipes.ensemble import Ensemble
+from benchmarks.recipes.run_log import RunLog
+from benchmarks.recipes.truncated_bptt import TruncatedBPTT
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.language_modelling import BLOCK, LanguageModelling
 from zoo.datasets.errors import DatasetError
@@ -82,6 +86,25 @@ def test_a_corpus_with_unknown_words_is_measured_by_the_perplexity_per_word():
     scores = model.score("".join(lines * 20))
     assert len(scores) == 20 * 10
     assert evaluation.value == pytest.approx(np.exp(-scores.mean()), rel=1e-5)
+
+
+def test_an_ensemble_of_language_models_is_trained_validated_and_measured(tmp_path):
+    lines = [" the king <unk> dead \n", " long live the <unk> \n"]
+    words = task_of(train=[*lines, *lines[::-1]] * 30, validation=lines * 3, test=lines * 9)
+    step = TruncatedBPTT(epochs=1, batch_size=4, steps=8, learning_rate=0.01)
+    recipe = {"recipe": (step, Ensemble(members=2)), "quality": 100.0}
+    run = configured(unit="word").model_copy(update=recipe)
+    log = RunLog(words.validation_metric, 100.0, 2, lambda **done: None, lambda values, epoch: None)
+    trained = train(Training(run, words, log, tmp_path, run.seed), run.recipe)
+    text = "".join(lines * 3)
+    scores = trained.model.score(text)
+    assert trained.best["val/perplexity"] == pytest.approx(math.exp(-scores.mean()), rel=1e-5)
+    row = trained.model.preprocessor.token_ids([text])
+    of_members = [np.exp(one.score_token_ids(row)[0]) for one in trained.model.members]
+    assert np.abs(of_members[0] - of_members[1]).max() > 1e-3
+    np.testing.assert_allclose(np.exp(scores), np.mean(of_members, axis=0), rtol=1e-4)
+    evaluation = words.evaluate(trained.model, run)
+    assert evaluation.details["perplexity_with_cache"] != evaluation.value
 
 
 def test_the_beginning_of_a_single_document_validates_and_is_not_trained_on():

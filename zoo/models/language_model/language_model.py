@@ -2,6 +2,7 @@
 
 from zoo.models.language_model.causal_task import CausalTask
 from zoo.models.language_model.language_backbone import LanguageBackbone
+from zoo.models.language_model.language_model_ensemble import LanguageModelEnsemble
 from zoo.models.language_model.language_model_preprocessor import LanguageModelPreprocessor
 from zoo.models.protocol import register
 
@@ -24,5 +25,6 @@ class LanguageModel(CausalTask):
     """
 
     task_kind = "language_modelling"
+    ensemble_class = LanguageModelEnsemble
     backbone_cls = LanguageBackbone
     preprocessor_cls = LanguageModelPreprocessor

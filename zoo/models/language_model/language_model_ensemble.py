@@ -1,0 +1,17 @@
+"""Task: an ensemble of language models."""
+
+from zoo.models.language_model.causal_ensemble import CausalEnsemble
+from zoo.models.language_model.language_model_preprocessor import LanguageModelPreprocessor
+from zoo.models.protocol import register
+
+
+@register
+class LanguageModelEnsemble(CausalEnsemble):
+    """Continues texts by the mean of several language models' probabilities.
+
+    `zoo.models.ensemble` makes one of language models. Arguments as in `CausalTask`, with a
+    `CausalEnsembleBackbone` and a `LanguageModelPreprocessor`.
+    """
+
+    task_kind = "language_modelling"
+    preprocessor_cls = LanguageModelPreprocessor
