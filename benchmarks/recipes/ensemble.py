@@ -64,7 +64,7 @@ class Ensemble(Step, frozen=True):
     def _member(self, training, number, before):
         config = self.reuses(training.config, before)[number]
         member = training.branch(f"member_{number}", seed=config.seed)
-        if training.pseudo_labels is None:
+        if training.pseudo_labelled is None:
             finished = training.find(config)
             if finished:
                 training.log.add_finished(finished)

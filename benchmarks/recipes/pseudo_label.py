@@ -1,13 +1,18 @@
 """Step `pseudo_label`: a teacher labels the unlabelled examples to train a student."""
 
+import re
 import time
 from typing import ClassVar
 
+import numpy as np
 import pydantic
 
 from benchmarks.recipes.checkpoint import Checkpoint
 from benchmarks.recipes.ensemble import Ensemble
 from benchmarks.recipes.step import Step, total_epochs, train
+from benchmarks.tasks.task import Examples
+
+LEAST_WORDS = 4  # of a sentence
 
 
 class PseudoLabel(Step, frozen=True):
@@ -20,6 +25,8 @@ class PseudoLabel(Step, frozen=True):
 
     Attributes:
         rounds: number of students.
+        sentences: number of sentences of each unlabelled text that are labelled too, so that a
+            student has also learnt from short texts.
         single: whether a student is one model where the teacher is an ensemble.
     """
 
@@ -27,6 +34,7 @@ class PseudoLabel(Step, frozen=True):
     reads_unlabelled: ClassVar[bool] = True
 
     rounds: pydantic.PositiveInt = 1
+    sentences: pydantic.NonNegativeInt = 0
     single: bool = False
 
     def check(self, task, model, splits, before):
@@ -36,31 +44,57 @@ class PseudoLabel(Step, frozen=True):
             raise ValueError("it needs examples without labels: add `unlabelled` to `splits`")
         if self.single and not any(step.name == Ensemble.name for step in before):
             raise ValueError("`single` needs a teacher of several models: add `ensemble` before it")
+        if self.sentences and "sentences" not in task.supports:
+            raise ValueError("`sentences` need a task that classifies texts")
 
     def total_epochs(self, before):
         return total_epochs(before) + self.rounds * total_epochs(self._of_students(before))
 
     def run(self, training, before):
         trained = train(training.branch("teacher"), before)
+        inputs = training.task.unlabelled()
+        if self.sentences:
+            inputs = [*inputs, *sentences_of(inputs, self.sentences, training.seed)]
         steps = self._of_students(before)
         for number in range(self.rounds):
-            labels = self._labels(training, trained.model, number)
-            trained = train(training.branch(f"student_{number}", pseudo_labels=labels), steps)
+            labels = self._labels(training, trained.model, inputs, number)
+            student = training.branch(f"student_{number}", pseudo_labelled=Examples(inputs, labels))
+            trained = train(student, steps)
         return trained
 
     def _of_students(self, before):
         """The steps that train a student, of those that train the teacher."""
         return tuple(step for step in before if not (self.single and step.name == Ensemble.name))
 
-    def _labels(self, training, teacher, number):
+    def _labels(self, training, teacher, inputs, number):
         checkpoint = Checkpoint(training.checkpoints / f"pseudo_labels_{number}")
         saved = checkpoint.load()
         if saved is None:
             start = time.perf_counter()
-            labels = teacher.predict(training.task.unlabelled())
+            labels = teacher.predict(inputs)
             seconds = time.perf_counter() - start
             checkpoint.save({"labels": [labels]}, {"seconds": seconds})
         else:
             labels, seconds = saved[0]["labels"][0], saved[1]["seconds"]
         training.log.spend(f"pseudo_labels_{number}", seconds)
         return labels
+
+
+def sentences_of(texts, count, seed):
+    """Draws up to `count` different sentences of each text, of `LEAST_WORDS` words at least.
+
+    Args:
+        texts: list of str.
+        count, seed: int.
+
+    Returns:
+        A list of str.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for text in texts:
+        parts = re.split(r"(?<=[.!?])\s+|<br\s*/?>|\n", text)
+        sentences = sorted({part.strip() for part in parts if len(part.split()) >= LEAST_WORDS})
+        chosen = generator.permutation(len(sentences))[:count]
+        drawn += [sentences[index] for index in chosen]
+    return drawn

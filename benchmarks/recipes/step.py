@@ -104,7 +104,7 @@ class Training:
         seed: int, the seed of this branch.
         find: function from a `RunConfig` to the `Finished` training with that configuration, or
             None if there is none.
-        pseudo_labels: a teacher's predictions for the unlabelled inputs, or None.
+        pseudo_labelled: `Examples` whose targets are a teacher's predictions, or None.
         shared: dict of objects that all branches reuse.
     """
 
@@ -114,7 +114,7 @@ class Training:
     checkpoints: Path
     seed: int
     find: Callable = lambda config: None
-    pseudo_labels: Any = None
+    pseudo_labelled: Any = None
     shared: dict = dataclasses.field(default_factory=dict)
 
     def branch(self, name, **changes):
@@ -122,8 +122,8 @@ class Training:
         return dataclasses.replace(self, checkpoints=self.checkpoints / name, **changes)
 
     def examples(self, split):
-        """The `Examples` of a split, with pseudo-labels if there are any."""
-        return self.task.with_pseudo_labels(split, self.pseudo_labels)
+        """The `Examples` of a split, the pseudo-labelled ones included if there are any."""
+        return self.task.with_pseudo_labelled(split, self.pseudo_labelled)
 
 
 @dataclasses.dataclass(frozen=True)

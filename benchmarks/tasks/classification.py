@@ -99,15 +99,15 @@ class Classification(Task):
             )
         return Examples(data[self.feature], labels)
 
-    def with_pseudo_labels(self, split, labels):
+    def with_pseudo_labelled(self, split, added):
         examples = self.examples(split)
-        if labels is None:
+        if added is None:
             return examples
         inputs = examples.inputs
         targets = np.eye(len(self.labels), dtype="float32")[examples.targets]
         if split == "train":
-            inputs = inputs + self.unlabelled()
-            targets = np.concatenate([targets, labels])
+            inputs = inputs + added.inputs
+            targets = np.concatenate([targets, added.targets])
         return Examples(inputs, targets)
 
     def loss(self, config, examples):

@@ -17,7 +17,7 @@ class Sentiment(Classification):
     """Classifies texts, the dataset's feature `text`, with a recurrent `TextClassifier`."""
 
     feature = "text"
-    supports = (*Classification.supports, "pretrain", "adversarial", "ngrams")
+    supports = (*Classification.supports, "pretrain", "adversarial", "ngrams", "sentences")
 
     class Model(ClassifierConfig, frozen=True):
         vocabulary_size: pydantic.PositiveInt

@@ -108,8 +108,8 @@ class Task(abc.ABC):
             metric of this name.
         feature: str, the dataset's feature that is the raw input.
         target_feature: str, the dataset's feature that is the target, or None.
-        supports: names of the recipe steps that can train its models, and of the auxiliary models
-            that its ensembles may include.
+        supports: names of the recipe steps that can train its models, and of the keys of steps that
+            not every task has.
         baselines: names of its methods that fit and evaluate a baseline; they begin with
             `baseline`, and suites name them like architectures.
         one_direction: whether its models read in one direction alone, so that bidirectional
@@ -195,20 +195,20 @@ class Task(abc.ABC):
         """The raw inputs of the split `unlabelled`, a list; empty if the suite names none."""
         return (self.read("unlabelled") or {self.feature: []})[self.feature]
 
-    def with_pseudo_labels(self, split, labels):
-        """The `Examples` of a split; with labels, the training split includes unlabelled inputs.
+    def with_pseudo_labelled(self, split, added):
+        """The `Examples` of a split, those of the training split with others.
 
         Args:
             split: str.
-            labels: a teacher's predictions for `unlabelled()`, or None.
+            added: `Examples` whose targets are a teacher's predictions, or None.
 
         Raises:
             NotImplementedError: the task has no pseudo-labels.
         """
-        if labels is None:
+        if added is None:
             return self.examples(split)
         raise NotImplementedError(
-            f"{type(self).__name__} supports `pseudo_label`: define `with_pseudo_labels`."
+            f"{type(self).__name__} supports `pseudo_label`: define `with_pseudo_labelled`."
         )
 
     def example(self):

@@ -222,6 +222,13 @@ def test_options_select_tasks_architectures_seeds_and_epochs():
             "`single` needs a teacher of several models: add `ensemble` before it",
         ),
         (
+            lambda c: (
+                c["tasks"]["speech"].update(splits={"unlabelled": "test"}),
+                c["tasks"]["speech"]["recipe"].append({"pseudo_label": {"sentences": 1}}),
+            ),
+            "`sentences` need a task that classifies texts",
+        ),
+        (
             lambda c: c["tasks"]["speech"]["recipe"].append({"ensemble": {"members": 1}}),
             "ensemble: an ensemble needs at least two `members`, or `ngrams`",
         ),

@@ -7,12 +7,13 @@ import pytest
 
 from benchmarks import config
 from benchmarks.metrics import ACCURACY
-from benchmarks.recipes import Training, fit, train
+from benchmarks.recipes import Training, fit, pseudo_label, train
 from benchmarks.recipes.ensemble import Ensemble, NgramKeys
 from benchmarks.recipes.pseudo_label import PseudoLabel
 from benchmarks.recipes.run_log import RunLog
 from benchmarks.recipes.step import total_epochs
 from benchmarks.tasks import TASKS
+from benchmarks.tasks.task import Examples
 from zoo import models
 
 LABEL = types.SimpleNamespace(names=["bad", "good"])
@@ -70,7 +71,8 @@ def fitted(monkeypatch):
 
     def run(step, training, before):
         result = run_step(step, training, before)
-        found.append((training.pseudo_labels, len(training.examples("train")), result.model))
+        labels = getattr(training.pseudo_labelled, "targets", None)
+        found.append((labels, len(training.examples("train")), result.model))
         return result
 
     monkeypatch.setattr(fit.Fit, "run", run)
@@ -100,7 +102,7 @@ def test_unlabelled_texts_have_the_predicted_labels(task):
     run, _ = configuration(task)
     model = task.build(run)
     labels = np.random.default_rng(0).dirichlet([1, 1], len(MORE)).astype("float32")
-    examples = task.with_pseudo_labels("train", labels)
+    examples = task.with_pseudo_labelled("train", Examples(MORE, labels))
     pairs = {}
     for inputs, targets in task.batches(model, examples, run).dataset:
         for ids, target in zip(inputs["token_ids"].numpy(), targets.numpy(), strict=True):
@@ -132,6 +134,21 @@ def test_a_single_student_learns_from_an_ensemble(trainer, fitted):
     assert trained.model is student
     assert np.abs(labels - member.predict(MORE)).max() > 1e-3  # those of the ensemble
     assert log.done[-1]["completed"] == log.done[-1]["total"] == 16
+
+
+def test_a_student_learns_from_sentences_of_longer_texts_too(task, trainer, fitted):
+    longer = ["what a fine and grand film. yes"] * 3
+    task.unlabelled = lambda: [*MORE, *longer]
+    trainer(PseudoLabel(sentences=1))
+    _, (labels, count, _) = fitted
+    assert len(labels) == len(MORE) + 2 * len(longer)  # the sentences of the others are too short
+    assert count == len(TEXTS) + len(labels)
+    reviews = ["It is not bad. I liked it a lot!<br /><br />Well, go and see it now. Yes."] * 40
+    drawn = pseudo_label.sentences_of(reviews, 2, seed=0)
+    assert drawn == pseudo_label.sentences_of(reviews, 2, seed=0)
+    assert set(drawn) == {"It is not bad.", "I liked it a lot!", "Well, go and see it now."}
+    assert len(drawn) == 80
+    assert all(one != other for one, other in zip(drawn[::2], drawn[1::2], strict=True))
 
 
 def test_without_the_step_unlabelled_texts_are_not_read(task, trainer):
