@@ -10,7 +10,6 @@ import pydantic
 from benchmarks.recipes.checkpoint import Checkpoint
 from benchmarks.recipes.ensemble import Ensemble
 from benchmarks.recipes.step import Step, total_epochs, train
-from benchmarks.tasks.task import Examples
 
 LEAST_WORDS = 4  # of a sentence
 
@@ -58,7 +57,7 @@ class PseudoLabel(Step, frozen=True):
         steps = self._of_students(before)
         for number in range(self.rounds):
             labels = self._labels(training, trained.model, inputs, number)
-            student = training.branch(f"student_{number}", pseudo_labelled=Examples(inputs, labels))
+            student = training.branch(f"student_{number}", pseudo_labelled=(inputs, labels))
             trained = train(student, steps)
         return trained
 

@@ -104,7 +104,7 @@ class Training:
         seed: int, the seed of this branch.
         find: function from a `RunConfig` to the `Finished` training with that configuration, or
             None if there is none.
-        pseudo_labelled: `Examples` whose targets are a teacher's predictions, or None.
+        pseudo_labelled: a pair of raw inputs and a teacher's predictions for them, or None.
         shared: dict of objects that all branches reuse.
     """
 

@@ -106,8 +106,9 @@ class Classification(Task):
         inputs = examples.inputs
         targets = np.eye(len(self.labels), dtype="float32")[examples.targets]
         if split == "train":
-            inputs = inputs + added.inputs
-            targets = np.concatenate([targets, added.targets])
+            more, predictions = added
+            inputs = inputs + more
+            targets = np.concatenate([targets, predictions])
         return Examples(inputs, targets)
 
     def loss(self, config, examples):

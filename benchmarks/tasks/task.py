@@ -200,7 +200,7 @@ class Task(abc.ABC):
 
         Args:
             split: str.
-            added: `Examples` whose targets are a teacher's predictions, or None.
+            added: a pair of raw inputs and a teacher's predictions for them, or None.
 
         Raises:
             NotImplementedError: the task has no pseudo-labels.
