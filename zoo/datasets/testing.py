@@ -11,6 +11,7 @@ from unittest import mock
 
 import tensorflow_datasets as tfds
 
+from zoo.datasets import ett_builder
 from zoo.datasets.originals import content_hash
 from zoo.datasets.wheels import Wheel, sha256
 
@@ -119,3 +120,35 @@ class ArchiveTestCase(tfds.testing.DatasetBuilderTestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.enterClassContext(dummy_archive(sys.modules[cls.DATASET_CLASS.__module__]))
+
+
+def small_ett(builder):
+    """Returns contexts in which a transformer's dataset has months of two hours, and the expected
+    hash is that of its dummy table.
+
+    Args:
+        builder: The class of the builder, a subclass of `ett_builder.EttBuilder`.
+    """
+    hash = sha256(dummy_table(builder))
+    return [
+        mock.patch.multiple(ett_builder, TRAIN=36, VALIDATION=12, TEST=12),
+        mock.patch.object(builder, "FILE", dataclasses.replace(builder.FILE, sha256=hash)),
+    ]
+
+
+def dummy_table(builder):
+    """Returns the path of the dummy table of a transformer's dataset, given its builder's class."""
+    return Path(sys.modules[builder.__module__].__file__).parent / "dummy_data" / builder.FILE.name
+
+
+class EttTest(tfds.testing.DatasetBuilderTestCase):
+    """TFDS' tests of a transformer's dataset."""
+
+    BUILDER_CONFIG_NAMES_TO_TEST = ("h24",)
+    SPLITS = {"train": 2, "validation": 2, "test": 2}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for context in small_ett(cls.DATASET_CLASS):
+            cls.enterClassContext(context)
