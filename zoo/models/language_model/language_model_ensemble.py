@@ -1,12 +1,13 @@
 """Task: an ensemble of language models."""
 
-from zoo.models.language_model.causal_ensemble import CausalEnsemble
+from zoo.models.language_model.causal_ensemble_backbone import CausalEnsembleBackbone
+from zoo.models.language_model.causal_task import CausalTask
 from zoo.models.language_model.language_model_preprocessor import LanguageModelPreprocessor
 from zoo.models.protocol import register
 
 
 @register
-class LanguageModelEnsemble(CausalEnsemble):
+class LanguageModelEnsemble(CausalTask):
     """Continues texts by the mean of several language models' probabilities.
 
     `zoo.models.ensemble` makes one of language models. Arguments as in `CausalTask`, with a
@@ -14,4 +15,9 @@ class LanguageModelEnsemble(CausalEnsemble):
     """
 
     task_kind = "language_modelling"
+    backbone_cls = CausalEnsembleBackbone
     preprocessor_cls = LanguageModelPreprocessor
+
+    @property
+    def members(self):
+        return self.backbone.members

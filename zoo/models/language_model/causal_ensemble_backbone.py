@@ -1,4 +1,4 @@
-"""Ensembles of models that continue token sequences."""
+"""Backbone of an ensemble of models that continue token sequences."""
 
 import collections
 import itertools
@@ -8,7 +8,6 @@ import keras
 from keras import ops
 
 from zoo.models.ensemble import EnsembleBackbone
-from zoo.models.language_model.causal_task import CausalTask
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -98,13 +97,3 @@ class _MeanLogits(keras.layers.Layer):
             for backbone, part in zip(self.backbones, parts, strict=True)
         ]
         return ops.logsumexp(ops.stack(logarithms), axis=0) - math.log(len(logarithms))
-
-
-class CausalEnsemble(CausalTask):
-    """A task model that continues token sequences with several others' mean probabilities."""
-
-    backbone_cls = CausalEnsembleBackbone
-
-    @property
-    def members(self):
-        return self.backbone.members
