@@ -8,8 +8,9 @@ from keras import ops
 class FusedAdam(keras.optimizers.Adam):
     """Adam that updates each variable by one operation of TensorFlow.
 
-    It computes what `keras.optimizers.Adam` does, which passes over each variable about ten times.
-    Arguments are the same but for `amsgrad`, which isn't possible.
+    It computes what `keras.optimizers.Adam` does by an operation for each term, so that a large
+    variable passes through memory once. Arguments are the same but for `amsgrad`, which isn't
+    possible.
     """
 
     def update_step(self, gradient, variable, learning_rate):

@@ -158,6 +158,18 @@ def test_language_models_choose_each_token_together(tmp_path):
     assert {gates.architecture for gates in zoo.gates(model, TEXTS[0])} == {"lstm", "rnn"}
 
 
+def test_language_models_of_mixed_precision_are_averaged():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        members = [language_model.build("lstm"), language_model.build("gru")]
+        scores = models.ensemble(members).score(TEXTS[0])
+    finally:
+        keras.config.set_dtype_policy(before)
+    mean = np.mean([np.exp(member.score(TEXTS[0])) for member in members], axis=0)
+    np.testing.assert_allclose(np.exp(scores), mean, rtol=1e-4)
+
+
 def test_the_states_of_an_ensemble_are_those_of_its_members():
     model = models.ensemble([language_model.build("lstm"), language_model.build("gru")])
     outputs, states = model.backbone.step(
