@@ -26,6 +26,8 @@ CHOICE = $(if $(TASK),--task $(TASK)) $(if $(ARCH),--arch $(ARCH)) $(if $(SEEDS)
          $(if $(WORKERS),--workers $(WORKERS))
 WITH_WORKERS := $(if $(WORKERS)$(RAY_ADDRESS),$(DISTRIBUTED_READY))
 
+# Without kept bytecode every process would compile TensorFlow's sources again, for many seconds.
+export PYTHONDONTWRITEBYTECODE :=
 export NO_GCE_CHECK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
