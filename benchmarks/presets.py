@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks import config as suites
 from benchmarks import metrics
 from benchmarks.atomic import replace_folder
-from benchmarks.config import FLOAT32, SPLITS, ConfigError, is_baseline
+from benchmarks.config import SPLITS, ConfigError, is_baseline
 from benchmarks.data import task_of
 from benchmarks.measure import kernels_of, latency_ms
 from benchmarks.tracking import models, runs, store
@@ -86,8 +86,6 @@ def _write(best, records, suite, config, presets, licence):
         folder = models.download_preset(best, Path(temporary))
         for path in folder.glob("*.weights.h5"):
             halve(path)
-        if config.dtype != FLOAT32:
-            in_float32(folder, config.dtype)
         # The stored weights are evaluated, so the card describes the files.
         model = pretrained.load(str(folder), verify=False)
         evaluation = task.evaluate(model, config)
@@ -137,18 +135,6 @@ def _elsewhere(dataset, config, model):
     splits = config.splits.model_copy(update=dict.fromkeys(SPLITS, "test"))
     task, _ = task_of(config.model_copy(update={"dataset": dataset, "splits": splits}))
     return task.evaluate(model, config)
-
-
-def in_float32(folder, dtype):
-    """Gives the layers of a preset that have another data type policy that of float32, in place.
-
-    Args:
-        folder: `Path` of the preset.
-        dtype: str, the other policy. Its weights are float32 already.
-    """
-    for path in folder.glob("*.json"):
-        content = path.read_text(encoding="utf-8")
-        path.write_text(content.replace(f'"{dtype}"', f'"{FLOAT32}"'), encoding="utf-8")
 
 
 def halve(path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import shutil
 import tempfile
@@ -39,6 +40,7 @@ def log_model(model, example):
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder, "preset")
         model.save_to_preset(str(preset))
+        _in_float32(preset)
         left_out = shutil.ignore_patterns("presets", "dummy_data", "__pycache__", "*_test.py")
         shutil.copytree(store.ROOT / "zoo", Path(folder, "zoo"), ignore=left_out)
         mlflow.pyfunc.log_model(
@@ -51,6 +53,23 @@ def log_model(model, example):
             pip_requirements=[f"{name}=={version(name)}" for name in SERVED_REQUIREMENTS],
             input_example=pd.DataFrame({schema.name: [example]}),
         )
+
+
+def _in_float32(folder):
+    """Gives the layers of a preset that have mixed precision the policy of float32, in place.
+
+    Their weights are float32 already, and KerasHub can't load a model of another policy.
+    """
+
+    def changed(value):
+        is_policy = value.get("class_name") == "DTypePolicy"
+        if is_policy and value["config"]["name"].startswith("mixed_"):
+            return {**value, "config": {"name": "float32"}}
+        return value
+
+    for path in folder.glob("*.json"):
+        content = json.loads(path.read_text(encoding="utf-8"), object_hook=changed)
+        path.write_text(json.dumps(content, indent=4), encoding="utf-8")
 
 
 def download_preset(record, folder):

@@ -19,13 +19,15 @@ from zoo.models import (
     TextClassifierPreprocessor,
 )
 
+MIXED = "mixed_bfloat16"
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """Models as MLflow serves them, by the name of their input."""
     subwords = SubwordTokenizer.train(["a fine film\n", "a dull film\n"], 30, byte_fallback=False)
     text = TextClassifier(
-        TextBackbone(subwords.vocabulary_size(), "gru", embedding_dim=4, units=4),
+        TextBackbone(subwords.vocabulary_size(), "gru", embedding_dim=4, units=4, dtype=MIXED),
         ["a", "b"],
         TextClassifierPreprocessor(subwords),
     )
@@ -54,6 +56,11 @@ def ask(model, body):
     answer = scoring_server.invocations(json.dumps(body), "application/json", model, schema)
     assert answer.status == 200
     return json.loads(answer.response)["predictions"]
+
+
+def test_a_model_trained_with_mixed_precision_is_loaded_in_float32(served):
+    model = served["text"].unwrap_python_model().model
+    assert model.backbone.dtype_policy.name == "float32"
 
 
 @pytest.mark.parametrize(
