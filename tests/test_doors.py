@@ -15,6 +15,7 @@ ZOO = [
     {"cli"},
     {"__init__", "adapters"},
     {"export", "pretrained", "serving"},
+    {"preset_download"},
     {"preset_files"},
     {"models", "datasets"},  # beside each other
     {"layers", "sound_files", "array_files", "series_files"},

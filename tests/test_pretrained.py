@@ -1,10 +1,13 @@
 """Presets and the command line: loading, damage, raw inputs and answers."""
 
 import dataclasses
+import functools
+import http.server
 import io
 import json
 import os
 import shutil
+import threading
 import time
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 import soundfile
 
 import zoo
-from zoo import cli, models, pretrained
+from zoo import cli, models, preset_download, pretrained
 from zoo.sound_files import read_sound
 
 OWN = "--no-verify"  # for a folder without a card
@@ -96,10 +99,56 @@ def test_damage_is_named(presets):
         zoo.load("films_gru")
     weights.unlink()
     with pytest.raises(zoo.PresetError, match=r"lacks its file model\.weights\.h5"):
-        zoo.load("films_gru")
+        zoo.load(os.path.relpath(presets / "films_gru"))
     (presets / "films_gru" / "card.json").write_text("{")
     with pytest.raises(zoo.PresetError, match="can't be read"):
         zoo.load("films_gru")
+
+
+@pytest.fixture
+def without_weights(presets, folder, tmp_path, monkeypatch):
+    """That preset as a wheel carries it, with the folder that has its weights as the source."""
+    (presets / "films_gru" / "model.weights.h5").unlink()
+    monkeypatch.setenv("ZOO_PRESETS", str(folder))
+    monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("without_weights")
+def test_weights_that_are_not_installed_are_downloaded_once(presets, folder, monkeypatch):
+    expected = zoo.load(str(folder / "films_gru")).predict(TEXTS)
+    np.testing.assert_array_equal(zoo.load("films_gru").predict(TEXTS), expected)
+    monkeypatch.setenv("ZOO_PRESETS", "/nowhere")
+    np.testing.assert_array_equal(zoo.load("films_gru").predict(TEXTS), expected)
+
+
+@pytest.mark.usefixtures("without_weights")
+def test_weights_are_downloaded_over_http(folder, monkeypatch):
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    monkeypatch.setattr(handler.func, "log_message", lambda *arguments: None)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("ZOO_PRESETS", f"http://127.0.0.1:{server.server_port}/")
+        try:
+            assert zoo.load("films_gru").labels == ["negative", "positive"]
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.usefixtures("without_weights")
+def test_weights_that_cannot_be_had_leave_nothing_behind(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_PRESETS", str(tmp_path / "nowhere"))
+    with pytest.raises(zoo.PresetError, match=r"not part of this .*/nowhere/.*Set ZOO_PRESETS"):
+        zoo.load("films_gru")
+    shutil.copytree(folder, tmp_path / "other")
+    (tmp_path / "other" / "films_gru" / "model.weights.h5").write_bytes(b"damaged")
+    monkeypatch.setenv("ZOO_PRESETS", str(tmp_path / "other"))
+    with pytest.raises(zoo.PresetError, match=r"model\.weights\.h5 is not the file that the card"):
+        zoo.load("films_gru")
+    assert list((tmp_path / "cache" / "presets").iterdir()) == []
+
+
+def test_the_release_has_the_presets_of_its_version():
+    assert preset_download._of_release().endswith(f"/raw/v{zoo.__version__}/zoo/presets")
 
 
 def test_another_format_is_refused(presets):

@@ -13,7 +13,7 @@ if TYPE_CHECKING or not _command.is_running():
     from zoo.models.gates import gates, plot_gates
     from zoo.models.streams import stream
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Card",

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from zoo import preset_files
+from zoo import preset_download, preset_files
 from zoo.preset_files import CARD, TASK, PresetError, digests
 
 __all__ = ["CARD", "FORMAT", "PRESETS", "Card", "PresetError", "card", "digests", "list_presets"]
@@ -145,7 +145,11 @@ def _parsed(content):
 
 
 def load(preset, verify=True):
-    """Loads a pretrained model, ready for raw input. Needs no network.
+    """Loads a pretrained model, ready for raw input.
+
+    Needs no network, unless the zoo was installed from a wheel, which lacks the weights of large
+    presets. They are then downloaded once, from `ZOO_PRESETS` if it is set: a folder or URL with
+    the presets.
 
     Args:
         preset: str, a name of `list_presets()`, the path of a preset's folder, or the MLflow URI
@@ -181,6 +185,8 @@ def load(preset, verify=True):
                 "source, as one that you saved yourself, load it with zoo.load(folder, "
                 "verify=False), or on the command line with --no-verify."
             )
+        if folder.parent == PRESETS:
+            folder = preset_download.folder(folder, card(preset))
         if verify:
             preset_files.verify(folder, card(preset))
         model_class = preset_files.model_class(folder)

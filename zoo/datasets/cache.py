@@ -10,8 +10,8 @@ def folder(name):
     The cache is `ZOO_DATA_DIR`, which users of a machine may share, or `~/.cache/recurrent-zoo`.
 
     Args:
-        name: `"wheels"` for downloads, `"tfds"` for prepared datasets, or `"pretrained"` for
-            weights that benchmarks pretrained.
+        name: `"wheels"` for downloads, `"tfds"` for prepared datasets, `"pretrained"` for weights
+            that benchmarks pretrained, or `"presets"` for presets that are not installed.
 
     Returns:
         A `Path`.
@@ -25,7 +25,7 @@ def folder(name):
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         error.add_note(
-            "Datasets are cached there. Set ZOO_DATA_DIR to a folder that you can write to, or "
+            "Data is cached there. Set ZOO_DATA_DIR to a folder that you can write to, or "
             "TFDS_DATA_DIR to one with datasets that are already prepared."
         )
         raise

@@ -1,0 +1,86 @@
+"""Downloads the files of presets that an installation doesn't carry."""
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from zoo.datasets import cache
+from zoo.preset_files import CARD, PresetError
+
+TIMEOUT = 30  # seconds without an answer
+
+
+def folder(installed, card):
+    """The folder with all files of a preset, downloaded on first use.
+
+    A wheel carries every card, but the weights of small presets alone. The rest comes from
+    `ZOO_PRESETS`, a folder or URL that holds folders of presets, by default that of this release,
+    and stays in the cache of data; each file has the SHA-256 that the card lists.
+
+    Args:
+        installed: Path, the preset's folder in the package.
+        card: `Card`.
+
+    Returns:
+        A `Path`: `installed` if no file is missing there.
+
+    Raises:
+        PresetError: a file can't be had, or isn't the one that the card lists.
+    """
+    if all((installed / name).is_file() for name in card.sha256):
+        return installed
+    content = hashlib.sha256(repr(sorted(card.sha256.items())).encode()).hexdigest()
+    cached = cache.folder("presets") / f"{card.preset}-{content[:16]}"
+    if not cached.is_dir():
+        with tempfile.TemporaryDirectory(prefix="partial-", dir=cached.parent) as partial:
+            whole = Path(partial) / card.preset
+            _fetch(card, whole)
+            shutil.copy(installed / CARD, whole)
+            _rename(whole, cached)
+    return cached
+
+
+def _fetch(card, target):
+    """Copies the files of a preset from its source into the folder `target`."""
+    source = os.environ.get("ZOO_PRESETS") or _of_release()
+    if "://" not in source:
+        source = Path(source).expanduser().absolute().as_uri()
+    for name, expected in card.sha256.items():
+        url = f"{source.rstrip('/')}/{urllib.parse.quote(f'{card.preset}/{name}')}"
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+                content = answer.read()
+        except (urllib.error.URLError, TimeoutError, ValueError) as error:
+            raise PresetError(
+                f"The weights of preset {card.preset!r} are not part of this installation, and "
+                f"{url} can't be read: {error}. Set ZOO_PRESETS to a folder or URL with the "
+                "presets, such as the folder zoo/presets of a clone."
+            ) from error
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise PresetError(
+                f"{url} is not the file that the card of preset {card.preset!r} lists: its SHA-256 "
+                "differs. Set ZOO_PRESETS to presets of this version of the zoo."
+            )
+        (target / name).write_bytes(content)
+
+
+def _of_release():
+    """The URL of the presets in the release of the zoo that is installed."""
+    about = importlib.metadata.metadata("recurrent-zoo")
+    urls = dict(line.split(", ") for line in about.get_all("Project-URL"))
+    return f"{urls['Source']}/raw/v{about['Version']}/zoo/presets"
+
+
+def _rename(folder, name):
+    try:
+        folder.rename(name)
+    except OSError:
+        if not name.is_dir():  # else another process was faster
+            raise
