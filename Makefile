@@ -82,9 +82,10 @@ test-backends: $(BACKENDS_READY) ## install JAX and torch, and test layers and p
 test-ui: $(UI_READY) ## test the pages of MLflow in Chromium, and renew the picture in the docs
 	@$(BIN)/python -m pytest -m ui tests/benchmarks/tracking/test_ui.py
 
-lint: $(READY) ## check style and format
+lint: $(READY) ## check style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 lock: $(READY) ## renew the pinned versions in constraints.txt
 	@$(BIN)/python -m pip install -q uv

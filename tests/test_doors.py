@@ -19,7 +19,7 @@ ZOO = [
     {"preset_files"},
     {"models", "datasets"},  # beside each other
     {"layers", "sound_files", "array_files", "series_files"},
-    {"_quiet_start", "_command", "files"},
+    {"_quiet_start", "_command", "files", "typing"},
 ]
 BENCHMARKS = [
     {"__main__"},

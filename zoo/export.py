@@ -1,15 +1,20 @@
 """Export of a model's network, without its preprocessor, for other runtimes."""
 
+import os
 import shutil
 import tempfile
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import keras
 import numpy as np
 
 from zoo._quiet_start import held_back
 from zoo.files import explain_full_disk
+
+if TYPE_CHECKING:  # loading a model imports it, and KerasHub
+    from zoo.models.protocol import TaskModel
 
 TOLERANCE = 1e-3  # of an output, as a fraction of the largest value or of 1
 
@@ -18,7 +23,12 @@ class ExportError(ValueError):
     """A model can't be exported in that format; the message says why."""
 
 
-def export(model, path, format, length=None):
+def export(
+    model: "TaskModel",
+    path: str | os.PathLike[str],
+    format: Literal["savedmodel", "onnx", "tflite"],
+    length: int | None = None,
+) -> None:
     """Writes a model's network for another runtime.
 
     The exported network takes the preprocessor's output and returns the model's: a classifier

@@ -7,7 +7,12 @@ the classes of registered task models pass, and Keras' dtype policies.
 
 import hashlib
 import json
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # it imports Keras, which takes seconds
+    from zoo.models.protocol import TaskModel
 
 CARD = "card.json"
 TASK, BACKBONE = "task.json", "config.json"
@@ -21,7 +26,7 @@ class PresetError(ValueError):
     """A preset is unknown, damaged or of another format; no model was built."""
 
 
-def digests(folder):
+def digests(folder: str | os.PathLike[str]) -> dict[str, str]:
     """SHA-256 of each file of a preset except its card, by its path in the folder.
 
     Raises:
@@ -37,7 +42,7 @@ def digests(folder):
     return found
 
 
-def verify(folder, card):
+def verify(folder: str | os.PathLike[str], card: Any) -> None:
     """Compares the files of a folder with those that its card lists.
 
     Raises:
@@ -59,7 +64,7 @@ def verify(folder, card):
         )
 
 
-def model_class(folder):
+def model_class(folder: str | os.PathLike[str]) -> "type[TaskModel]":
     """The class of a preset's model, after all classes that its files name were checked.
 
     Raises:

@@ -10,9 +10,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo import preset_download, preset_files
 from zoo.preset_files import CARD, TASK, PresetError, digests
+
+if TYPE_CHECKING:  # it imports Keras, which takes seconds
+    from zoo.models.protocol import TaskModel
 
 __all__ = ["CARD", "FORMAT", "PRESETS", "Card", "PresetError", "card", "digests", "list_presets"]
 __all__ += ["load"]
@@ -75,7 +79,7 @@ class Card:
     sha256: dict[str, str]
 
 
-def list_presets(pattern="*"):
+def list_presets(pattern: str = "*") -> list[str]:
     """Names of all pretrained models.
 
     Args:
@@ -89,7 +93,7 @@ def list_presets(pattern="*"):
     return sorted(fnmatch.filter(names, pattern), key=natural)
 
 
-def card(preset):
+def card(preset: str | os.PathLike[str]) -> Card:
     """The `Card` of a preset.
 
     Args:
@@ -144,7 +148,7 @@ def _parsed(content):
     return parsed
 
 
-def load(preset, verify=True):
+def load(preset: str | os.PathLike[str], verify: bool = True) -> "TaskModel":
     """Loads a pretrained model, ready for raw input.
 
     Needs no network, unless the zoo was installed from a wheel, which lacks the weights of large

@@ -18,7 +18,7 @@ import tempfile
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fastapi
 import pydantic
@@ -26,6 +26,9 @@ import uvicorn
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:  # it imports Keras, which takes seconds
+    from zoo.models.protocol import TaskModel
 
 BATCH = 32  # inputs answered at once
 MAX_BYTES = 64 << 20  # of a request
@@ -40,17 +43,17 @@ class Batcher:
         model: a task model of the zoo. One thread uses it.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: "TaskModel") -> None:
         self.model = model
-        self._waiting = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Any, Future]] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True).start()
 
-    def answer(self, input):
+    def answer(self, input: Any) -> Future[dict[str, Any]]:
         """A `concurrent.futures.Future` of the answer to one raw input, a dict.
 
         Its exception is a ValueError if the model refuses the input.
         """
-        future = Future()
+        future: Future[dict[str, Any]] = Future()
         self._waiting.put((input, future))
         return future
 
@@ -82,7 +85,7 @@ class File(pydantic.BaseModel, extra="forbid"):
     b64: str
 
 
-def application(model):
+def application(model: "TaskModel") -> fastapi.FastAPI:
     """The ASGI application that serves a model.
 
     Args:
@@ -159,7 +162,7 @@ def application(model):
     return app
 
 
-def serve(model, host="127.0.0.1", port=8000):
+def serve(model: "TaskModel", host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serves a model until the process is told to end; running requests are answered first.
 
     Args:

@@ -1,5 +1,7 @@
 """The base of datasets of digit strings, joined from recordings of one digit each."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
@@ -38,7 +40,7 @@ class DigitStringBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
     SOUND: tuple
-    FEATURES = {}
+    FEATURES: dict[str, Any] = {}
 
     def recordings(self, dl_manager):
         """Returns a dict from a split to its groups. A string is joined within a group: a pair of

@@ -4,16 +4,20 @@ import contextlib
 import difflib
 import hashlib
 import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.datasets.errors import DatasetError
 
+if TYPE_CHECKING:  # it may not be installed
+    import tensorflow_datasets as tfds
+
 # Examples to decode or hash at once.
 _BATCH_SIZE = 1024
 
 
-def read(builder, split):
+def read(builder: "tfds.core.DatasetBuilder", split: str) -> dict[str, list[Any]]:
     """Returns a split as one list per feature, in the order of its files.
 
     Args:
@@ -35,7 +39,7 @@ def read(builder, split):
 
     _check_split(split, builder)
     leaves = dict(_leaves(builder.info.features))
-    columns = {path: [] for path in leaves}
+    columns: dict[tuple[str, ...], list[Any]] = {path: [] for path in leaves}
     with _damage_explained(builder):
         dataset = builder.as_dataset(
             split=split,
@@ -56,7 +60,7 @@ def read(builder, split):
     return {"/".join(path): column for path, column in columns.items()}
 
 
-def digest(builder):
+def digest(builder: "tfds.core.DatasetBuilder") -> str:
     """Returns the SHA-256 of a dataset's whole content, 64 hexadecimal digits.
 
     It covers the features, with the names of their classes, and every example of every split. It

@@ -9,10 +9,14 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.datasets import cache
 from zoo.datasets.errors import DatasetError
 from zoo.files import explain_full_disk
+
+if TYPE_CHECKING:  # it may not be installed
+    import tensorflow_datasets as tfds
 
 # Each has a folder with its builder.
 _NAMES = [
@@ -40,12 +44,12 @@ _NAMES = [
 ]
 
 
-def names():
+def names() -> list[str]:
     """Returns the names of the datasets in this package, sorted."""
     return sorted(_NAMES)
 
 
-def builder(name):
+def builder(name: str) -> "tfds.core.DatasetBuilder":
     """Returns the TFDS builder of a dataset, and prepares its data first if need be.
 
     Prepared data is looked up in the folder `TFDS_DATA_DIR`, if set, which is only read. Otherwise

@@ -48,8 +48,8 @@ def divided(series, validation, test, **facts):
 class SeriesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of builders of time series; a builder defines `splits`."""
 
-    LICENSE = None
-    HOMEPAGE = None
+    LICENSE: str | None = None
+    HOMEPAGE: str | None = None
 
     def splits(self, dl_manager):
         """Returns what `divided` returns."""

@@ -2,6 +2,8 @@
 
 import dataclasses
 import difflib
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -22,6 +24,7 @@ from zoo.layers.min_lstm import MinLSTM
 from zoo.layers.recurrence import RecurrentLayer
 from zoo.layers.simple_rnn import SimpleRNN
 from zoo.layers.slstm import SLSTM
+from zoo.typing import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +51,15 @@ class Architecture:
 _architectures: dict[str, Architecture] = {}
 
 
-def register(name, layer, title, paper, *, bidirectional=False, chrono=False):
+def register(
+    name: str,
+    layer: type[RecurrentLayer],
+    title: str,
+    paper: str,
+    *,
+    bidirectional: bool = False,
+    chrono: bool = False,
+) -> None:
     """Registers an architecture.
 
     Raises:
@@ -62,12 +73,12 @@ def register(name, layer, title, paper, *, bidirectional=False, chrono=False):
     _architectures[name] = Architecture(name, layer, bidirectional, title, paper, chrono)
 
 
-def names():
+def names() -> list[str]:
     """Returns the names of all architectures, in the order of registration."""
     return list(_architectures)
 
 
-def get(name):
+def get(name: str) -> Architecture:
     """Returns the `Architecture` with this name.
 
     Raises:
@@ -82,16 +93,16 @@ def get(name):
 
 
 def make(
-    name,
-    units,
+    name: str,
+    units: int,
     /,
     *,
-    bidirectional=False,
-    return_sequences=False,
-    return_state=False,
-    timescale=None,
-    **kwargs,
-):
+    bidirectional: bool = False,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    timescale: float | None = None,
+    **kwargs: Any,
+) -> RecurrentLayer | keras.layers.Bidirectional:
     """Creates the layer of an architecture.
 
     For a bidirectional architecture this is a `keras.layers.Bidirectional` that concatenates the
@@ -117,16 +128,20 @@ def make(
     """
     architecture = get(name)
     bidirectional = bidirectional or architecture.bidirectional
-    outer = {key: kwargs.pop(key) for key in ("name",) if key in kwargs}
+    outer: dict[str, Any] = {key: kwargs.pop(key) for key in ("name",) if key in kwargs}
     # A name that doesn't count layers: saved data type policies are found by the paths of weights.
-    inner = {"name": architecture.layer.__name__.lower()} if bidirectional else outer
-    chrono = architecture.chrono and timescale is not None
+    inner: dict[str, Any] = (
+        {"name": architecture.layer.__name__.lower()} if bidirectional else outer
+    )
+    chrono: dict[str, Any] = {}
+    if architecture.chrono and timescale is not None:
+        chrono = {"max_timescale": timescale}
     layer = architecture.layer(
         units,
         return_sequences=return_sequences,
         return_state=return_state,
         **kwargs,
-        **({"max_timescale": timescale} if chrono else {}),
+        **chrono,
         **inner,
     )
     if not bidirectional:
@@ -134,7 +149,9 @@ def make(
     return keras.layers.Bidirectional(layer, merge_mode="concat", dtype=layer.dtype_policy, **outer)
 
 
-def split_states(layer, outputs):
+def split_states(
+    layer: keras.layers.Layer, outputs: Sequence[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
     """Splits the result of a layer with `return_state=True` into output and states.
 
     A layer of one direction returns `(output, state, ...)` with the states of its cell. A

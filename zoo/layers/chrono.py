@@ -1,5 +1,7 @@
 """LSTM and GRU with chrono initialization: gates that start at the timescales of the data."""
 
+from typing import Any
+
 import keras
 
 from zoo.layers.gru import GRU
@@ -27,7 +29,7 @@ class ChronoLSTM(LSTM):
     Call arguments and return values are those of `zoo.layers.LSTM`.
     """
 
-    def __init__(self, units, *, max_timescale=100, **kwargs):
+    def __init__(self, units: int, *, max_timescale: float = 100, **kwargs: Any) -> None:
         super().__init__(units, max_timescale=max_timescale, **kwargs)
 
 
@@ -52,5 +54,5 @@ class ChronoGRU(GRU):
     Call arguments and return values are those of `zoo.layers.GRU`.
     """
 
-    def __init__(self, units, *, max_timescale=100, **kwargs):
+    def __init__(self, units: int, *, max_timescale: float = 100, **kwargs: Any) -> None:
         super().__init__(units, max_timescale=max_timescale, **kwargs)

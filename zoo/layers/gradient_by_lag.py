@@ -1,5 +1,6 @@
 """The gradient of a loss with respect to earlier states, by their distance from the end."""
 
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import keras
@@ -7,12 +8,15 @@ import numpy as np
 from keras import ops
 
 from zoo.layers.recurrence import RecurrentLayer
+from zoo.typing import Tensor
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
 
-def gradient_by_lag(layer, sequences, loss, lags):
+def gradient_by_lag(
+    layer: RecurrentLayer, sequences: Tensor, loss: Callable[[Tensor], Tensor], lags: Iterable[int]
+) -> np.ndarray:
     """Returns how much of the gradient of a loss reaches the state `k` steps before the end.
 
     With `T` time steps and `L_b` the loss of example `b`, this is for every lag `k` the mean over

@@ -1,9 +1,12 @@
 """The gated recurrent unit."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
 from zoo.layers.recurrence import CuDNNLayer, GatedCell, of_cell
+from zoo.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -72,25 +75,25 @@ class GRUCell(GatedCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        reset_after=True,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        reset_after: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units,
             activation=activation,
@@ -112,14 +115,14 @@ class GRUCell(GatedCell):
         )
         self.reset_after = reset_after
 
-    def add_bias(self, shape, *args, **kwargs):
+    def add_bias(self, shape: Shape, *args: Any, **kwargs: Any) -> keras.Variable:
         return super().add_bias((2, *shape) if self.reset_after else shape, *args, **kwargs)
 
     @property
-    def input_bias(self):
+    def input_bias(self) -> Tensor | None:
         return self.bias[0] if self.use_bias and self.reset_after else self.bias
 
-    def recurrent_product(self, training=False):
+    def recurrent_product(self, training: bool = False) -> Any:  # type: ignore[override]
         """Returns `h -> h R + d`, or `h -> h [R_z, R_r]` and `h -> h R_h` if reset comes first."""
         if not self.reset_after:
             return (
@@ -133,10 +136,10 @@ class GRUCell(GatedCell):
         return lambda h: product(h) + d
 
     @property
-    def native_cell(self):
+    def native_cell(self) -> str:  # type: ignore[override]
         return "gru" if self.reset_after else "gru_reset_before"
 
-    def native_arguments(self, sequences, training=False):
+    def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         arguments = super().native_arguments(sequences, training)
         if self.reset_after:
             return arguments
@@ -144,14 +147,16 @@ class GRUCell(GatedCell):
         r_zr, r_h = recurrent_kernel[:, : 2 * self.units], recurrent_kernel[:, 2 * self.units :]
         return {**arguments, "weights": [kernel, r_zr, bias, r_h]}
 
-    def recurrent_weights(self, training=False):
+    def recurrent_weights(self, training: bool = False) -> list[Tensor]:
         return super().recurrent_weights(training) + ([self.bias[1]] if self.use_bias else [])
 
     @property
-    def has_vector_jacobian_product(self):
+    def has_vector_jacobian_product(self) -> bool:
         return self.reset_after and super().has_vector_jacobian_product
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Any
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         (h,) = states
         x_zr, x_h = ops.split(projected, [2 * self.units], axis=-1)
         if self.reset_after:
@@ -163,7 +168,9 @@ class GRUCell(GatedCell):
         h_tilde = self.activation(x_h + (r * h_h if self.reset_after else recur_h(r * h)))
         return [z * h + (1 - z) * h_tilde], {"z": z, "r": r, "h_tilde": h_tilde}
 
-    def linearize(self, projected, product, before, after):
+    def linearize(
+        self, projected: Tensor, product: Tensor, before: list[Tensor], after: list[Tensor]
+    ) -> list[Tensor]:
         (h,) = before
         x_z, x_r, x_h = ops.split(projected, 3, axis=-1)
         h_z, h_r, h_h = ops.split(product, 3, axis=-1)
@@ -178,13 +185,15 @@ class GRUCell(GatedCell):
             z,
         ]
 
-    def vector_jacobian_product(self, d_after, coefficients):
+    def vector_jacobian_product(
+        self, d_after: list[Tensor], coefficients: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor | None]]:
         (d_h,) = d_after
         projected_by_h, product_by_h, z = coefficients
         d_blocks = ops.tile(d_h, (1, 3))
         return d_blocks * projected_by_h, d_blocks * product_by_h, [d_h * z]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reset_after": self.reset_after}
 
 
@@ -252,32 +261,32 @@ class GRU(CuDNNLayer, keras.layers.GRU):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        reset_after=True,
-        use_cudnn="auto",
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        reset_after: bool = True,
+        use_cudnn: bool | Literal["auto"] = "auto",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units,
             activation=activation,

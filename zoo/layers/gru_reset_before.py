@@ -1,5 +1,7 @@
 """The gated recurrent unit of the paper, with the reset gate before the recurrent product."""
 
+from typing import Any
+
 import keras
 
 from zoo.layers.gru import GRU
@@ -21,5 +23,5 @@ class GRUResetBefore(GRU):
     Call arguments and return values are those of `zoo.layers.GRU`.
     """
 
-    def __init__(self, units, *, reset_after=False, **kwargs):
+    def __init__(self, units: int, *, reset_after: bool = False, **kwargs: Any) -> None:
         super().__init__(units, reset_after=reset_after, **kwargs)

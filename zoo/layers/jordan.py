@@ -1,9 +1,13 @@
 """Jordan's recurrent network, which feeds back its output."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from zoo.layers.quantization import multiplier
 from zoo.layers.recurrence import RecurrentCell, RecurrentLayer
+from zoo.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -35,19 +39,21 @@ class JordanRNNCell(RecurrentCell):
     native_cell = "jordan"
     kernel_names = ("kernel", "recurrent_kernel", "output_kernel")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.output_kernel = self.add_kernel("output_kernel", (self.units, self.units))
         self.output_bias = (
             self.add_bias((self.units,), name="output_bias") if self.use_bias else None
         )
 
-    def native_arguments(self, sequences, training=False):
+    def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         arguments = super().native_arguments(sequences, training)
         second = [self.read_kernel("output_kernel"), self.output_bias]
         return {**arguments, "weights": arguments["weights"] + second}
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         (h,) = states
         s = self.activation(projected + recur(h))
         output = multiplier(self.read_kernel("output_kernel"))(s)

@@ -1,9 +1,13 @@
 """Base classes of cells that are linear in their state, and the solvers of their recurrence."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
 from zoo.layers.recurrence import RecurrentCell, RecurrentLayer, time_loop
+from zoo.typing import Shape, Tensor
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -20,7 +24,7 @@ class LinearCell(RecurrentCell):
 
     kernel_names = ("kernel",)
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
         for name in ("recurrent_dropout", "recurrent_weight_dropout"):
             if getattr(self, name):
@@ -29,22 +33,26 @@ class LinearCell(RecurrentCell):
                     f"Received: {name}={getattr(self, name)}"
                 )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         columns = self.num_blocks * self.units
         self.kernel = self.add_kernel("kernel", (input_shape[-1], columns))
         self.bias = self.add_bias((columns,)) if self.use_bias else None
 
-    def coefficients(self, projected):
+    def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Returns `a` and `b`, whose last axis has `units` elements, and a dict of the gates."""
         raise NotImplementedError
 
-    def recurrent_product(self, training=False):
+    def recurrent_product(
+        self, training: bool = False, first: int = 0, last: int | None = None
+    ) -> None:
         return None
 
-    def native_arguments(self, sequences, training=False):
+    def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         return {"weights": [self.read_kernel("kernel"), self.bias]}
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Any
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         (h,) = states
         a, b, gates = self.coefficients(projected)
         return [a * h + b], gates
@@ -53,7 +61,7 @@ class LinearCell(RecurrentCell):
 class LinearLayer(RecurrentLayer):
     """A layer that solves the recurrence of a `LinearCell` for all steps at once."""
 
-    def loop(self, training=False):
+    def loop(self, training: bool = False) -> Callable[..., tuple[Tensor | None, list[Tensor]]]:
         if self.unroll or keras.backend.backend() != "tensorflow":
             return super().loop(training)
 

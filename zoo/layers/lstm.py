@@ -1,9 +1,13 @@
 """Long short-term memory."""
 
+from collections.abc import Callable
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
-from zoo.layers.recurrence import CuDNNLayer, GatedCell, of_cell
+from zoo.layers.recurrence import CuDNNLayer, GatedCell, RecurrentCell, of_cell
+from zoo.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -68,7 +72,7 @@ class LSTMCell(GatedCell):
     """
 
     num_blocks = 4
-    state_names = ("h", "c")
+    state_names: tuple[str, ...] = ("h", "c")
     native_cell = "lstm"
     forget_gate = 1
     timescale_gates = {0: -1, 1: 1}
@@ -76,25 +80,25 @@ class LSTMCell(GatedCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units,
             activation=activation,
@@ -117,10 +121,15 @@ class LSTMCell(GatedCell):
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [units, units]
 
-    def add_bias(self, shape, initializer=None, **kwargs):
+    def add_bias(
+        self,
+        shape: Shape,
+        initializer: Callable[..., Tensor] | None = None,
+        name: str = "bias",
+    ) -> keras.Variable:
         if initializer is None and self.unit_forget_bias:
             initializer = self._forget_bias_of_one
-        return super().add_bias(shape, initializer, **kwargs)
+        return super().add_bias(shape, initializer, name)
 
     def _forget_bias_of_one(self, shape, dtype=None):
         units = shape[0] // self.num_blocks
@@ -133,7 +142,9 @@ class LSTMCell(GatedCell):
             ]
         )
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         h, c = states
         i, f, c_tilde, o = ops.split(projected + recur(h), 4, axis=-1)
         i = self.recurrent_activation(i)
@@ -143,7 +154,9 @@ class LSTMCell(GatedCell):
         c = f * c + i * c_tilde
         return [o * self.activation(c), c], {"i": i, "f": f, "c_tilde": c_tilde, "o": o}
 
-    def linearize(self, projected, product, before, after):
+    def linearize(
+        self, projected: Tensor, product: Tensor, before: list[Tensor], after: list[Tensor]
+    ) -> list[Tensor]:
         i, f, c_tilde, o = ops.split(projected + product, 4, axis=-1)
         i, f, o = ops.sigmoid(i), ops.sigmoid(f), ops.sigmoid(o)
         c_tilde, tanh_c = ops.tanh(c_tilde), ops.tanh(after[1])
@@ -158,14 +171,16 @@ class LSTMCell(GatedCell):
         )
         return [sum_by_state, o * (1 - tanh_c * tanh_c), f]
 
-    def vector_jacobian_product(self, d_after, coefficients):
+    def vector_jacobian_product(
+        self, d_after: list[Tensor], coefficients: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor | None]]:
         d_h, d_c = d_after
         sum_by_state, c_by_h, f = coefficients
         d_c = d_c + d_h * c_by_h
         d_sum = ops.concatenate([d_c, d_c, d_c, d_h], axis=-1) * sum_by_state
         return d_sum, d_sum, [None, d_c * f]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "unit_forget_bias": self.unit_forget_bias}
 
 
@@ -230,38 +245,38 @@ class LSTM(CuDNNLayer, keras.layers.LSTM):
     [(2, 4), (2, 4), (2, 4)]
     """
 
-    cell_class = LSTMCell
+    cell_class: type[RecurrentCell] = LSTMCell
     cell_name = "lstm_cell"
     backend_function = "lstm"
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        use_cudnn="auto",
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: bool | Literal["auto"] = "auto",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units,
             activation=activation,

@@ -1,9 +1,13 @@
 """Long short-term memory as first published, without a forget gate."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
 from zoo.layers.recurrence import GatedCell, RecurrentLayer, of_cell
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -39,11 +43,13 @@ class LSTM1997Cell(GatedCell):
     state_names = ("h", "c")
     native_cell = "lstm_1997"
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
         self.state_size = [units, units]
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         h, c = states
         i, c_tilde, o = ops.split(projected + recur(h), 3, axis=-1)
         i = self.recurrent_activation(i)

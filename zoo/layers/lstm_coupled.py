@@ -1,9 +1,12 @@
 """Long short-term memory with coupled input and forget gates."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
 from zoo.layers.lstm import LSTM, LSTMCell
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -35,7 +38,9 @@ class CoupledLSTMCell(LSTMCell):
     forget_gate = 0
     timescale_gates = {0: 1}
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         h, c = states
         f, c_tilde, o = ops.split(projected + recur(h), 3, axis=-1)
         f = self.recurrent_activation(f)

@@ -1,9 +1,13 @@
 """Long short-term memory with layer normalization."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
 from zoo.layers.lstm import LSTM, LSTMCell
+from zoo.typing import Shape, Tensor
 
 EPSILON = 1e-5
 
@@ -41,7 +45,7 @@ class LayerNormLSTMCell(LSTMCell):
 
     native_cell = "lstm_layernorm"
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         columns = self.num_blocks * self.units
         self.input_gain = self.add_weight((columns,), "ones", name="input_gain")
@@ -49,13 +53,13 @@ class LayerNormLSTMCell(LSTMCell):
         self.state_gain = self.add_weight((self.units,), "ones", name="state_gain")
         self.state_shift = self.add_weight((self.units,), "zeros", name="state_shift")
 
-    def projection(self, training=False):
+    def projection(self, training: bool = False) -> Callable[[Tensor], Tensor]:
         product = self.input_product(training)
         gain = ops.convert_to_tensor(self.input_gain)
         shift = ops.convert_to_tensor(self.bias) if self.use_bias else 0
         return lambda inputs: gain * standardize(product(inputs)) + shift
 
-    def native_arguments(self, sequences, training=False):
+    def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         arguments = super().native_arguments(sequences, training)
         kernel, recurrent_kernel, bias = arguments["weights"]
         bias = ops.zeros_like(self.input_gain) if bias is None else bias
@@ -63,7 +67,9 @@ class LayerNormLSTMCell(LSTMCell):
         vectors = ops.reshape(ops.concatenate(vectors), (-1, self.units))
         return {**arguments, "weights": [kernel, recurrent_kernel, None, vectors]}
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         h, c = states
         total = projected + self.recurrent_gain * standardize(recur(h))
         i, f, c_tilde, o = ops.split(total, 4, axis=-1)

@@ -1,9 +1,13 @@
 """Long short-term memory with peepholes from the cell state to the gates."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
 from zoo.layers.lstm import LSTM, LSTMCell
+from zoo.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -36,15 +40,17 @@ class PeepholeLSTMCell(LSTMCell):
 
     native_cell = "lstm_peephole"
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.peephole_kernel = self.add_kernel("peephole_kernel", (3, self.units))
 
-    def native_arguments(self, sequences, training=False):
+    def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         arguments = super().native_arguments(sequences, training)
         return {**arguments, "weights": [*arguments["weights"], self.peephole_kernel]}
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         h, c = states
         p_i, p_f, p_o = ops.unstack(ops.convert_to_tensor(self.peephole_kernel))
         i, f, c_tilde, o = ops.split(projected + recur(h), 4, axis=-1)

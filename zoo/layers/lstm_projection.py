@@ -1,10 +1,14 @@
 """Long short-term memory with a recurrent projection."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from zoo.layers.lstm import LSTM, LSTMCell
 from zoo.layers.quantization import multiplier
 from zoo.layers.recurrence import of_cell
+from zoo.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -41,28 +45,30 @@ class ProjectionLSTMCell(LSTMCell):
     native_cell = "lstm_projection"
     kernel_names = ("kernel", "recurrent_kernel", "projection_kernel")
 
-    def __init__(self, units, cell_units=None, **kwargs):
+    def __init__(self, units: int, cell_units: int | None = None, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
         self.cell_units = 2 * units if cell_units is None else cell_units
         self.state_size = [units, self.cell_units]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         columns = self.num_blocks * self.cell_units
         self.kernel = self.add_kernel("kernel", (input_shape[-1], columns))
         self.recurrent_kernel = self.add_kernel("recurrent_kernel", (self.units, columns))
         self.bias = self.add_bias((columns,)) if self.use_bias else None
         self.projection_kernel = self.add_kernel("projection_kernel", (self.cell_units, self.units))
 
-    def native_arguments(self, sequences, training=False):
+    def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         arguments = super().native_arguments(sequences, training)
         projection_kernel = self.read_kernel("projection_kernel")
         return {**arguments, "weights": [*arguments["weights"], projection_kernel]}
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         (m, c), gates = super().step(projected, states, recur)
         return [multiplier(self.read_kernel("projection_kernel"))(m), c], gates
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cell_units": self.cell_units}
 
 
@@ -82,7 +88,7 @@ class ProjectionLSTM(LSTM):
     cell_class = ProjectionLSTMCell
     cell_name = "projection_lstm_cell"
 
-    def __init__(self, units, cell_units=None, **kwargs):
+    def __init__(self, units: int, cell_units: int | None = None, **kwargs: Any) -> None:
         super().__init__(units, cell_units=cell_units, **kwargs)
 
     cell_units = of_cell("cell_units")

@@ -1,10 +1,14 @@
 """Long short-term memory with zoneout, where random units keep their state in training."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
 from zoo.layers.lstm import LSTM, LSTMCell
 from zoo.layers.recurrence import of_cell
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -36,12 +40,14 @@ class ZoneoutLSTMCell(LSTMCell):
 
     native_cell = "lstm_zoneout"
 
-    def __init__(self, units, zoneout_cell=0.5, zoneout_output=0.05, **kwargs):
+    def __init__(
+        self, units: int, zoneout_cell: float = 0.5, zoneout_output: float = 0.05, **kwargs: Any
+    ) -> None:
         super().__init__(units, **kwargs)
         self.zoneout_cell = zoneout_cell
         self.zoneout_output = zoneout_output
 
-    def projection(self, training=False):
+    def projection(self, training: bool = False) -> Callable[[Tensor], Tensor]:
         """Returns the function `x -> [x W + b, z^C, z^h]`."""
         project = super().projection(training)
 
@@ -53,7 +59,7 @@ class ZoneoutLSTMCell(LSTMCell):
 
         return project_and_draw
 
-    def native_arguments(self, sequences, training=False):
+    def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         batch, time, _ = ops.shape(sequences)
         # In inference, all rows and steps have the same.
         shape = (time, batch, self.units) if training else (1, 1, self.units)
@@ -68,13 +74,15 @@ class ZoneoutLSTMCell(LSTMCell):
         uniform = lambda: keras.random.uniform(shape, seed=self.seed_generator)
         return [ops.cast(uniform() < rate, dtype) for rate in rates]
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         h, c = states
         projected, keep_c, keep_h = ops.split(projected, [4 * self.units, 5 * self.units], axis=-1)
         (new_h, new_c), gates = super().step(projected, states, recur)
         return [keep_h * h + (1 - keep_h) * new_h, keep_c * c + (1 - keep_c) * new_c], gates
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "zoneout_cell": self.zoneout_cell,
@@ -98,7 +106,9 @@ class ZoneoutLSTM(LSTM):
     cell_class = ZoneoutLSTMCell
     cell_name = "zoneout_lstm_cell"
 
-    def __init__(self, units, zoneout_cell=0.5, zoneout_output=0.05, **kwargs):
+    def __init__(
+        self, units: int, zoneout_cell: float = 0.5, zoneout_output: float = 0.05, **kwargs: Any
+    ) -> None:
         super().__init__(units, zoneout_cell=zoneout_cell, zoneout_output=zoneout_output, **kwargs)
 
     zoneout_cell = of_cell("zoneout_cell")

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.layers.linear_recurrence import LinearCell, LinearLayer, positive
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -35,7 +36,7 @@ class MinGRUCell(LinearCell):
     native_cell = "min_gru"
     timescale_gates = {0: -1}
 
-    def coefficients(self, projected):
+    def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         z, h_tilde = ops.split(projected, 2, axis=-1)
         z, h_tilde = ops.sigmoid(z), positive(h_tilde)
         return 1 - z, z * h_tilde, {"z": z, "h_tilde": h_tilde}

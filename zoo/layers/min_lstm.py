@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.layers.linear_recurrence import LinearCell, LinearLayer, positive
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -36,7 +37,7 @@ class MinLSTMCell(LinearCell):
     native_cell = "min_lstm"
     timescale_gates = {0: 1, 1: -1}
 
-    def coefficients(self, projected):
+    def coefficients(self, projected: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         f, i, h_tilde = ops.split(projected, 3, axis=-1)
         # f / (f + i) as σ(log(f) - log(i)), which never divides by zero.
         f = ops.sigmoid(ops.log_sigmoid(f) - ops.log_sigmoid(i))

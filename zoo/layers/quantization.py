@@ -1,9 +1,12 @@
 """Matrices of int8 numbers, and their products."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 from keras import ops
+
+from zoo.typing import Shape, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,24 +18,24 @@ class QuantizedMatrix:
         scale: Float tensor of shape `(columns,)`. The matrix is `values / scale`.
     """
 
-    values: object
-    scale: object
+    values: Tensor
+    scale: Tensor
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         return self.values.shape
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: tuple[slice, slice]) -> "QuantizedMatrix":
         """Returns some of the columns, as of a tensor: `matrix[:, first:last]`."""
         _, columns = index
         return QuantizedMatrix(self.values[:, columns], self.scale[columns])
 
-    def dequantized(self):
+    def dequantized(self) -> Tensor:
         """Returns a float tensor of shape `(rows, columns)`."""
         return ops.cast(self.values, self.scale.dtype) / self.scale
 
 
-def multiplier(matrix):
+def multiplier(matrix: Tensor) -> Callable[[Tensor], Tensor]:
     """Returns the function `x -> x matrix`.
 
     For a `QuantizedMatrix`, each row of `x` is quantized too, as by

@@ -1,8 +1,12 @@
 """Elman's simple recurrent network."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from zoo.layers.recurrence import RecurrentCell, RecurrentLayer
+from zoo.typing import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -53,15 +57,21 @@ class SimpleRNNCell(RecurrentCell):
     native_cell = "simple_rnn"
     adds_product = True
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         (h,) = states
         return [self.activation(projected + recur(h))], {}
 
-    def linearize(self, projected, product, before, after):
+    def linearize(
+        self, projected: Tensor, product: Tensor, before: list[Tensor], after: list[Tensor]
+    ) -> list[Tensor]:
         (h,) = after
         return [1 - h * h]
 
-    def vector_jacobian_product(self, d_after, coefficients):
+    def vector_jacobian_product(
+        self, d_after: list[Tensor], coefficients: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor | None]]:
         (d_h,) = d_after
         (sum_by_h,) = coefficients
         d_sum = d_h * sum_by_h
@@ -124,29 +134,29 @@ class SimpleRNN(RecurrentLayer):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units,
             activation=activation,

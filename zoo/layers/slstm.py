@@ -1,9 +1,13 @@
 """The sLSTM of xLSTM: long short-term memory with an exponential input gate."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
 from zoo.layers.lstm import LSTM, LSTMCell
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -46,11 +50,13 @@ class SLSTMCell(LSTMCell):
     state_names = ("h", "c", "n", "m")
     native_cell = "slstm"
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
         self.state_size = [units] * 4
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Callable[[Tensor], Tensor]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         h, c, n, m = states
         log_i, f, c_tilde, o = ops.split(projected + recur(h), 4, axis=-1)
         log_f = ops.log_sigmoid(f) + m

@@ -1,12 +1,14 @@
 """Base class of all backbones."""
 
+from collections.abc import Sequence
+
 import keras_hub
 
 
 class Backbone(keras_hub.models.Backbone):
     """A KerasHub backbone that says which of its layers low-rank adaptation (LoRA) is for."""
 
-    def enable_lora(self, rank, target_layer_names=None):
+    def enable_lora(self, rank: int, target_layer_names: Sequence[str] | None = None) -> None:
         """Freezes all weights but a low-rank update of some layers (Hu et al. 2021,
         https://arxiv.org/abs/2106.09685).
 

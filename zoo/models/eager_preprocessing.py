@@ -1,19 +1,25 @@
 """Training on raw inputs of different lengths, which are preprocessed before it begins."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
+from zoo.models.protocol import TaskModel
 
-class EagerPreprocessing:
+
+class EagerPreprocessing(TaskModel):
     """`fit` and `evaluate` of lists of raw inputs, for preprocessors that are no TensorFlow graph.
 
     A mixin ahead of `TaskModel`. All inputs are preprocessed at once, so each is padded to the
     longest of them.
     """
 
-    def fit(self, x=None, y=None, sample_weight=None, **kwargs):
+    def fit(  # type: ignore[override]
+        self, x: Any = None, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`; `x` and `y` may be a list of raw inputs and what the preprocessor
         takes beside it. `validation_data` is a tuple of the same, or a `tf.data.Dataset`."""
         if not self._are_raw(x):
@@ -24,7 +30,9 @@ class EagerPreprocessing:
         with without_preprocessor(self):
             return super().fit(x, y, sample_weight=sample_weight, **kwargs)
 
-    def evaluate(self, x=None, y=None, sample_weight=None, **kwargs):
+    def evaluate(  # type: ignore[override]
+        self, x: Any = None, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    ) -> float | list[float] | dict[str, float]:
         """As `keras.Model.evaluate`; see `fit`."""
         if not self._are_raw(x):
             return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
@@ -41,7 +49,7 @@ class EagerPreprocessing:
 
 
 @contextlib.contextmanager
-def without_preprocessor(model):
+def without_preprocessor(model: TaskModel) -> Iterator[None]:
     """Disables a model's preprocessor while it takes preprocessed batches."""
     preprocessor, model.preprocessor = model.preprocessor, None
     try:

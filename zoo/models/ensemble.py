@@ -1,13 +1,16 @@
 """Ensembles: several models of one task kind that answer with the mean or median of theirs."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal, Self
 
 import keras
 
 from zoo.models.backbone import Backbone
 from zoo.models.member_median import MemberMedian
 from zoo.models.protocol import TaskModel
+from zoo.typing import DType, Tensor
 
 # How the outputs of members become one.
 COMBINATIONS = {"mean": keras.layers.Average, "median": MemberMedian}
@@ -27,7 +30,13 @@ class EnsembleBackbone(Backbone):
         A float32 tensor, the mean or median of the `member_output` of all members.
     """
 
-    def __init__(self, members, combination="mean", dtype=None, **kwargs):
+    def __init__(
+        self,
+        members: Sequence[TaskModel],
+        combination: Literal["mean", "median"] = "mean",
+        dtype: DType = None,
+        **kwargs: Any,
+    ) -> None:
         if len(members) < 2:
             raise ValueError(f"An ensemble needs two or more members. Received: members={members}")
         inputs = members[0].input
@@ -37,7 +46,11 @@ class EnsembleBackbone(Backbone):
         self.combination = combination
 
     @staticmethod
-    def combine(members, inputs, combination):
+    def combine(
+        members: Sequence[TaskModel],
+        inputs: dict[str, Tensor],
+        combination: Literal["mean", "median"],
+    ) -> Tensor:
         """The symbolic output of the ensemble; the arguments are those of the class."""
         networks = [
             keras.Model(member.input, member.member_output(), name=f"member_{index}")
@@ -47,7 +60,7 @@ class EnsembleBackbone(Backbone):
             [network(inputs) for network in networks]
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         members = [keras.saving.serialize_keras_object(member) for member in self.members]
         for member in members:
             member.pop("compile_config", None)
@@ -61,7 +74,7 @@ class EnsembleBackbone(Backbone):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         members = [keras.saving.deserialize_keras_object(member) for member in config["members"]]
         return super().from_config({**config, "members": members})
 
@@ -76,18 +89,18 @@ class Ensemble(TaskModel):
     ensemble_class = None
 
     @property
-    def members(self):
+    def members(self) -> Sequence[TaskModel]:
         return self.backbone.members
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         obstacles = (member.stream_obstacle() for member in self.members)
         return next(filter(None, obstacles), None)
 
-    def initial_states(self, batch_size):
+    def initial_states(self, batch_size: int) -> list[Any]:
         """The states of all members; see `SequencePredictor`."""
         return [member.initial_states(batch_size) for member in self.members]
 
-    def continued(self, piece, states):
+    def continued(self, piece: Any, states: list[Any]) -> tuple[Tensor, list[Any]]:
         """Reads a piece of an input with all members; see `SequencePredictor`."""
         results = [
             member.continued(piece, state)
@@ -97,7 +110,7 @@ class Ensemble(TaskModel):
         return self.backbone.get_layer(self.backbone.combination)(list(outputs)), list(states)
 
 
-def ensemble(members):
+def ensemble(members: Sequence[TaskModel]) -> TaskModel:
     """Combines several trained models into one that answers with the mean of their outputs, or with
     their median if their task kind says so.
 
@@ -131,7 +144,7 @@ def ensemble(members):
                     f"{ours.get(name)} and {theirs.get(name)}"
                 )
     copies = [_without_preprocessor(member) for member in members]
-    (ensemble_class,) = classes
+    (ensemble_class,) = filter(None, classes)
     backbone = ensemble_class.backbone_cls(copies, first.combination)
     return ensemble_class(backbone, preprocessor=first.preprocessor, **first.ensemble_options())
 

@@ -1,12 +1,17 @@
 """Gate activations and states of a model's recurrent layers for one raw input."""
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from zoo.layers.recurrence import RecurrentLayer
+from zoo.models.protocol import TaskModel
+
+if TYPE_CHECKING:  # it may not be installed
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +31,11 @@ class Gates:
     steps: list[str]
     values: dict[str, np.ndarray]
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> np.ndarray:
         return self.values[name]
 
 
-def gates(model, input):
+def gates(model: TaskModel, input: Any) -> list[Gates]:
     """Gate activations and states of every recurrent layer for one raw input.
 
     Args:
@@ -71,7 +76,7 @@ def gates(model, input):
     return found
 
 
-def plot_gates(model, input, layer=0):
+def plot_gates(model: TaskModel, input: Any, layer: int | str = 0) -> "Figure":
     """Plots the gates of one recurrent layer for one raw input: a map of units over steps for each.
 
     Units are sorted by their mean output in every map.
@@ -94,7 +99,9 @@ def plot_gates(model, input, layer=0):
         raise ImportError("plot_gates needs matplotlib: pip install matplotlib") from error
 
     every = gates(model, input)
-    chosen = {**dict(enumerate(every)), **{one.layer: one for one in every}}.get(layer)
+    known: dict[int | str, Gates] = {one.layer: one for one in every}
+    known.update(enumerate(every))
+    chosen = known.get(layer)
     if chosen is None:
         names = ", ".join(repr(one.layer) for one in every)
         raise ValueError(f"There is no recurrent layer {layer!r}. Known: {names}.")

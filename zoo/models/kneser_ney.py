@@ -1,6 +1,8 @@
 """An n-gram language model with modified Kneser-Ney smoothing, the baseline of language tasks."""
 
 import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 import numpy as np
 
@@ -36,12 +38,12 @@ class KneserNey:
     (2,)
     """
 
-    def __init__(self, orders, vocabulary_size):
+    def __init__(self, orders: list["Order"], vocabulary_size: int) -> None:
         self.orders = orders
         self.vocabulary_size = vocabulary_size
 
     @classmethod
-    def fit(cls, sequences, order, vocabulary_size):
+    def fit(cls, sequences: Iterable[np.ndarray], order: int, vocabulary_size: int) -> Self:
         """Counts the n-grams of sequences and estimates discounts.
 
         Args:
@@ -90,11 +92,11 @@ class KneserNey:
         return cls(orders, vocabulary_size)
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """int, number of counts stored: distinct n-grams of all orders, start symbol included."""
         return sum(len(order.keys) for order in self.orders)
 
-    def log_probabilities(self, sequence, start=0):
+    def log_probabilities(self, sequence: Sequence[int] | np.ndarray, start: int = 0) -> np.ndarray:
         """Natural logarithm of the probability of each token given the tokens before it.
 
         Args:
@@ -148,7 +150,9 @@ class Order:
     backoffs: np.ndarray
 
     @classmethod
-    def estimate(cls, keys, counts, histories, history_count):
+    def estimate(
+        cls, keys: np.ndarray, counts: np.ndarray, histories: np.ndarray, history_count: int
+    ) -> Self:
         """Discounts counts and gives what they lose to the lower order.
 
         Args:
@@ -168,7 +172,7 @@ class Order:
         backoffs[~followed] = 1
         return cls(keys, (counts - lost) / totals[histories], backoffs)
 
-    def rows(self, keys):
+    def rows(self, keys: np.ndarray) -> np.ndarray:
         """Looks n-grams up.
 
         Args:
@@ -183,7 +187,7 @@ class Order:
         return np.where(inside, rows, -1)
 
 
-def discounts(counts):
+def discounts(counts: np.ndarray) -> np.ndarray:
     """Discounts of n-grams counted once, twice, and three times or more.
 
     With n_k as the number of n-grams counted k times and Y = n_1 / (n_1 + 2 n_2), the discounts

@@ -1,7 +1,11 @@
 """Layer: the median of the outputs of an ensemble's members."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
+
+from zoo.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -16,13 +20,13 @@ class MemberMedian(keras.layers.Layer):
         A float tensor of that shape.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: list[Tensor]) -> Tensor:
         count = len(inputs)
         ordered = ops.sort(ops.stack(inputs, axis=-1), axis=-1)
         return (ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return tuple(input_shape[0])

@@ -1,7 +1,11 @@
 """Pooling of a padded sequence into one vector."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
+
+from zoo.typing import Shape, Tensor
 
 METHODS = ("mean", "max", "last")
 
@@ -22,14 +26,14 @@ class SequencePooling(keras.layers.Layer):
         A float tensor `[batch, features]`.
     """
 
-    def __init__(self, method="mean", **kwargs):
+    def __init__(self, method: Literal["mean", "max", "last"] = "mean", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if method not in METHODS:
             raise ValueError(f"`method` must be one of {METHODS}. Received: method={method!r}")
         self.method = method
         self.supports_masking = True
 
-    def call(self, inputs, padding_mask):
+    def call(self, inputs: Tensor, padding_mask: Tensor) -> Tensor:
         weights = ops.cast(padding_mask, inputs.dtype)[..., None]
         count = ops.sum(weights, axis=1)
         if self.method == "mean":
@@ -42,13 +46,15 @@ class SequencePooling(keras.layers.Layer):
         picked = ops.take_along_axis(inputs, last[:, None, None], axis=1)[:, 0]
         return picked * ops.minimum(count, 1)
 
-    def initial_state(self, batch_size, features):
+    def initial_state(self, batch_size: int, features: int) -> tuple[Tensor, Tensor]:
         """The state before the first piece of a sequence: `(pooled, count)`, see `continued`."""
         first = -1e4 if self.method == "max" else 0.0
         pooled = ops.full((batch_size, features), first, self.compute_dtype)
         return pooled, ops.zeros((batch_size, 1), self.compute_dtype)
 
-    def continued(self, inputs, state):
+    def continued(
+        self, inputs: Tensor, state: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Pools a piece of a sequence with the pieces before it.
 
         Args:
@@ -69,11 +75,13 @@ class SequencePooling(keras.layers.Layer):
             pooled = inputs[:, -1]
         return pooled, (pooled, count)
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
         return None
 
-    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, inputs_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return (inputs_shape[0], inputs_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "method": self.method}

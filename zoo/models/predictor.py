@@ -1,5 +1,8 @@
 """Base class of models that predict arrays from raw inputs of any length."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -12,7 +15,7 @@ class Predictor(TaskModel):
     A mixin ahead of a `keras_hub.models.Task` of one output.
     """
 
-    def predict(self, x, batch_size=32, **kwargs):
+    def predict(self, x: Any, batch_size: int = 32, **kwargs: Any) -> np.ndarray:
         """Predictions of raw inputs of any length.
 
         Args:
@@ -39,10 +42,10 @@ class Predictor(TaskModel):
             outputs[chosen] = self.predict_on_batch([x[index] for index in chosen])
         return outputs
 
-    def answers(self, inputs):
+    def answers(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         """As `TaskModel.answers`, each by `answer_of`."""
         return [self.answer_of(row) for row in self.predict(self.input_schema.parse_all(inputs))]
 
-    def answer_of(self, output):
+    def answer_of(self, output: np.ndarray) -> dict[str, Any]:
         """The answer that an element of `predict` stands for, a dict."""
         raise NotImplementedError

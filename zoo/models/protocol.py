@@ -8,13 +8,30 @@ classes with `@register`; nothing else in the zoo names it.
 import collections
 import dataclasses
 import difflib
+import os
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import keras
+import keras_hub
 import numpy as np
 import tensorflow as tf
 
-_models: dict[str, type] = {}
+from zoo.typing import Tensor
+
+if TYPE_CHECKING:  # what `TaskModel` is mixed into, whose attributes it has then
+    from keras_hub.models import Task
+else:
+    Task = object
+
+# A sampler of generated text, or its name.
+Sampler: TypeAlias = (
+    Literal["greedy", "random", "top_k", "top_p", "beam", "contrastive"]
+    | keras_hub.samplers.Sampler
+)
+
+_models: dict[str, type["TaskModel"]] = {}
 
 
 class InputError(ValueError):
@@ -39,7 +56,7 @@ class InputSchema:
     dtype: str
     rank: int = 0
 
-    def parse(self, value):
+    def parse(self, value: Any) -> Any:
         """Makes a raw input of a value decoded from JSON.
 
         Args:
@@ -59,7 +76,7 @@ class InputSchema:
         except (TypeError, ValueError) as error:
             raise InputError(f"`{self.name}` must be {self}. Received: {_short(value)}") from error
 
-    def parse_all(self, values):
+    def parse_all(self, values: Any) -> list[Any]:
         """Raw inputs as a list.
 
         Args:
@@ -88,7 +105,7 @@ class InputSchema:
             return [self.parse(_decoded(one)) for one in values]
         return [_array(one) for one in values if self.parse(one) is not None]
 
-    def __str__(self):
+    def __str__(self) -> str:
         item = "str" if self.dtype == "string" else "float"
         if not self.rank:
             return f"a {item}"
@@ -140,7 +157,7 @@ def _short(value):
     return text if len(text) < 200 else f"{text[:200]}..."
 
 
-class TaskModel:
+class TaskModel(Task):
     """The interface of a task model; a mixin ahead of a `keras_hub.models.Task`.
 
     For `zoo.gates`, the backbone of a model names its `architecture`, and calls each recurrent
@@ -153,19 +170,21 @@ class TaskModel:
         output_name: str, the name of the exported network's output.
     """
 
-    task_kind = None
-    ensemble_class = None
+    task_kind: str | None = None
+    ensemble_class: "type[TaskModel] | None" = None
+    backbone: keras_hub.models.Backbone
+    preprocessor: keras_hub.models.Preprocessor
     combination = "mean"
     output_name = "outputs"
 
     # Raw input
 
     @property
-    def input_schema(self):
+    def input_schema(self) -> InputSchema:
         """The `InputSchema` of one raw input."""
         raise NotImplementedError
 
-    def read_input(self, argument):
+    def read_input(self, argument: str) -> Any:
         """Reads one raw input from an argument of the command line: a text, or a file's path.
 
         Raises:
@@ -176,7 +195,7 @@ class TaskModel:
 
     # Training
 
-    def training_inputs(self, x):
+    def training_inputs(self, x: Any) -> Any:
         """Raw inputs as `fit` and `evaluate` of KerasHub take them; anything else as it is.
 
         Args:
@@ -199,19 +218,19 @@ class TaskModel:
 
     # Otherwise errors would be told as those of "user code" that TensorFlow has converted.
     @tf.autograph.experimental.do_not_convert
-    def preprocess_samples(self, x, y=None, sample_weight=None):
+    def preprocess_samples(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """As `keras_hub.models.Task.preprocess_samples`."""
         return super().preprocess_samples(x, y, sample_weight)
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        sample_weight=None,
-        validation_data=None,
-        **kwargs,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """As `keras_hub.models.Task.fit`; raw inputs may be of different lengths."""
         if self.preprocessor is not None:
             x = self.training_inputs(x)
@@ -219,7 +238,14 @@ class TaskModel:
                 validation_data = (self.training_inputs(validation_data[0]), *validation_data[1:])
         return super().fit(x, y, batch_size, sample_weight, validation_data, **kwargs)
 
-    def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> float | list[float] | dict[str, float]:
         """As `keras_hub.models.Task.evaluate`; raw inputs may be of different lengths."""
         is_prepared = kwargs.get("_use_cached_eval_dataset", False)  # by `fit`
         if self.preprocessor is not None and not is_prepared:
@@ -228,7 +254,7 @@ class TaskModel:
 
     # Prediction
 
-    def predict_on_batch(self, x, **kwargs):
+    def predict_on_batch(self, x: Any, **kwargs: Any) -> Any:
         """As `keras_hub.models.Task.predict_on_batch`, at the same small cost for every shape.
 
         TensorFlow searches all shapes that came before for one that suits a new one, which takes
@@ -248,7 +274,7 @@ class TaskModel:
 
     # Answers
 
-    def answers(self, inputs):
+    def answers(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         """Predictions as JSON-ready dicts.
 
         Args:
@@ -259,11 +285,18 @@ class TaskModel:
         """
         raise NotImplementedError
 
-    def answer_text(self, answer):
+    def answer_text(self, answer: dict[str, Any]) -> str:
         """One answer, an element of `answers`, as a line of text."""
         raise NotImplementedError
 
-    def stream(self, input, max_length=None, sampler=None, temperature=1.0, seed=None):
+    def stream(
+        self,
+        input: Any,
+        max_length: int | None = None,
+        sampler: Sampler | None = None,
+        temperature: float = 1.0,
+        seed: int | None = None,
+    ) -> Iterator[str]:
         """Yields the continuation of one raw input, a str, piece by piece; see `CausalTask`.
 
         Raises:
@@ -271,7 +304,9 @@ class TaskModel:
         """
         raise ValueError(f"A model of the kind {self.task_kind} doesn't continue text.")
 
-    def conversation(self, sampler=None, temperature=1.0, seed=None):
+    def conversation(
+        self, sampler: Sampler | None = None, temperature: float = 1.0, seed: int | None = None
+    ) -> Any:
         """A conversation with the model, whose states are kept between turns; see `DialogueModel`.
 
         Raises:
@@ -279,7 +314,9 @@ class TaskModel:
         """
         raise ValueError(f"A model of the kind {self.task_kind} doesn't converse.")
 
-    def forecast_file(self, path, horizon=None, quantiles=None):
+    def forecast_file(
+        self, path: str, horizon: int | None = None, quantiles: Sequence[float] | None = None
+    ) -> Any:
         """The `Forecasts` of the series in a CSV file; see `ForecastingTask`.
 
         Raises:
@@ -287,7 +324,7 @@ class TaskModel:
         """
         raise ValueError(f"A model of the kind {self.task_kind} doesn't forecast.")
 
-    def transcribe(self, inputs):
+    def transcribe(self, inputs: Iterable[Any]) -> list[str]:
         """The texts of sounds, a list of raw inputs; see `SpeechRecognizer`.
 
         Raises:
@@ -297,11 +334,11 @@ class TaskModel:
 
     # Streams
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         """Why this model can't read its input piece by piece, a str; None if it can."""
         return f"A model of the kind {self.task_kind} can't read its input piece by piece."
 
-    def open_stream(self):
+    def open_stream(self) -> Any:
         """A new stream, a `zoo.models.streams.Stream`, if there is no `stream_obstacle`; see
         `zoo.stream`."""
         raise NotImplementedError
@@ -309,30 +346,30 @@ class TaskModel:
     # Export
 
     @property
-    def default_length(self):
+    def default_length(self) -> int:
         """Time steps of an exported network's input in a format that fixes them."""
         return 128
 
-    def export_obstacle(self, format):
+    def export_obstacle(self, format: str) -> str | None:
         """Why this model can't be exported in a format, a str; None if it can."""
 
-    def export_network(self):
+    def export_network(self) -> keras.Model:
         """The network to export, a `keras.Model` of the preprocessor's output."""
         return keras.Model(self.input, self.output)
 
     # Gates
 
     @property
-    def members(self):
+    def members(self) -> Sequence["TaskModel"]:
         """The models that hold the recurrent layers: an ensemble's members, else the model."""
         # Keras' saving descends into every list it finds, here into this model again without end.
         return collections.UserList([self])
 
-    def gate_inputs(self, input):
+    def gate_inputs(self, input: Any) -> dict[str, Tensor]:
         """The backbone's inputs for one raw input: a dict of arrays with a batch of one."""
         return self.preprocessor([input])
 
-    def step_labels(self, inputs, mask_name, count):
+    def step_labels(self, inputs: dict[str, Tensor], mask_name: str, count: int) -> list[str]:
         """Labels of a recurrent layer's steps, such as subwords.
 
         Args:
@@ -347,21 +384,27 @@ class TaskModel:
 
     # Ensembles
 
-    def member_output(self):
+    def member_output(self) -> Tensor:
         """The symbolic output that an ensemble combines over its members."""
         return self.output
 
-    def shared_by_members(self):
+    def shared_by_members(self) -> dict[str, Any]:
         """What members of an ensemble must agree on: a dict from its name to its value."""
         return {}
 
-    def ensemble_options(self):
+    def ensemble_options(self) -> dict[str, Any]:
         """Arguments of `ensemble_class` besides its backbone and preprocessor."""
         return {}
 
     # Quantization
 
-    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+    def quantize(
+        self,
+        mode: str | None = None,
+        config: keras.quantizers.QuantizationConfig | None = None,
+        filters: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.quantize`, for the layers of the backbone, or of each member's.
 
         The layers after a backbone keep their data type, which is float32, and those without
@@ -382,17 +425,17 @@ class TaskModel:
     # Presets
 
     @classmethod
-    def preset_classes(cls):
+    def preset_classes(cls) -> list[type]:
         """The classes that the JSON files of a preset of this model may name, a list."""
         named = [cls, cls.backbone_cls, cls.preprocessor_cls]
         named.append(getattr(cls.preprocessor_cls, "tokenizer_cls", None))
         return [one for one in named if one is not None]
 
-    def save_task_weights(self, filepath):
+    def save_task_weights(self, filepath: str | os.PathLike[str]) -> None:
         """Saves the weights outside the backbone, without the optimizer's."""
         keras.saving.save_weights(self, filepath, objects_to_skip=self._not_task_weights())
 
-    def load_task_weights(self, filepath):
+    def load_task_weights(self, filepath: str | os.PathLike[str]) -> None:
         """Loads what `save_task_weights` saved."""
         keras.saving.load_weights(self, filepath, objects_to_skip=self._not_task_weights())
 
@@ -400,7 +443,10 @@ class TaskModel:
         return [*self.backbone._flatten_layers(), self.optimizer]
 
 
-def register(cls):
+TaskClass = TypeVar("TaskClass", bound=type[TaskModel])
+
+
+def register(cls: TaskClass) -> TaskClass:
     """Class decorator: registers a `TaskModel` with Keras and the zoo, under the class' name.
 
     Raises:
@@ -413,12 +459,12 @@ def register(cls):
     return cls
 
 
-def registered():
+def registered() -> dict[str, type[TaskModel]]:
     """All registered classes, as a dict from name to class."""
     return dict(_models)
 
 
-def get(name):
+def get(name: str) -> type[TaskModel]:
     """The registered class of that name.
 
     Raises:

@@ -1,9 +1,10 @@
 """Batches of sequences of numbers inside a `tf.data` pipeline."""
 
 from zoo.models.protocol import InputError
+from zoo.typing import Tensor
 
 
-def pad_tensor(x, feature_dim):
+def pad_tensor(x: Tensor, feature_dim: int | None) -> tuple[Tensor, Tensor]:
     """Pads a batch to its longest sequence.
 
     Args:

@@ -1,24 +1,28 @@
 """A stack of recurrent layers of one architecture, and the base class of backbones with one."""
 
+from typing import Any
+
 import keras
 
 from zoo.layers import architectures
+from zoo.layers.recurrence import RecurrentLayer
 from zoo.models.backbone import Backbone
+from zoo.typing import DType, Tensor
 
 
 def recurrent_stack(
-    x,
-    mask,
+    x: Tensor,
+    mask: Tensor,
     *,
-    architecture,
-    bidirectional,
-    units,
-    num_layers,
-    dropout,
-    dtype,
-    name,
-    timescale=None,
-):
+    architecture: str,
+    bidirectional: bool,
+    units: int,
+    num_layers: int,
+    dropout: float,
+    dtype: DType,
+    name: str,
+    timescale: float | None = None,
+) -> Tensor:
     """Applies `num_layers` recurrent layers with dropout between them.
 
     The mask is passed to every layer explicitly, so nothing depends on how a wrapper propagates an
@@ -70,11 +74,11 @@ class RecurrentBackbone(Backbone):
     bidirectional = False
 
     @property
-    def recurrent_layers(self):
+    def recurrent_layers(self) -> list[RecurrentLayer]:
         """The recurrent layers, from the first to the last."""
         return [self.get_layer(f"encoder_{index}") for index in range(self.num_layers)]
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         """Why an input can't be read in pieces, a str; None if it can."""
         if self.bidirectional or architectures.get(self.architecture).bidirectional:
             return (
@@ -83,11 +87,11 @@ class RecurrentBackbone(Backbone):
             )
         return None
 
-    def initial_states(self, batch_size):
+    def initial_states(self, batch_size: int) -> Any:
         """The states before the first step: a list of the states of each layer, all zero."""
         return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
 
-    def continued(self, piece, states):
+    def continued(self, piece: Any, states: Any) -> tuple[Tensor, Any]:
         """Encodes a piece of an input, outside training.
 
         Args:
@@ -99,7 +103,9 @@ class RecurrentBackbone(Backbone):
         """
         raise NotImplementedError
 
-    def continue_layers(self, x, states):
+    def continue_layers(
+        self, x: Tensor, states: list[list[Tensor]]
+    ) -> tuple[Tensor, list[list[Tensor]]]:
         """The output of the recurrent layers for a piece of their input, and the states after it;
         see `continued`."""
         after = []

@@ -2,10 +2,18 @@
 
 from keras import ops
 
+from zoo.typing import Tensor
+
 
 def sampled_softmax(
-    outputs, targets, vectors, bias, candidates, log_expected, correct_targets=False
-):
+    outputs: Tensor,
+    targets: Tensor,
+    vectors: Tensor,
+    bias: Tensor,
+    candidates: Tensor,
+    log_expected: Tensor,
+    correct_targets: bool = False,
+) -> Tensor:
     """Cross-entropy over the target and sampled candidates.
 
     The sum over candidates, each divided by how often it is expected, estimates that of the full

@@ -1,9 +1,14 @@
 """Base class of recurrent classifiers: pooling over time and a softmax."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import keras
+import keras_hub
 
 from zoo.models.classifier import Classifier
 from zoo.models.pooling import SequencePooling
+from zoo.models.recurrent_stack import RecurrentBackbone
 from zoo.models.sequence_predictor import SequencePredictor
 
 
@@ -21,7 +26,15 @@ class SequenceClassifier(SequencePredictor, Classifier):
         dropout: float, dropout rate before the softmax.
     """
 
-    def __init__(self, backbone, labels, preprocessor=None, pooling="mean", dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        backbone: RecurrentBackbone,
+        labels: Sequence[str],
+        preprocessor: keras_hub.models.Preprocessor | None = None,
+        pooling: Literal["mean", "max", "last"] = "mean",
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         encoded = backbone(backbone.input)
         x = SequencePooling(pooling, dtype=backbone.dtype_policy, name="pooling")(
             encoded["sequence"], encoded["padding_mask"]
@@ -34,5 +47,5 @@ class SequenceClassifier(SequencePredictor, Classifier):
         self.dropout = dropout
         super().__init__(backbone, labels, preprocessor, outputs, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "pooling": self.pooling, "dropout": self.dropout}

@@ -1,6 +1,9 @@
 """Base class of models that reduce the output of a recurrent backbone to one array."""
 
+from typing import Any
+
 from zoo.models.predictor import Predictor
+from zoo.typing import Tensor
 
 
 class SequencePredictor(Predictor):
@@ -15,19 +18,19 @@ class SequencePredictor(Predictor):
     """
 
     reduction = "pooling"
-    output_layers = ("probabilities",)
+    output_layers: tuple[str, ...] = ("probabilities",)
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         return self.backbone.stream_obstacle()
 
-    def initial_states(self, batch_size):
+    def initial_states(self, batch_size: int) -> Any:
         """The states before the first piece of an input, as `continued` takes them."""
         layers = self.backbone.recurrent_layers
         features = layers[-1].cell.output_size
         reduced = self.get_layer(self.reduction).initial_state(batch_size, features)
         return self.backbone.initial_states(batch_size), reduced
 
-    def continued(self, piece, states):
+    def continued(self, piece: Any, states: Any) -> tuple[Tensor, Any]:
         """Reads a piece of an input, outside training.
 
         Args:

@@ -1,13 +1,16 @@
 """Streams: raw inputs that are read piece by piece, with a model's states kept between pieces."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
-from zoo.models.protocol import InputError
+from zoo.models.protocol import InputError, TaskModel
 
 
-def stream(model):
+def stream(model: TaskModel) -> "Stream":
     """Opens a stream, which reads a raw input piece by piece.
 
     Args:
@@ -50,16 +53,16 @@ class Stream:
 
     sampling_rate = None
 
-    def __init__(self, model):
+    def __init__(self, model: TaskModel) -> None:
         self.model = model
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """Begins a new input."""
         self.is_over = False
         self._begin()
 
-    def read(self, piece=None, is_last=False):
+    def read(self, piece: Any = None, is_last: bool = False) -> Any:
         """Reads a piece of the input.
 
         Args:
@@ -81,16 +84,16 @@ class Stream:
         return output
 
     @property
-    def answer(self):
+    def answer(self) -> dict[str, Any] | None:
         """The answer to what was read so far, a dict as `TaskModel.answers` returns them; None as
         long as there is none."""
         raise NotImplementedError
 
-    def answer_text(self, answer):
+    def answer_text(self, answer: dict[str, Any]) -> str:
         """An answer as a line of text."""
         return self.model.answer_text(answer)
 
-    def piece_of(self, line):
+    def piece_of(self, line: str) -> Any:
         """The piece of input that a line of standard input stands for.
 
         Args:
@@ -119,7 +122,7 @@ class PredictorStream(Stream):
         self._output = None
 
     @property
-    def answer(self):
+    def answer(self) -> dict[str, Any] | None:
         return None if self._output is None else self.model.answer_of(self._output)
 
     def _advance(self, piece):
@@ -128,7 +131,7 @@ class PredictorStream(Stream):
         self._output = ops.convert_to_numpy(output)[0]
 
 
-def numbers_of(line):
+def numbers_of(line: str) -> np.ndarray:
     """The numbers on a line of text, float32 `[numbers]`; commas or spaces are between them.
 
     Raises:
@@ -143,7 +146,7 @@ def numbers_of(line):
         ) from None
 
 
-def compiled(method):
+def compiled(method: Any) -> Callable[..., Any]:
     """A method as a function that is compiled once for pieces of any length.
 
     Args:

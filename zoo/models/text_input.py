@@ -1,9 +1,11 @@
 """Base class of models that take text: raw input, and subwords as labels of steps."""
 
 import hashlib
+from typing import Any
 
-from zoo.models.protocol import InputError, TaskModel
+from zoo.models.protocol import InputError, InputSchema, TaskModel
 from zoo.models.tokenizer import TEXT
+from zoo.typing import Tensor
 
 
 class TextInput(TaskModel):
@@ -13,22 +15,22 @@ class TextInput(TaskModel):
     """
 
     @property
-    def input_schema(self):
+    def input_schema(self) -> InputSchema:
         return TEXT
 
-    def read_input(self, argument):
+    def read_input(self, argument: str) -> Any:
         try:
             argument.encode()
         except UnicodeEncodeError as error:
             raise InputError(f"Text must be UTF-8. Received: {argument!r}") from error
         return argument
 
-    def step_labels(self, inputs, mask_name, count):
+    def step_labels(self, inputs: dict[str, Tensor], mask_name: str, count: int) -> list[str]:
         """The subwords that the mask belongs to."""
         token_ids = inputs[mask_name.replace("padding_mask", "token_ids")][0]
         return [self.preprocessor.tokenizer.id_to_token(int(id)) for id in token_ids[:count]]
 
-    def shared_by_members(self):
+    def shared_by_members(self) -> dict[str, Any]:
         if self.preprocessor is None:
             return super().shared_by_members()
         tokenizer = self.preprocessor.tokenizer

@@ -1,7 +1,10 @@
 """Subword tokenizer shared by the text models: SentencePiece with pad, unknown, start and end."""
 
 import io
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, Literal, Self
 
 import keras
 import keras_hub
@@ -10,6 +13,7 @@ import sentencepiece
 
 from zoo._quiet_start import held_back
 from zoo.models.protocol import InputError, InputSchema
+from zoo.typing import Tensor
 
 # Otherwise it logs a line to standard error for each vocabulary without normalisation.
 sentencepiece.set_min_log_level(2)
@@ -44,7 +48,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
     ```
     """
 
-    def __init__(self, proto=None, **kwargs):
+    def __init__(self, proto: bytes | str | None = None, **kwargs: Any) -> None:
         self._add_special_token("<pad>", "pad_token")
         self._add_special_token("<s>", "start_token")
         self._add_special_token("</s>", "end_token")
@@ -53,15 +57,15 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
     @classmethod
     def train(
         cls,
-        texts,
-        vocabulary_size,
+        texts: Iterable[str],
+        vocabulary_size: int,
         *,
-        unit="subword",
-        lowercase=False,
-        byte_fallback=False,
-        keep_whitespace=False,
-        markers=(),
-    ):
+        unit: Literal["subword", "character", "word"] = "subword",
+        lowercase: bool = False,
+        byte_fallback: bool = False,
+        keep_whitespace: bool = False,
+        markers: Sequence[str] = (),
+    ) -> Self:
         """Learns a vocabulary; the same texts always give the same vocabulary.
 
         Args:
@@ -85,7 +89,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         """
         if unit not in UNITS:
             raise ValueError(f"`unit` must be one of {tuple(UNITS)}. Received: unit={unit!r}")
-        options = {}
+        options: dict[str, Any] = {}
         if keep_whitespace:
             texts = (line for text in texts for line in text.split("\n"))
             options = {"user_defined_symbols": ["\n"], "max_sentence_length": 1 << 20}
@@ -125,10 +129,18 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         with held_back():  # the log level of TensorFlow's copy of SentencePiece can't be set
             super()._set_proto_tf(proto)
 
-    def load_assets(self, dir_path):
+    def load_assets(self, dir_path: str | os.PathLike[str]) -> None:
         self.set_proto(Path(dir_path, "vocabulary.spm").read_bytes())
 
-    def pack(self, texts, *, start=False, end=False, min_length=0, max_length=None):
+    def pack(
+        self,
+        texts: Sequence[str] | Tensor,
+        *,
+        start: bool = False,
+        end: bool = False,
+        min_length: int = 0,
+        max_length: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Tokenizes a batch and pads it to its longest text.
 
         Args:
@@ -144,7 +156,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         """
         if is_symbolic(texts):
             require_strings(texts)
-            lengths = {"min_length": min_length, "max_length": max_length}
+            lengths: dict[str, Any] = {"min_length": min_length, "max_length": max_length}
             pack = lambda texts: self.pack(list(texts), start=start, end=end, **lengths)
             return in_python(pack, texts, ["int32", "bool"])
         texts = texts_of(texts)
@@ -156,7 +168,9 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         return pad_rows(rows, self.pad_token_id, min_length)
 
 
-def completed_words(text, tokenize, unknown_id=UNKNOWN_ID):
+def completed_words(
+    text: str, tokenize: Callable[[str], list[int]], unknown_id: int = UNKNOWN_ID
+) -> tuple[list[int], str]:
     """Tokenizes the words of a text whose tokens stay the same however it goes on.
 
     They end before a space, which no piece of a `SubwordTokenizer` spans. Neighbouring unknown
@@ -181,7 +195,7 @@ def completed_words(text, tokenize, unknown_id=UNKNOWN_ID):
     return [], text
 
 
-def texts_of(inputs):
+def texts_of(inputs: Any) -> list[str]:
     """Texts as a list of str, of a str, a list of str or bytes, or an array or tensor of strings.
 
     Raises:
@@ -190,7 +204,7 @@ def texts_of(inputs):
     return TEXT.parse_all([inputs] if isinstance(inputs, (str, bytes)) else inputs)
 
 
-def require_strings(texts):
+def require_strings(texts: Tensor) -> None:
     """Raises InputError unless a tensor inside a `tf.data` pipeline is a batch of strings."""
     if texts.dtype != "string":
         raise InputError(f"`text` must be a str. Received a tensor of {texts.dtype.name}.")
@@ -201,16 +215,18 @@ def require_strings(texts):
         )
 
 
-def pad_rows(rows, pad_value=0, min_length=0):
+def pad_rows(
+    rows: Sequence[Sequence[int]], pad_value: int = 0, min_length: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Pads lists of ids to an int32 array `[batch, time]`; returns it and its bool mask."""
     lengths = np.array([len(row) for row in rows], "int32")
     mask = np.arange(lengths.max(initial=min_length)) < lengths[:, None]
     token_ids = np.full(mask.shape, pad_value, "int32")
-    token_ids[mask] = np.concatenate([np.asarray(row, "int32") for row in rows] or [[]])
+    token_ids[mask] = np.concatenate([np.asarray(row, "int32") for row in rows] or [np.empty(0)])
     return token_ids, mask
 
 
-def is_symbolic(texts):
+def is_symbolic(texts: Any) -> bool:
     """Whether texts are a tensor, which may be ragged, inside a `tf.data` pipeline."""
     import tensorflow as tf
 
@@ -219,7 +235,9 @@ def is_symbolic(texts):
     return tf.is_symbolic_tensor(texts)
 
 
-def in_python(function, texts, dtypes):
+def in_python(
+    function: Callable[..., Any], texts: Tensor, dtypes: Sequence[str]
+) -> tuple[Tensor, ...]:
     """Calls a function inside a `tf.data` pipeline.
 
     Tokenizing runs in Python there too: seeding Keras drops the resource of tensorflow-text's op.

@@ -1,10 +1,14 @@
 """The base classes of recurrent cells."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import activations, constraints, initializers, ops, regularizers
 
 from zoo.layers.quantization import QuantizedMatrix, multiplier
 from zoo.layers.recurrence.dropout import DropoutMasks
+from zoo.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 # The methods that a native kernel stands for.
 _IN_KERNEL = {"step", "projection", "input_product", "recurrent_product", "input_bias"}
@@ -59,37 +63,40 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
     """
 
     num_blocks = 1
-    state_names = ("h",)
-    kernel_names = ("kernel", "recurrent_kernel")
+    state_names: tuple[str, ...] = ("h",)
+    kernel_names: tuple[str, ...] = ("kernel", "recurrent_kernel")
     # The name in `zoo.layers.kernels` of the kernel with these equations, or `None`.
-    native_cell = None
+    native_cell: str | None = None
     # The gates that `max_timescale` initializes, by block: 1 if it keeps the state, -1 if it
     # overwrites it.
-    timescale_gates = {}
+    timescale_gates: dict[int, int] = {}
     # Whether each block of the weights has dropout masks of its own.
     has_masks_per_block = False
 
+    bias: Any  # a `keras.Variable`, or `None` without `use_bias`
+    dtype_policy: keras.DTypePolicy
+
     def __init__(
         self,
-        units,
-        activation="tanh",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        recurrent_weight_dropout=0.0,
-        max_timescale=None,
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        recurrent_weight_dropout: float = 0.0,
+        max_timescale: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         if units <= 0:
             raise ValueError(
                 "Received an invalid value for argument `units`, "
@@ -135,16 +142,16 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         self.max_timescale = max_timescale
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.state_size = units
+        self.state_size: int | list[int] = units
         self.output_size = units
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         columns = self.num_blocks * self.units
         self.kernel = self.add_kernel("kernel", (input_shape[-1], columns))
         self.recurrent_kernel = self.add_kernel("recurrent_kernel", (self.units, columns))
         self.bias = self.add_bias((columns,)) if self.use_bias else None
 
-    def add_kernel(self, name, shape):
+    def add_kernel(self, name: str, shape: Shape) -> keras.Variable:
         """Adds a weight with the settings of `kernel`, or of `recurrent_kernel` if so named."""
         if self.quantization_mode and name in self.kernel_names:
             return self._add_quantized_kernel(name, shape)
@@ -157,14 +164,19 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             constraint=getattr(self, f"{role}_constraint"),
         )
 
-    def read_kernel(self, name):
+    def read_kernel(self, name: str) -> Tensor:
         """Returns one of `kernel_names` as a tensor, or as a `QuantizedMatrix`."""
         values = ops.convert_to_tensor(getattr(self, name))
         if not self.quantization_mode:
             return values
         return QuantizedMatrix(values, ops.convert_to_tensor(getattr(self, f"{name}_scale")))
 
-    def add_bias(self, shape, initializer=None, name="bias"):
+    def add_bias(
+        self,
+        shape: Shape,
+        initializer: Callable[..., Tensor] | None = None,
+        name: str = "bias",
+    ) -> keras.Variable:
         """Adds a weight with the settings of `bias`; `initializer` overrides its initializer.
 
         With `max_timescale`, the gates of `timescale_gates` start at the timescales of the data.
@@ -180,7 +192,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             constraint=self.bias_constraint,
         )
 
-    def native(self):
+    def native(self) -> str | None:
         """Returns the name of the native kernel that computes this cell, or `None`.
 
         It is `native_cell`, unless a subclass overrides a method that the kernel stands for.
@@ -189,7 +201,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         owner = next(c for c in type(self).__mro__ if decisive & vars(c).keys())
         return self.native_cell if "native_cell" in vars(owner) else None
 
-    def native_arguments(self, sequences, training=False):
+    def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         """Returns the arguments of `zoo.layers.kernels.run` that depend on the cell.
 
         Args:
@@ -200,11 +212,11 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         return {"weights": [kernel, recurrent_kernel, self.bias], "activation": self.activation}
 
     @property
-    def input_bias(self):
+    def input_bias(self) -> Tensor | None:
         """The bias `b` of `x W + b`, or `None`."""
         return self.bias
 
-    def projection(self, training=False):
+    def projection(self, training: bool = False) -> Callable[[Tensor], Tensor]:
         """Returns the function `x -> x W + b`, with dropout in training.
 
         It maps an `x` of shape `(batch, features)` or `(time, batch, features)` to a tensor of the
@@ -213,13 +225,17 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         """
         return self.input_product(training, self.input_bias)
 
-    def input_product(self, training=False, bias=None):
+    def input_product(
+        self, training: bool = False, bias: Tensor | None = None
+    ) -> Callable[[Tensor], Tensor]:
         """Returns the function `x -> x W + bias`, with dropout in training."""
         bias = None if bias is None else ops.convert_to_tensor(bias)
         masks = self.dropout_masks("dropout", training)
         return self._product(self.read_kernel("kernel"), self.num_blocks, masks, bias)
 
-    def recurrent_product(self, training=False, first=0, last=None):
+    def recurrent_product(
+        self, training: bool = False, first: int = 0, last: int | None = None
+    ) -> Any:
         """Returns the function `h -> h R` for the blocks `first` to `last - 1`, with dropout.
 
         Weights are read here, once, and not at every step.
@@ -231,7 +247,9 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         masks = self.dropout_masks("recurrent_dropout", training)
         return self._product(kernel, last - first, masks and (lambda h: masks(h)[first:last]))
 
-    def step(self, projected, states, recur):
+    def step(
+        self, projected: Tensor, states: list[Tensor], recur: Any
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Computes one time step.
 
         Args:
@@ -246,17 +264,17 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
         """
         raise NotImplementedError
 
-    def recurrent_weights(self, training=False):
+    def recurrent_weights(self, training: bool = False) -> list[Tensor]:
         """Returns `[R]`, or `[R, d]` if the recurrent product is `h R + d`."""
         return [self.read_recurrent_kernel(training)]
 
-    def read_recurrent_kernel(self, training=False):
+    def read_recurrent_kernel(self, training: bool = False) -> Tensor:
         """Returns `R`, in training without the elements that `recurrent_weight_dropout` drops."""
         kernel = self.read_kernel("recurrent_kernel")
         return self.drop_recurrent_weights(kernel) if training else kernel
 
     @property
-    def has_vector_jacobian_product(self):
+    def has_vector_jacobian_product(self) -> bool:
         """Whether `backpropagation` can use a hand-written vector-Jacobian product of `step`.
 
         A subclass that overrides `step` does not inherit it.
@@ -270,14 +288,21 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             and not self.recurrent_dropout
         )
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Tensor, states: Tensor | list[Tensor], training: bool = False
+    ) -> tuple[Tensor, Tensor | list[Tensor]]:
         nested = keras.tree.is_nested(states)
         projected = self.projection(training)(inputs)
         recur = self.recurrent_product(training)
         states, _ = self.step(projected, list(states) if nested else [states], recur)
         return states[0], states if nested else states[0]
 
-    def quantize(self, mode=None, type_check=True, config=None):
+    def quantize(
+        self,
+        mode: str | None = None,
+        type_check: bool = True,
+        config: keras.quantizers.QuantizationConfig | None = None,
+    ) -> None:
         """Quantizes the kernels to int8 numbers with a scale for each column, for inference.
 
         Each row that is multiplied by a kernel is quantized when it is. Biases, other weights and
@@ -334,11 +359,11 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
     def _int8_call(self, *args, **kwargs):
         return self.call(*args, **kwargs)
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in sizes]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -404,7 +429,14 @@ class GatedCell(RecurrentCell):
     With `recurrent_dropout`, or with `implementation=1`, each gate has its own dropout masks.
     """
 
-    def __init__(self, units, *, recurrent_activation="sigmoid", implementation=2, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        *,
+        recurrent_activation: Activation = "sigmoid",
+        implementation: int = 2,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(units, **kwargs)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.implementation = 1 if self.recurrent_dropout else implementation
@@ -412,10 +444,10 @@ class GatedCell(RecurrentCell):
         if self.has_masks_per_block:
             self.dropout_mask_count = self.num_blocks
 
-    def native_arguments(self, sequences, training=False):
+    def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         arguments = super().native_arguments(sequences, training)
         return {**arguments, "recurrent_activation": self.recurrent_activation}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         recurrent_activation = activations.serialize(self.recurrent_activation)
         return {**super().get_config(), "recurrent_activation": recurrent_activation}

@@ -1,5 +1,7 @@
 """Layers that Keras runs by one function of its backend, which calls cuDNN on a GPU."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
@@ -8,6 +10,7 @@ from keras.src import backend
 
 from zoo.layers import kernels
 from zoo.layers.recurrence.layer import RecurrentLayer
+from zoo.typing import Tensor
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -32,22 +35,24 @@ class CuDNNLayer(RecurrentLayer):
             the layer is called, if it is `True` and the function does not support the call.
     """
 
-    backend_function = None
+    backend_function: str
 
-    def __init__(self, units, *, use_cudnn="auto", **kwargs):
+    def __init__(
+        self, units: int, *, use_cudnn: bool | Literal["auto"] = "auto", **kwargs: Any
+    ) -> None:
         super().__init__(units, **kwargs)
         self.use_cudnn = use_cudnn
         if keras.backend.backend() == "tensorflow" and self.use_cudnn and self._is_cudnn():
             self.supports_jit = False  # XLA can't compile cuDNN's operation.
 
     @property
-    def use_cudnn(self):
+    def use_cudnn(self) -> bool | Literal["auto"]:
         return False if self.cell.quantization_mode else self._use_cudnn
 
     # `keras.layers.Bidirectional` sets it, and may run both directions by one function if it is not
     # `False`.
     @use_cudnn.setter
-    def use_cudnn(self, value):
+    def use_cudnn(self, value: bool | Literal["auto"]) -> None:
         if value not in ("auto", True, False):
             raise ValueError(
                 "Invalid value received for argument `use_cudnn`. "
@@ -61,7 +66,9 @@ class CuDNNLayer(RecurrentLayer):
             )
         self._use_cudnn = value if applies else False
 
-    def run_fused(self, sequences, initial_state, mask, training):
+    def run_fused(
+        self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor | None, training: bool
+    ) -> tuple[str, str | None, tuple[Tensor, Tensor, list[Tensor]]]:
         arguments = (sequences, initial_state, mask, training)
         is_cudnn = self.use_cudnn and self._is_cudnn()
         # On JAX and torch, the function of the backend may run without cuDNN too.

@@ -1,5 +1,8 @@
 """Dropout masks of a cell, drawn once per call and shared by all time steps."""
 
+from collections.abc import Callable
+from typing import Literal
+
 import keras
 from keras import ops
 
@@ -7,6 +10,7 @@ from keras import ops
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from zoo.layers.quantization import QuantizedMatrix
+from zoo.typing import Tensor
 
 
 class DropoutMasks(DropoutRNNCell):
@@ -19,7 +23,9 @@ class DropoutMasks(DropoutRNNCell):
 
     _recurrent_weight_mask = None
 
-    def dropout_masks(self, kind, training):
+    def dropout_masks(
+        self, kind: Literal["dropout", "recurrent_dropout"], training: bool
+    ) -> Callable[[Tensor], list[Tensor]] | None:
         """Returns a function from a tensor to the list of its masks, or `None` without dropout.
 
         Args:
@@ -31,7 +37,7 @@ class DropoutMasks(DropoutRNNCell):
         get = getattr(self, f"get_{kind}_mask")
         return lambda x: keras.tree.flatten(get(x if len(x.shape) == 2 else x[0]))
 
-    def drop_recurrent_weights(self, kernel):
+    def drop_recurrent_weights(self, kernel: Tensor) -> Tensor:
         """Returns `kernel` with the fraction `recurrent_weight_dropout` of its elements dropped."""
         if not self.recurrent_weight_dropout:
             return kernel
@@ -43,12 +49,12 @@ class DropoutMasks(DropoutRNNCell):
             )
         return kernel * self._recurrent_weight_mask
 
-    def get_recurrent_dropout_mask(self, step_input):
+    def get_recurrent_dropout_mask(self, step_input: Tensor) -> Tensor:
         # `keras.layers.RNN` calls this before its loop, inside which nothing may be drawn.
         if self.recurrent_weight_dropout:
             self.drop_recurrent_weights(self.read_kernel("recurrent_kernel"))
         return super().get_recurrent_dropout_mask(step_input)
 
-    def reset_recurrent_dropout_mask(self):
+    def reset_recurrent_dropout_mask(self) -> None:
         super().reset_recurrent_dropout_mask()
         self._recurrent_weight_mask = None

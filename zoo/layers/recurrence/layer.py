@@ -1,5 +1,8 @@
 """The base class of recurrent layers."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
 import keras
 from keras import ops, regularizers
 
@@ -8,11 +11,17 @@ from keras.src.backend import AutocastScope
 
 from zoo.layers import kernels
 from zoo.layers.recurrence import backpropagation, inspection, time_loop
+from zoo.layers.recurrence.cell import RecurrentCell
+from zoo.typing import Regularizer, Tensor
 
 
-def of_cell(name):
+def of_cell(name: str) -> property:
     """Returns a read-only property of a layer that reads the attribute of its cell."""
-    return property(lambda self: getattr(self.cell, name), doc=f"`{name}` of the cell.")
+
+    def read(self: keras.layers.RNN) -> Any:
+        return getattr(self.cell, name)
+
+    return property(read, doc=f"`{name}` of the cell.")
 
 
 class RecurrentLayer(keras.layers.RNN):
@@ -45,22 +54,22 @@ class RecurrentLayer(keras.layers.RNN):
         with `return_state` a tuple of the output and the states, each `(batch, units)`.
     """
 
-    cell_class = None
-    cell_name = None
+    cell_class: type[RecurrentCell]
+    cell_name: str
 
     def __init__(
         self,
-        units,
+        units: int,
         *,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        zero_output_for_mask=False,
-        activity_regularizer=None,
-        **kwargs,
-    ):
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        activity_regularizer: Regularizer = None,
+        **kwargs: Any,
+    ) -> None:
         of_layer = {
             key: kwargs.pop(key)
             for key in ("name", "autocast", "input_shape", "input_dim", "batch_shape")
@@ -85,9 +94,9 @@ class RecurrentLayer(keras.layers.RNN):
             **of_layer,
         )
         # What ran the last call: `"native"`, `"cudnn"`, `"keras"`, or `None` before the first call.
-        self.last_kernel = None
+        self.last_kernel: str | None = None
         # Why the last call ran with `"keras"`, otherwise `None`.
-        self.last_kernel_reason = None
+        self.last_kernel_reason: str | None = None
         self.input_spec = keras.layers.InputSpec(ndim=3)
         # Not every version of keras.layers.RNN sets it.
         self.supports_masking = True
@@ -109,7 +118,13 @@ class RecurrentLayer(keras.layers.RNN):
     recurrent_weight_dropout = of_cell("recurrent_weight_dropout")
     max_timescale = of_cell("max_timescale")
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
+    def inner_loop(
+        self,
+        sequences: Tensor,
+        initial_state: list[Tensor],
+        mask: Tensor | None,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Runs the recurrence.
 
         Args:
@@ -132,7 +147,9 @@ class RecurrentLayer(keras.layers.RNN):
         self.last_kernel, self.last_kernel_reason = kernel, reason
         return results
 
-    def continued(self, sequences, initial_state):
+    def continued(
+        self, sequences: Tensor, initial_state: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
         """Runs the recurrence over a piece of a longer sequence, outside training.
 
         Args:
@@ -147,7 +164,9 @@ class RecurrentLayer(keras.layers.RNN):
         _, outputs, states = self.inner_loop(sequences, initial_state, None)
         return outputs, states
 
-    def run_fused(self, sequences, initial_state, mask, training):
+    def run_fused(
+        self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor | None, training: bool
+    ) -> tuple[str, str | None, tuple[Tensor, Tensor, list[Tensor]]]:
         """Runs the recurrence by a function that has all of it, here by the native kernels.
 
         Args:
@@ -189,7 +208,9 @@ class RecurrentLayer(keras.layers.RNN):
             )
         return "native", None, results
 
-    def run_loop(self, sequences, initial_state, mask, training):
+    def run_loop(
+        self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor | None, training: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Runs the recurrence step by step; arguments and result are those of `inner_loop`."""
         return time_loop.run(
             self.loop(training),
@@ -201,12 +222,12 @@ class RecurrentLayer(keras.layers.RNN):
             zero_output_for_mask=self.zero_output_for_mask,
         )
 
-    def drop_inputs(self, sequences, training):
+    def drop_inputs(self, sequences: Tensor, training: bool) -> Tensor:
         """Returns the sequences, in training with dropout; all steps share one mask."""
         masks = self.cell.dropout_masks("dropout", training)
         return sequences * masks(sequences[:, 0])[0][:, None] if masks else sequences
 
-    def autocast_scope(self):
+    def autocast_scope(self) -> AutocastScope:
         """Returns a context in which weights are read in the data type of the computation."""
         return AutocastScope(self._autocast_dtype)
 
@@ -231,7 +252,12 @@ class RecurrentLayer(keras.layers.RNN):
             states = [ops.copy(state) for state in states]
         return sequences, states, mask
 
-    def gates(self, sequences, initial_state=None, mask=None):
+    def gates(
+        self,
+        sequences: Tensor,
+        initial_state: Sequence[Tensor] | None = None,
+        mask: Tensor | None = None,
+    ) -> dict[str, Tensor]:
         """Returns the gate activations and the states of every step.
 
         Args:
@@ -249,7 +275,7 @@ class RecurrentLayer(keras.layers.RNN):
         with self.autocast_scope():
             return inspection.gates(self, sequences, initial_state, mask)
 
-    def loop(self, training=False):
+    def loop(self, training: bool = False) -> Callable[..., tuple[Tensor | None, list[Tensor]]]:
         """Returns the loop for `time_loop.run`, which here steps the cell through time.
 
         In training, one product projects the inputs of all steps, so its gradient is one product
@@ -269,11 +295,16 @@ class RecurrentLayer(keras.layers.RNN):
             walk = time_loop.step_by_step(step, unroll=self.unroll)
         return lambda inputs, *rest: walk(project(inputs), *rest)
 
-    def quantize(self, mode=None, type_check=True, config=None):
+    def quantize(
+        self,
+        mode: str | None = None,
+        type_check: bool = True,
+        config: keras.quantizers.QuantizationConfig | None = None,
+    ) -> None:
         """Quantizes the kernels of the cell; see `RecurrentCell.quantize`."""
         self.cell.quantize(mode, type_check=type_check, config=config)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = keras.layers.RNN.get_config(self)
         del config["cell"]
         of_cell = self.cell.get_config()
@@ -285,7 +316,7 @@ class RecurrentLayer(keras.layers.RNN):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
 
 

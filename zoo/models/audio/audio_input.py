@@ -1,5 +1,9 @@
 """Base class of models that take audio: raw input from files, and the exported network."""
 
+from typing import Any
+
+import numpy as np
+
 from zoo.array_files import read_array
 from zoo.models.audio.audio_stream import AudioStream
 from zoo.models.protocol import InputSchema, TaskModel
@@ -16,10 +20,10 @@ class AudioInput(TaskModel):
     """
 
     @property
-    def input_schema(self):
+    def input_schema(self) -> InputSchema:
         return WAVEFORM if self._takes_waveforms else FRAMES
 
-    def read_input(self, argument):
+    def read_input(self, argument: str) -> np.ndarray:
         if self._takes_waveforms:
             if not argument:
                 raise ValueError("This model takes files: give a path. Received an empty line.")
@@ -27,13 +31,13 @@ class AudioInput(TaskModel):
         return read_array(argument, FRAMES, f"[frames, {self._audio_backbone.feature_dim}]")
 
     @property
-    def default_length(self):
+    def default_length(self) -> int:
         """One second of a waveform."""
         if self._takes_waveforms:
             return self._audio_backbone.sampling_rate
         return super().default_length
 
-    def export_obstacle(self, format):
+    def export_obstacle(self, format: str) -> str | None:
         if format == "onnx" and self._takes_waveforms:
             return (
                 "A model that takes waveforms can't be exported as ONNX: tf2onnx doesn't support "
@@ -41,10 +45,10 @@ class AudioInput(TaskModel):
             )
         return super().export_obstacle(format)
 
-    def open_stream(self):
+    def open_stream(self) -> AudioStream:
         return AudioStream(self)
 
-    def shared_by_members(self):
+    def shared_by_members(self) -> dict[str, Any]:
         backbone = self._audio_backbone
         return {
             **super().shared_by_members(),

@@ -1,8 +1,10 @@
 """Sound that a classifier reads piece by piece."""
 
+import numpy as np
+
 from zoo.models.audio.clips import check_piece
 from zoo.models.audio.windows import Windows
-from zoo.models.protocol import InputError
+from zoo.models.protocol import InputError, TaskModel
 from zoo.models.streams import PredictorStream, numbers_of
 
 AT_ONCE = 10  # seconds of a piece, or thousands of frames, so that memory is bounded
@@ -16,13 +18,13 @@ class AudioStream(PredictorStream):
     36 ms if it has slopes. `is_last` completes the last ones.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: TaskModel) -> None:
         backbone = model.members[0].backbone
         self._feature_dim = backbone.feature_dim if backbone.log_mel is None else None
         self.sampling_rate = None if backbone.log_mel is None else backbone.sampling_rate
         super().__init__(model)
 
-    def piece_of(self, line):
+    def piece_of(self, line: str) -> np.ndarray | None:
         numbers = numbers_of(line)
         return numbers[None] if len(numbers) else None
 

@@ -1,11 +1,14 @@
 """Clips of audio: checked, and padded to a batch."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from zoo.models.protocol import InputError
 
 
-def check_clip(clip, feature_dim=None):
+def check_clip(clip: Any, feature_dim: int | None = None) -> np.ndarray:
     """A clip as float32.
 
     Args:
@@ -26,7 +29,7 @@ def check_clip(clip, feature_dim=None):
     return clip
 
 
-def check_piece(clip, feature_dim=None):
+def check_piece(clip: Any, feature_dim: int | None = None) -> np.ndarray:
     """A piece of a clip as float32; as `check_clip`, but it may be empty, or None."""
     frame = () if feature_dim is None else (feature_dim,)
     if clip is None:
@@ -48,7 +51,9 @@ def check_piece(clip, feature_dim=None):
     return clip
 
 
-def padded(clips, feature_dim=None):
+def padded(
+    clips: Sequence[np.ndarray], feature_dim: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Pads clips to the longest one.
 
     Args:

@@ -1,7 +1,11 @@
 """Masks of stretches of time and of neighbouring features during training."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from zoo.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -29,14 +33,14 @@ class FeatureMasking(keras.layers.Layer):
 
     def __init__(
         self,
-        time_masks=0,
-        time_width=0,
-        feature_masks=0,
-        feature_width=0,
-        copies=1,
-        seed=None,
-        **kwargs,
-    ):
+        time_masks: int = 0,
+        time_width: int = 0,
+        feature_masks: int = 0,
+        feature_width: int = 0,
+        copies: int = 1,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.time_masks = time_masks
         self.time_width = time_width
@@ -46,7 +50,7 @@ class FeatureMasking(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, features, padding_mask, training=False):
+    def call(self, features: Tensor, padding_mask: Tensor, training: bool = False) -> Tensor:
         if not training:
             return features
         batch, frames, width = ops.shape(features)
@@ -72,10 +76,12 @@ class FeatureMasking(keras.layers.Layer):
         before = positions < starts[:, None]
         return ops.logical_or(before, positions >= (starts + widths)[:, None])
 
-    def compute_output_shape(self, features_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, features_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return features_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "time_masks": self.time_masks,

@@ -2,17 +2,19 @@
 
 from keras import ops
 
+from zoo.typing import Tensor
+
 SLOPE_REACH = 2  # frames before and after one that its slope depends on
 
 
-def means(features, mask):
+def means(features: Tensor, mask: Tensor) -> Tensor:
     """Mean of each feature over the frames of each clip, `[batch, 1, features]`."""
     weights = ops.cast(mask, features.dtype)[..., None]
     count = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)
     return ops.sum(features * weights, axis=1, keepdims=True) / count
 
 
-def slopes(features, mask):
+def slopes(features: Tensor, mask: Tensor) -> Tensor:
     """Slope of a least-squares line through five frames (S. Furui 1986).
 
     The first and the last frame of a clip are repeated beyond its ends, so padding has no effect.

@@ -1,7 +1,11 @@
 """Augmentation of frames of features during training."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from zoo.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -20,7 +24,14 @@ class FrameAugmentation(keras.layers.Layer):
         training: bool.
     """
 
-    def __init__(self, noise=0.0, shift=0.0, frame_dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        noise: float = 0.0,
+        shift: float = 0.0,
+        frame_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.noise = noise
         self.shift = shift
@@ -28,7 +39,7 @@ class FrameAugmentation(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, features, training=False):
+    def call(self, features: Tensor, training: bool = False) -> Tensor:
         if not training:
             return features
         batch, frames, width = ops.shape(features)
@@ -44,10 +55,10 @@ class FrameAugmentation(keras.layers.Layer):
             seed=self.seed_generator,
         )
 
-    def compute_output_shape(self, features_shape):
+    def compute_output_shape(self, features_shape: Shape) -> Shape:
         return features_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "noise": self.noise,

@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from zoo.models.audio.front_end import FrontEnd
 from zoo.models.audio.windows import Windows
 from zoo.models.streams import compiled
 
@@ -14,11 +15,11 @@ class FrameStream:
         front_end: a `FrontEnd` without a `stream_obstacle`.
     """
 
-    def __init__(self, front_end):
+    def __init__(self, front_end: FrontEnd) -> None:
         self.front_end = front_end
         self._windows = Windows(front_end.frame_step, *front_end.reach)
 
-    def read(self, sound, is_last=False):
+    def read(self, sound: np.ndarray, is_last: bool = False) -> np.ndarray:
         """Reads a piece; returns the frames that it completes, float32 `[frames, features]`.
 
         Args:

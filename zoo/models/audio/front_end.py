@@ -1,7 +1,11 @@
 """Base class of the front ends, which turn waveforms into frames of features."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from zoo.typing import DType, Tensor
 
 
 class FrontEnd(keras.layers.Layer):
@@ -20,13 +24,13 @@ class FrontEnd(keras.layers.Layer):
             from it on, the frame depends on.
     """
 
-    def __init__(self, dtype="float32", **kwargs):
+    def __init__(self, dtype: DType = "float32", **kwargs: Any) -> None:
         super().__init__(dtype=dtype, **kwargs)
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         """Why frames can't be computed of a part of a waveform, a str; None if they can."""
 
-    def frames_of(self, window, span):
+    def frames_of(self, window: Tensor, span: Tensor) -> Tensor:
         """Some of the frames of a part of a waveform.
 
         Args:

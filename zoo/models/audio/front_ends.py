@@ -1,12 +1,21 @@
 """The front ends that turn a waveform into frames, by name."""
 
+from typing import Any
+
+from zoo.models.audio.front_end import FrontEnd
 from zoo.models.audio.log_mel import LogMel
 from zoo.models.audio.sphinx_cepstra import SphinxCepstra
 
 NAMES = ("log_mel", "mfcc", "sphinx_cepstra")
 
 
-def make(name, sampling_rate, feature_dim, min_frequency=None, max_frequency=None):
+def make(
+    name: str,
+    sampling_rate: int,
+    feature_dim: int,
+    min_frequency: float | None = None,
+    max_frequency: float | None = None,
+) -> FrontEnd:
     """Makes a front end with a frame every 10 ms.
 
     Args:
@@ -22,7 +31,7 @@ def make(name, sampling_rate, feature_dim, min_frequency=None, max_frequency=Non
     Raises:
         ValueError: there is no front end of that name.
     """
-    edges = {"min_frequency": min_frequency, "max_frequency": max_frequency}
+    edges: dict[str, Any] = {"min_frequency": min_frequency, "max_frequency": max_frequency}
     edges = {key: value for key, value in edges.items() if value is not None}
     if name == "sphinx_cepstra":
         return SphinxCepstra(sampling_rate, feature_dim, **edges, name="front_end")

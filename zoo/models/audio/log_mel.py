@@ -1,11 +1,14 @@
 """Front end of log-mel energies or their cepstrum, from a waveform, inside the model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from zoo.models.audio.features import SLOPE_REACH, means, slopes
 from zoo.models.audio.front_end import FrontEnd
+from zoo.typing import Shape, Tensor
 
 FRONT_ENDS = ("frames", "log_mel", "mfcc")
 
@@ -55,18 +58,18 @@ class LogMel(FrontEnd):
 
     def __init__(
         self,
-        sampling_rate,
-        num_mel_bins=40,
-        num_coefficients=None,
-        frame_length=200,
-        frame_step=80,
-        min_frequency=20.0,
-        mean_normalization=0.0,
-        root_compression=0.0,
-        deltas=False,
-        max_frequency=None,
-        **kwargs,
-    ):
+        sampling_rate: int,
+        num_mel_bins: int = 40,
+        num_coefficients: int | None = None,
+        frame_length: int = 200,
+        frame_step: int = 80,
+        min_frequency: float = 20.0,
+        mean_normalization: float = 0.0,
+        root_compression: float = 0.0,
+        deltas: bool = False,
+        max_frequency: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if num_coefficients is not None and not 1 <= num_coefficients <= num_mel_bins:
             raise ValueError(
@@ -113,10 +116,10 @@ class LogMel(FrontEnd):
             dtype="float32",
         )
 
-    def build(self, waveform_shape, padding_mask_shape=None):
+    def build(self, waveform_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         self.spectrogram.build(waveform_shape)
 
-    def call(self, waveform, padding_mask):
+    def call(self, waveform: Tensor, padding_mask: Tensor) -> tuple[Tensor, Tensor]:
         waveform = ops.cast(waveform, "float32")
         waveform = ops.pad(waveform, [[0, 0], [0, self.frame_length]])
         energies = ops.transpose(self.spectrogram(waveform), (0, 2, 1))
@@ -139,7 +142,7 @@ class LogMel(FrontEnd):
             features = ops.concatenate([features, slopes(features, mask)], axis=-1)
         return features, mask
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         if self.mean_normalization or self.root_compression:
             name = "mean_normalization" if self.mean_normalization else "root_compression"
             return (
@@ -155,12 +158,14 @@ class LogMel(FrontEnd):
         matrix[:, 0] /= np.sqrt(2.0)
         return matrix.astype("float32")
 
-    def compute_output_shape(self, waveform_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, waveform_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> tuple[Shape, Shape]:
         batch = waveform_shape[0]
         width = self.num_coefficients or self.num_mel_bins
         return (batch, None, width * (1 + self.deltas)), (batch, None)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "sampling_rate": self.sampling_rate,

@@ -1,10 +1,13 @@
 """Front end of the mel cepstra of CMU Sphinx, from a waveform, inside the model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from zoo.models.audio.front_end import FrontEnd
+from zoo.typing import Shape, Tensor
 
 WINDOW = 0.025625  # in seconds, 410 samples at 16 kHz
 STEP = 0.01
@@ -47,13 +50,13 @@ class SphinxCepstra(FrontEnd):
 
     def __init__(
         self,
-        sampling_rate=16000,
-        num_coefficients=13,
-        num_mel_bins=40,
-        min_frequency=130.0,
-        max_frequency=6800.0,
-        **kwargs,
-    ):
+        sampling_rate: int = 16000,
+        num_coefficients: int = 13,
+        num_mel_bins: int = 40,
+        min_frequency: float = 130.0,
+        max_frequency: float = 6800.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not 0 <= min_frequency < max_frequency <= sampling_rate / 2:
             raise ValueError(
@@ -73,10 +76,10 @@ class SphinxCepstra(FrontEnd):
         self._bands = self._mel_filters().T.astype("float32")
         self._cosines = self._cosine_transform().astype("float32")
 
-    def build(self, waveform_shape, padding_mask_shape=None):
+    def build(self, waveform_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         self.built = True
 
-    def call(self, waveform, padding_mask):
+    def call(self, waveform: Tensor, padding_mask: Tensor) -> tuple[Tensor, Tensor]:
         sound = 32768.0 * ops.cast(waveform, "float32")  # Sphinx takes 16-bit integers
         sound = sound - PREEMPHASIS * ops.pad(sound, [[0, 0], [1, 0]])[:, :-1]
         # A frame for each step, the last ones mostly of padding.
@@ -94,7 +97,9 @@ class SphinxCepstra(FrontEnd):
         is_first = ops.logical_and(is_first, padding_mask[:, :1])
         return features, ops.logical_or(is_full, is_first)
 
-    def compute_output_shape(self, waveform_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, waveform_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> tuple[Shape, Shape]:
         batch = waveform_shape[0]
         return (batch, None, self.num_coefficients), (batch, None)
 
@@ -131,7 +136,7 @@ class SphinxCepstra(FrontEnd):
         cosines[0] /= 2
         return cosines
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "sampling_rate": self.sampling_rate,

@@ -1,8 +1,13 @@
 """Normalisation of features by the mean and variance of their own utterance."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from zoo.typing import Shape, Tensor
 
 PRIOR_FRAMES = 100  # frames that the training data's mean and variance count as
 EPSILON = 1e-3  # of a variance, in units of that of the training data
@@ -27,22 +32,22 @@ class UtteranceNormalization(keras.layers.Layer):
         A float tensor like `features`, 0 at padding.
     """
 
-    def __init__(self, running=False, **kwargs):
+    def __init__(self, running: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.running = running
 
-    def build(self, features_shape, padding_mask_shape=None):
+    def build(self, features_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         width = features_shape[-1]
         self.mean = self.add_weight((width,), "zeros", trainable=False, name="mean")
         self.variance = self.add_weight((width,), "ones", trainable=False, name="variance")
 
-    def adapt(self, frames):
+    def adapt(self, frames: Sequence[np.ndarray]) -> None:
         """Sets mean and variance to those of all frames of arrays `[frames, features]`, a list."""
         frames = np.concatenate(frames)
         self.mean.assign(np.mean(frames, axis=0, dtype="float64"))
         self.variance.assign(np.maximum(np.var(frames, axis=0, dtype="float64"), 1e-8))
 
-    def call(self, features, padding_mask):
+    def call(self, features: Tensor, padding_mask: Tensor) -> Tensor:
         if self.running:
             sums = self.initial_sums(ops.shape(features)[0], features.shape[-1])
             return self.continued(features, padding_mask, sums)[0]
@@ -52,12 +57,14 @@ class UtteranceNormalization(keras.layers.Layer):
         variance = ops.sum(features**2 * weights, axis=1, keepdims=True) / count
         return features * weights * ops.rsqrt(variance + EPSILON)
 
-    def initial_sums(self, batch_size, width):
+    def initial_sums(self, batch_size: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
         """The sums before the first frame, as `continued` takes them."""
         zeros = ops.zeros((batch_size, width), self.compute_dtype)
         return zeros[:, :1], zeros, zeros
 
-    def continued(self, features, padding_mask, sums):
+    def continued(
+        self, features: Tensor, padding_mask: Tensor, sums: tuple[Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Normalises a piece of an utterance, given the sums over the frames before it.
 
         Args:
@@ -85,8 +92,10 @@ class UtteranceNormalization(keras.layers.Layer):
         weights = ops.cast(padding_mask, features.dtype)[..., None]
         return (features - self.mean) * weights * ops.rsqrt(self.variance), weights
 
-    def compute_output_shape(self, features_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, features_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return features_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "running": self.running}

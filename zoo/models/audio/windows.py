@@ -13,14 +13,16 @@ class Windows:
         step, before, after: int, items.
     """
 
-    def __init__(self, step, before, after):
+    def __init__(self, step: int, before: int, after: int) -> None:
         self.step = step
         self.after = after
         self.context = -(-before // step)  # steps
-        self._items = None
+        self._items: np.ndarray | None = None
         self._known = 0  # steps at the beginning of the window that are context alone
 
-    def read(self, piece, is_last=False):
+    def read(
+        self, piece: np.ndarray, is_last: bool = False
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """Adds a piece.
 
         Args:

@@ -1,5 +1,8 @@
 """Audio backbone: an optional front end, normalisation and recurrent layers."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,6 +10,7 @@ from keras import ops
 from zoo.models.audio.frame_augmentation import FrameAugmentation
 from zoo.models.audio.log_mel import FRONT_ENDS, LogMel
 from zoo.models.recurrent_stack import RecurrentBackbone, recurrent_stack
+from zoo.typing import DType, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -44,24 +48,24 @@ class AudioBackbone(RecurrentBackbone):
 
     def __init__(
         self,
-        architecture,
-        front_end="frames",
-        feature_dim=40,
-        sampling_rate=8000,
-        units=64,
-        num_layers=1,
-        dropout=0.0,
-        bidirectional=False,
-        noise=0.0,
-        shift=0.0,
-        frame_dropout=0.0,
-        min_frequency=20.0,
-        mean_normalization=0.0,
-        root_compression=0.0,
-        deltas=False,
-        dtype=None,
-        **kwargs,
-    ):
+        architecture: str,
+        front_end: Literal["frames", "log_mel", "mfcc"] = "frames",
+        feature_dim: int = 40,
+        sampling_rate: int = 8000,
+        units: int = 64,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        noise: float = 0.0,
+        shift: float = 0.0,
+        frame_dropout: float = 0.0,
+        min_frequency: float = 20.0,
+        mean_normalization: float = 0.0,
+        root_compression: float = 0.0,
+        deltas: bool = False,
+        dtype: DType = None,
+        **kwargs: Any,
+    ) -> None:
         if front_end not in FRONT_ENDS:
             raise ValueError(
                 f"`front_end` must be one of {FRONT_ENDS}. Received: front_end={front_end!r}"
@@ -123,7 +127,7 @@ class AudioBackbone(RecurrentBackbone):
         self.root_compression = root_compression
         self.deltas = deltas
 
-    def adapt(self, clips):
+    def adapt(self, clips: Sequence[np.ndarray]) -> None:
         """Computes the mean and variance of the features.
 
         Args:
@@ -142,17 +146,19 @@ class AudioBackbone(RecurrentBackbone):
         features, mask = self.log_mel(audio, np.arange(audio.shape[1]) < lengths[:, None])
         return ops.convert_to_numpy(features)[ops.convert_to_numpy(mask)]
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         return super().stream_obstacle() or (self.log_mel and self.log_mel.stream_obstacle())
 
-    def continued(self, piece, states):
+    def continued(
+        self, piece: tuple[Tensor, Tensor], states: list[list[Tensor]]
+    ) -> tuple[Tensor, Any]:
         """As `RecurrentBackbone.continued`; a piece is what `Windows.read` returns, with a batch
         axis ahead of the window."""
         window, span = piece
         frames = window if self.log_mel is None else self.log_mel.frames_of(window, span)
         return self.continue_layers(self.normalization(frames), states)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "architecture": self.architecture,

@@ -1,5 +1,7 @@
 """Preprocessor of the audio classifier: clips of any length in, a padded batch out."""
 
+from typing import Any
+
 import keras
 import keras_hub
 
@@ -7,6 +9,7 @@ from zoo.models.audio.clips import check_clip, padded
 from zoo.models.audio_classifier.audio_backbone import AudioBackbone
 from zoo.models.ragged import pad_tensor
 from zoo.models.tokenizer import is_symbolic
+from zoo.typing import Shape
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -33,14 +36,14 @@ class AudioClassifierPreprocessor(keras_hub.models.Preprocessor):
 
     backbone_cls = AudioBackbone
 
-    def __init__(self, feature_dim=None, **kwargs):
+    def __init__(self, feature_dim: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.feature_dim = feature_dim
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.built = True
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         if is_symbolic(x):
             audio, padding_mask = pad_tensor(x, self.feature_dim)
             x = {"audio": audio, "padding_mask": padding_mask}
@@ -50,5 +53,5 @@ class AudioClassifierPreprocessor(keras_hub.models.Preprocessor):
         x = {"audio": audio, "padding_mask": padding_mask}
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature_dim": self.feature_dim}

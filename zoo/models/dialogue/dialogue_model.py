@@ -3,6 +3,8 @@
 import json
 import math
 import numbers
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +20,7 @@ from zoo.models.language_model.causal_task import (
     check_count,
 )
 from zoo.models.language_model.continuation import Continuation
-from zoo.models.protocol import InputError, InputSchema, register
+from zoo.models.protocol import InputError, InputSchema, Sampler, register
 
 REPLY_TOKENS = 64
 LEAST_LIKELY = math.log(0.1)  # of the tokens to choose from, relative to the likeliest
@@ -47,14 +49,14 @@ class DialogueModel(EagerPreprocessing, CausalTask):
 
     def generate(
         self,
-        inputs,
-        max_length=None,
-        sampler=None,
-        temperature=1.0,
-        seed=None,
-        batch_size=32,
-        likelihood_penalty=0.0,
-    ):
+        inputs: Any,
+        max_length: int | None = None,
+        sampler: Sampler | None = None,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        batch_size: int = 32,
+        likelihood_penalty: float = 0.0,
+    ) -> str | list[str]:
         """The reply to each conversation.
 
         With a penalty, each token is chosen by `log p(token | conversation) - likelihood_penalty *
@@ -136,20 +138,22 @@ class DialogueModel(EagerPreprocessing, CausalTask):
     def _preprocessed(self, x, y=None, sample_weight=None):
         return self.preprocessor(self.input_schema.parse_all(x))
 
-    def conversation(self, sampler=None, temperature=1.0, seed=None):
+    def conversation(
+        self, sampler: Sampler | None = None, temperature: float = 1.0, seed: int | None = None
+    ) -> "Conversation":
         """A `Conversation` with this model; arguments as in `generate`."""
         self._use(sampler, temperature, seed)
         self.make_continue_function()
         return Conversation(self)
 
-    def open_stream(self):
+    def open_stream(self) -> TurnStream:
         return TurnStream(self)
 
     @property
-    def input_schema(self):
+    def input_schema(self) -> InputSchema:
         return InputSchema("turns", "string", rank=1)
 
-    def read_input(self, argument):
+    def read_input(self, argument: str) -> list[str]:
         """Reads a conversation: a JSON list of turns, or else a single turn."""
         text = super().read_input(argument)
         if not text.lstrip().startswith("["):
@@ -162,7 +166,7 @@ class DialogueModel(EagerPreprocessing, CausalTask):
                 f"{text[:200]}"
             ) from error
 
-    def answers(self, inputs):
+    def answers(self, inputs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """The reply to each conversation, drawn with a fixed seed, so that it is repeatable.
 
         Args:
@@ -185,21 +189,21 @@ class Conversation:
         turns: list of str, what was said so far.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: DialogueModel) -> None:
         self.model = model
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """Begins a new conversation."""
-        self.turns = []
+        self.turns: list[str] = []
         self._text = Continuation(self.model)
         self._text.read(self.model.preprocessor.conversation_ids([]))
 
-    def reply(self, turn, max_length=None):
+    def reply(self, turn: str, max_length: int | None = None) -> str:
         """The reply to a turn, a str."""
         return "".join(self.stream(turn, max_length)).strip()
 
-    def stream(self, turn, max_length=None):
+    def stream(self, turn: str, max_length: int | None = None) -> Iterator[str]:
         """Replies to a turn and yields the reply piece by piece.
 
         Args:

@@ -1,8 +1,11 @@
 """Preprocessor of the dialogue model: conversations in, token ids with turn markers out."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 
 from zoo.models.dialogue.dialogue_backbone import DialogueBackbone
 from zoo.models.language_model.causal_preprocessor import CausalPreprocessor
@@ -36,15 +39,19 @@ class DialoguePreprocessor(CausalPreprocessor):
 
     backbone_cls = DialogueBackbone
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(
+        self, x: Sequence[Sequence[str]], y: Any = None, sample_weight: Any = None
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         return self.batch([self.conversation_ids(turns) for turns in x])
 
-    def batch(self, rows):
+    def batch(
+        self, rows: Sequence[Sequence[int]]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """What `call` returns, of the token ids of conversations, lists of int."""
         inputs, targets, mask = self.pairs(rows)
         return {"token_ids": inputs, "padding_mask": mask}, targets, mask
 
-    def conversation_ids(self, turns, is_cut=False):
+    def conversation_ids(self, turns: Sequence[str], is_cut: bool = False) -> list[int]:
         """The token ids of a conversation, a list of int.
 
         Args:
@@ -61,7 +68,7 @@ class DialoguePreprocessor(CausalPreprocessor):
             row += ids
         return row
 
-    def turn_ids(self, turns):
+    def turn_ids(self, turns: Sequence[str]) -> list[list[int]]:
         """The token ids of each turn, with `</s>`: a list of lists of int."""
         for turn in turns:
             if not isinstance(turn, str):
@@ -73,7 +80,7 @@ class DialoguePreprocessor(CausalPreprocessor):
         return [[*map(int, row), end] for row in self.tokenizer(list(turns))] if turns else []
 
     @functools.cached_property
-    def cut_id(self):
+    def cut_id(self) -> int:
         """The token id of `<cut>`."""
         id = self.tokenizer.token_to_id(CUT)
         if self.tokenizer.id_to_token(id) != CUT:
@@ -81,17 +88,17 @@ class DialoguePreprocessor(CausalPreprocessor):
         return id
 
     @staticmethod
-    def is_single(inputs):
+    def is_single(inputs: Any) -> bool:
         """Whether this is one conversation and no list of them."""
         return isinstance(inputs, str) or (
             bool(inputs) and all(isinstance(turn, str) for turn in inputs)
         )
 
-    def token_ids(self, inputs):
+    def token_ids(self, inputs: Sequence[Sequence[str]]) -> list[list[int]]:
         """The token ids of conversations, a list of lists of int."""
         return [self.conversation_ids(turns) for turns in inputs]
 
-    def detokenize(self, token_ids):
+    def detokenize(self, token_ids: Sequence[int]) -> str:
         """The text of token ids, a list of int, without markers."""
         tokenizer = self.tokenizer
         markers = {

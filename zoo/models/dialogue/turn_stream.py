@@ -6,7 +6,7 @@ from zoo.models.language_model.causal_stream import CausalStream
 class TurnStream(CausalStream):
     """A `CausalStream` of a dialogue model: a piece is a turn, a str."""
 
-    def piece_of(self, line):
+    def piece_of(self, line: str) -> str:
         return line.strip()
 
     def _first_token_ids(self):

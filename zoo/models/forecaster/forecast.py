@@ -1,6 +1,7 @@
 """The forecast of one series, and its lines in a CSV file."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Forecast:
     values: np.ndarray
     quantiles: dict
 
-    def rows(self):
+    def rows(self) -> Iterator[dict[str, str]]:
         """The lines of a CSV file as dicts of str: `unique_id`, `ds` and `y`, and a column for each
         quantile, such as `y_0.1`."""
         for step, time in enumerate(self.times):

@@ -1,5 +1,7 @@
 """Backbone: a recurrent encoder of the segments of a window of past values."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from zoo.models.backbone import Backbone
 from zoo.models.forecaster.window_normalization import WindowNormalization
 from zoo.models.pooling import SequencePooling
 from zoo.models.recurrent_stack import recurrent_stack
+from zoo.typing import DType, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -39,17 +42,17 @@ class ForecastBackbone(Backbone):
 
     def __init__(
         self,
-        architecture,
-        lookback,
-        segment,
-        units=64,
-        num_layers=1,
-        dropout=0.0,
-        normalization="standard",
-        log=False,
-        dtype=None,
-        **kwargs,
-    ):
+        architecture: str,
+        lookback: int,
+        segment: int,
+        units: int = 64,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        normalization: Literal["last", "standard", "difference"] = "standard",
+        log: bool = False,
+        dtype: DType = None,
+        **kwargs: Any,
+    ) -> None:
         if segment < 1 or lookback < segment or lookback % segment:
             raise ValueError(
                 "`lookback` must be a positive multiple of `segment`. Received: "
@@ -95,11 +98,11 @@ class ForecastBackbone(Backbone):
         self.normalization = normalization
         self.log = log
 
-    def restore(self, values, statistics):
+    def restore(self, values: Tensor, statistics: Tensor) -> Tensor:
         """Normalised values in the unit of the series; see `WindowNormalization.restore`."""
         return self.get_layer("normalization").restore(values, statistics)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "architecture": self.architecture,

@@ -1,11 +1,15 @@
 """Preprocessor of the forecaster: series of any length in, a batch of windows out."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import keras_hub
 import numpy as np
 
 from zoo.models.forecaster.forecast_backbone import ForecastBackbone
 from zoo.models.protocol import InputError
+from zoo.typing import Shape
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -35,15 +39,15 @@ class ForecastPreprocessor(keras_hub.models.Preprocessor):
 
     backbone_cls = ForecastBackbone
 
-    def __init__(self, lookback, period=1, **kwargs):
+    def __init__(self, lookback: int, period: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.lookback = lookback
         self.period = period
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.built = True
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(self, x: Sequence[np.ndarray], y: Any = None, sample_weight: Any = None) -> Any:
         series = np.zeros((len(x), self.lookback), "float32")
         padding_mask = np.zeros(series.shape, bool)
         for row, one in enumerate(x):
@@ -72,7 +76,7 @@ class ForecastPreprocessor(keras_hub.models.Preprocessor):
             raise InputError("A series needs at least one value that isn't NaN. Received none.")
         return self.fill(values)[-self.lookback :]
 
-    def fill(self, values):
+    def fill(self, values: np.ndarray) -> np.ndarray:
         """Replaces missing values, and drops those before the first value.
 
         Args:
@@ -85,5 +89,5 @@ class ForecastPreprocessor(keras_hub.models.Preprocessor):
             values[index] = values[index - (self.period if index >= self.period else 1)]
         return values
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "lookback": self.lookback, "period": self.period}

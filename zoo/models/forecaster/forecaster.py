@@ -1,5 +1,8 @@
 """Task: past values of a series in, the next values out."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import keras
 import keras_hub
 
@@ -49,16 +52,16 @@ class Forecaster(ForecastingTask, keras_hub.models.Task):
 
     def __init__(
         self,
-        backbone,
-        horizon,
-        seasons=(),
-        linear=False,
-        frequency=None,
-        quantiles=(),
-        loss="mae",
-        preprocessor=None,
-        **kwargs,
-    ):
+        backbone: ForecastBackbone,
+        horizon: int,
+        seasons: Sequence[int] = (),
+        linear: bool = False,
+        frequency: str | None = None,
+        quantiles: Sequence[float] = (),
+        loss: Literal["mae", "mse"] = "mae",
+        preprocessor: ForecastPreprocessor | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_quantiles(quantiles)
         if loss not in LOSSES:
             raise ValueError(f"`loss` must be one of {LOSSES}. Received: {loss!r}")
@@ -92,5 +95,5 @@ class Forecaster(ForecastingTask, keras_hub.models.Task):
             **kwargs,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seasons": self.seasons, "linear": self.linear}

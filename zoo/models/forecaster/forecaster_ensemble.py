@@ -1,8 +1,10 @@
 """Task: an ensemble of forecasters."""
 
+from typing import Any
+
 import keras_hub
 
-from zoo.models.ensemble import Ensemble
+from zoo.models.ensemble import Ensemble, EnsembleBackbone
 from zoo.models.forecaster.forecast_preprocessor import ForecastPreprocessor
 from zoo.models.forecaster.forecasting_task import ForecastingTask
 from zoo.models.protocol import register
@@ -17,5 +19,5 @@ class ForecasterEnsemble(Ensemble, ForecastingTask, keras_hub.models.Task):
 
     preprocessor_cls = ForecastPreprocessor
 
-    def __init__(self, backbone, horizon, **kwargs):
+    def __init__(self, backbone: EnsembleBackbone, horizon: int, **kwargs: Any) -> None:
         super().__init__(backbone, backbone(backbone.input), horizon=horizon, **kwargs)

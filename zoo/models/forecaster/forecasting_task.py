@@ -1,6 +1,10 @@
 """Base class of models that forecast: series in, the next values and their quantiles out."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import keras
+import keras_hub
 import numpy as np
 from keras import ops
 
@@ -11,6 +15,7 @@ from zoo.models.forecaster.pinball_loss import PinballLoss
 from zoo.models.forecaster.quantile_spread import MEDIAN
 from zoo.models.protocol import InputError, InputSchema, TaskModel
 from zoo.series_files import next_times, read_series
+from zoo.typing import Tensor
 
 LOSSES = ("mae", "mse")
 
@@ -44,15 +49,15 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
 
     def __init__(
         self,
-        backbone,
-        outputs,
-        horizon,
-        frequency=None,
-        quantiles=(),
-        loss="mae",
-        preprocessor=None,
-        **kwargs,
-    ):
+        backbone: keras_hub.models.Backbone,
+        outputs: Tensor,
+        horizon: int,
+        frequency: str | None = None,
+        quantiles: Sequence[float] = (),
+        loss: Literal["mae", "mse"] = "mae",
+        preprocessor: keras_hub.models.Preprocessor | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.horizon = horizon
@@ -62,16 +67,23 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
         super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
     @property
-    def period(self):
+    def period(self) -> int | None:
         """Values of a season, an int, such as 12 for months; None without a preprocessor."""
         return self.preprocessor and self.preprocessor.period
 
     @property
-    def lookback(self):
+    def lookback(self) -> int:
         """Past values that a forecast depends on, an int."""
         return self.members[0].backbone.lookback
 
-    def compile(self, optimizer="adam", loss="auto", *, metrics="auto", **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        loss: Any = "auto",
+        *,
+        metrics: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.compile`; "auto" is the loss of the arguments, and the mean absolute
         error of the point forecast, named `mae`."""
         if loss == "auto":
@@ -86,7 +98,14 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
         """The index of the median in the output's last axis, or None without quantiles."""
         return self.quantiles.index(MEDIAN) if self.quantiles else None
 
-    def predict(self, x, quantiles=None, batch_size=256, scale=None, **kwargs):
+    def predict(
+        self,
+        x: Any,
+        quantiles: Sequence[float] | None = None,
+        batch_size: int = 256,
+        scale: float | None = None,
+        **kwargs: Any,
+    ) -> np.ndarray:
         """The next values of each series.
 
         Args:
@@ -147,7 +166,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
             y = np.asarray(y) / _along_rows(scales, y)
         return super()._preprocessed(x, y, sample_weight)
 
-    def gate_inputs(self, input):
+    def gate_inputs(self, input: Any) -> dict[str, Tensor]:
         return super().gate_inputs(self._scaled([input])[0][0])
 
     def _check(self, quantiles):
@@ -184,10 +203,10 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
     # Raw input and answers
 
     @property
-    def input_schema(self):
+    def input_schema(self) -> InputSchema:
         return InputSchema("series", "float32", rank=1)
 
-    def read_input(self, argument):
+    def read_input(self, argument: str) -> np.ndarray:
         """Reads the one series of a CSV file; see `zoo.series_files.read_series`."""
         found = read_series(argument)
         if len(found) > 1:
@@ -197,7 +216,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
             )
         return found[0].values.astype("float32")
 
-    def answers(self, inputs):
+    def answers(self, inputs: Sequence[np.ndarray]) -> list[dict[str, Any]]:
         """The forecast of each series.
 
         Args:
@@ -224,10 +243,12 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
             for row in outputs
         ]
 
-    def answer_text(self, answer):
+    def answer_text(self, answer: dict[str, Any]) -> str:
         return ", ".join(f"{value:.6g}" for value in answer["forecast"])
 
-    def forecast_file(self, path, horizon=None, quantiles=None):
+    def forecast_file(
+        self, path: str, horizon: int | None = None, quantiles: Sequence[float] | None = None
+    ) -> Forecasts:
         """Forecasts each series of a CSV file; see `zoo.series_files.read_series`.
 
         Args:
@@ -265,18 +286,18 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
 
     # Streams, export and ensembles
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         return (
             "A forecaster normalises each window by its own values, which changes all of them with "
             "every new one, so there is no state to keep. Use predict with the last values."
         )
 
     @property
-    def default_length(self):
+    def default_length(self) -> int:
         """The lookback, which the network's input always has."""
         return self.lookback
 
-    def shared_by_members(self):
+    def shared_by_members(self) -> dict[str, Any]:
         return {
             **super().shared_by_members(),
             "horizon": self.horizon,
@@ -286,7 +307,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
             "period": self.period,
         }
 
-    def ensemble_options(self):
+    def ensemble_options(self) -> dict[str, Any]:
         return {
             **super().ensemble_options(),
             "horizon": self.horizon,
@@ -295,7 +316,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
             "loss": self.point_loss,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "horizon": self.horizon,
@@ -314,20 +335,20 @@ class PointError(keras.metrics.Mean):
         name: str.
     """
 
-    def __init__(self, median=None, name="mae", **kwargs):
+    def __init__(self, median: int | None = None, name: str = "mae", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.median = median
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None) -> None:
         point = y_pred if self.median is None else y_pred[..., self.median]
         error = ops.abs(ops.cast(y_true, point.dtype) - point)
         super().update_state(ops.mean(error, axis=-1), sample_weight)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "median": self.median}
 
 
-def check_quantiles(quantiles):
+def check_quantiles(quantiles: Sequence[float]) -> None:
     """Raises ValueError unless quantiles are distinct numbers between 0 and 1 with the median."""
     if quantiles and (
         MEDIAN not in quantiles

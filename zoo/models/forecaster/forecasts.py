@@ -3,10 +3,14 @@
 import csv
 import dataclasses
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.models.forecaster.forecast import Forecast
+
+if TYPE_CHECKING:  # it may not be installed
+    from matplotlib.figure import Figure
 
 SHOWN = 4  # horizons of history in a picture
 PLOTTED = 6  # series in a picture
@@ -22,7 +26,7 @@ class Forecasts:
 
     forecasts: list[Forecast]
 
-    def csv(self):
+    def csv(self) -> str:
         """A CSV table, a str: a line for each value with `unique_id`, `ds` and `y`, and a column
         for each quantile, such as `y_0.1`."""
         rows = [row for forecast in self.forecasts for row in forecast.rows()]
@@ -32,7 +36,7 @@ class Forecasts:
         table.writerows(rows)
         return file.getvalue()
 
-    def plot(self):
+    def plot(self) -> "Figure":
         """Plots the end of each history, its forecast, and the interval of its outer quantiles.
 
         Returns:

@@ -1,8 +1,13 @@
 """Loss: the pinball loss of quantile forecasts."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -19,15 +24,17 @@ class PinballLoss(keras.losses.Loss):
         y_pred: float `[batch, horizon, quantiles]`.
     """
 
-    def __init__(self, quantiles, name="pinball_loss", **kwargs):
+    def __init__(
+        self, quantiles: Sequence[float], name: str = "pinball_loss", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.quantiles = list(quantiles)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = ops.convert_to_tensor(y_pred)
         error = ops.cast(y_true, y_pred.dtype)[..., None] - y_pred
         quantiles = np.array(self.quantiles, "float32")
         return ops.mean(2 * ops.maximum(quantiles * error, (quantiles - 1) * error), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "quantiles": self.quantiles}

@@ -1,7 +1,12 @@
 """Layer: quantiles around a point forecast, which they leave as it is."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
+
+from zoo.typing import Shape, Tensor
 
 MEDIAN = 0.5
 
@@ -23,11 +28,11 @@ class QuantileSpread(keras.layers.Layer):
         float `[batch, horizon, quantiles]`.
     """
 
-    def __init__(self, quantiles, **kwargs):
+    def __init__(self, quantiles: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.quantiles = list(quantiles)
 
-    def build(self, point_shape, state_shape):
+    def build(self, point_shape: Shape, state_shape: Shape) -> None:
         self.spreads = [
             keras.layers.Dense(
                 point_shape[1],
@@ -41,7 +46,7 @@ class QuantileSpread(keras.layers.Layer):
             spread.build(state_shape)
         self.built = True
 
-    def call(self, point, state):
+    def call(self, point: Tensor, state: Tensor) -> Tensor:
         point_as_it_is, state = ops.stop_gradient(point), ops.stop_gradient(state)
         spreads = iter(self.spreads)
         return ops.stack(
@@ -52,8 +57,8 @@ class QuantileSpread(keras.layers.Layer):
             axis=-1,
         )
 
-    def compute_output_shape(self, point_shape, state_shape):
+    def compute_output_shape(self, point_shape: Shape, state_shape: Shape) -> Shape:
         return (*point_shape, len(self.quantiles))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "quantiles": self.quantiles}

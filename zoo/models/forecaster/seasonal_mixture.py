@@ -1,8 +1,13 @@
 """Layer: a mixture of a window's level and its last seasons, continued over the horizon."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from zoo.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -25,7 +30,7 @@ class SeasonalMixture(keras.layers.Layer):
         float `[batch, horizon]`.
     """
 
-    def __init__(self, horizon, seasons, **kwargs):
+    def __init__(self, horizon: int, seasons: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.horizon = horizon
         self.seasons = list(seasons)
@@ -36,7 +41,12 @@ class SeasonalMixture(keras.layers.Layer):
             name="gate",
         )
 
-    def build(self, state_shape, window_shape, padding_mask_shape=None):
+    def build(
+        self,
+        state_shape: Shape,
+        window_shape: tuple[int | None, int],
+        padding_mask_shape: Shape | None = None,
+    ) -> None:
         time = window_shape[1]
         if not all(1 <= season <= time for season in self.seasons):
             raise ValueError(
@@ -47,7 +57,7 @@ class SeasonalMixture(keras.layers.Layer):
         self.gate.build(state_shape)
         self.built = True
 
-    def call(self, state, window, padding_mask):
+    def call(self, state: Tensor, window: Tensor, padding_mask: Tensor) -> Tensor:
         time = self._time
         steps = np.arange(self.horizon)
         # Continued seasons: step k of the horizon has the value of the same place in the season.
@@ -61,8 +71,10 @@ class SeasonalMixture(keras.layers.Layer):
         weights = ops.softmax(scores, axis=1)[:, 1:]  # the level itself is 0
         return ops.sum(weights * values, axis=1)
 
-    def compute_output_shape(self, state_shape, window_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, state_shape: Shape, window_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return (state_shape[0], self.horizon)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "horizon": self.horizon, "seasons": self.seasons}

@@ -1,7 +1,11 @@
 """Layer: normalises each window of a time series by its own level and deviation."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
+
+from zoo.typing import Shape, Tensor
 
 METHODS = ("last", "standard", "difference")
 CONSTANT = 1e-5  # a smaller deviation, relative to the largest value, is rounding
@@ -31,17 +35,22 @@ class WindowNormalization(keras.layers.Layer):
         `[batch, 3]`: level, deviation, and 1 if the logarithm was taken.
     """
 
-    def __init__(self, method="standard", log=False, **kwargs):
+    def __init__(
+        self,
+        method: Literal["last", "standard", "difference"] = "standard",
+        log: bool = False,
+        **kwargs: Any,
+    ) -> None:
         if method not in METHODS:
             raise ValueError(f"`method` must be one of {METHODS}. Received: {method!r}")
         super().__init__(**kwargs)
         self.method = method
         self.log = log
 
-    def build(self, series_shape, mask_shape=None):
+    def build(self, series_shape: Shape, mask_shape: Shape | None = None) -> None:
         self.built = True
 
-    def call(self, series, mask):
+    def call(self, series: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         valid = ops.cast(mask, series.dtype)
         is_log = ops.zeros_like(series[:, :1])
         if self.log:
@@ -62,7 +71,7 @@ class WindowNormalization(keras.layers.Layer):
         normalized = (series - level) * valid / ops.where(varies, deviation, 1.0)
         return normalized, ops.concatenate([level, deviation, is_log], axis=1)
 
-    def restore(self, values, statistics):
+    def restore(self, values: Tensor, statistics: Tensor) -> Tensor:
         """Values in the unit of the windows.
 
         Args:
@@ -80,5 +89,5 @@ class WindowNormalization(keras.layers.Layer):
         powers = ops.exp(ops.where(is_log > 0, ops.clip(values, -80.0, 80.0), 0.0))
         return is_log * powers + (1 - is_log) * values
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "method": self.method, "log": self.log}

@@ -3,11 +3,15 @@
 import collections
 import itertools
 import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from zoo.models.ensemble import EnsembleBackbone
+from zoo.models.protocol import TaskModel
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -27,7 +31,12 @@ class CausalEnsembleBackbone(EnsembleBackbone):
         vocabulary_size: int, number of tokens.
     """
 
-    def __init__(self, members, combination="mean", **kwargs):
+    def __init__(
+        self,
+        members: Sequence[TaskModel],
+        combination: Literal["mean", "median"] = "mean",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(members, combination, **kwargs)
         states = [
             keras.tree.map_structure(
@@ -52,14 +61,18 @@ class CausalEnsembleBackbone(EnsembleBackbone):
         self.logits = _MeanLogits(self.members, name="logits")
 
     @staticmethod
-    def combine(members, inputs, combination):
+    def combine(
+        members: Sequence[TaskModel],
+        inputs: dict[str, Tensor],
+        combination: Literal["mean", "median"],
+    ) -> Tensor:
         return ops.concatenate([member.backbone(inputs) for member in members], axis=-1)
 
-    def initial_states(self, batch_size):
+    def initial_states(self, batch_size: int) -> list[Any]:
         """The states before the first token: a list of those of each member."""
         return [member.backbone.initial_states(batch_size) for member in self.members]
 
-    def step(self, token_ids, states):
+    def step(self, token_ids: Tensor, states: list[Any]) -> tuple[Tensor, list[Any]]:
         """Reads one token with all members; see `LanguageBackbone.step`."""
         steps = [
             member.backbone.step(token_ids, of_member)

@@ -1,6 +1,7 @@
 """Text that a language model reads piece by piece."""
 
 import math
+from typing import Any
 
 from zoo.models.language_model.continuation import Continuation
 from zoo.models.streams import Stream
@@ -19,16 +20,16 @@ class CausalStream(Stream):
     """
 
     @property
-    def answer(self):
+    def answer(self) -> dict[str, Any] | None:
         """A dict `{"perplexity": float, "tokens": int}` of what was read so far."""
         if not self._tokens:
             return None
         return {"perplexity": math.exp(-self._total / self._tokens), "tokens": self._tokens}
 
-    def answer_text(self, answer):
+    def answer_text(self, answer: dict[str, Any]) -> str:
         return f"perplexity {answer['perplexity']:.1f} ({answer['tokens']} tokens)"
 
-    def piece_of(self, line):
+    def piece_of(self, line: str) -> str:
         return line
 
     def _begin(self):

@@ -3,16 +3,23 @@
 import collections
 import itertools
 import numbers
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import keras
 import keras_hub
 import numpy as np
 from keras import ops
 
+from zoo.models.language_model.causal_ensemble_backbone import CausalEnsembleBackbone
+from zoo.models.language_model.causal_preprocessor import CausalPreprocessor
 from zoo.models.language_model.causal_stream import CausalStream
 from zoo.models.language_model.continuation import Continuation
+from zoo.models.language_model.language_backbone import LanguageBackbone
+from zoo.models.protocol import Sampler
 from zoo.models.text_input import TextInput
 from zoo.models.tokenizer import pad_rows
+from zoo.typing import Tensor
 
 NEW_TOKENS = 128
 # Names of samplers and what differs from KerasHub's defaults: top_p's is 0.1, which would almost
@@ -45,7 +52,14 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         preprocessor: the task's preprocessor, or None to pass padded token ids yourself.
     """
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    generate_function: Callable[..., Any] | None
+
+    def __init__(
+        self,
+        backbone: LanguageBackbone | CausalEnsembleBackbone,
+        preprocessor: CausalPreprocessor | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.backbone = backbone
         self.preprocessor = preprocessor
         super().__init__(
@@ -54,8 +68,14 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         self._scorer = None
 
     def compile(
-        self, optimizer="adam", loss="auto", *, weighted_metrics="auto", sampler="top_p", **kwargs
-    ):
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        loss: Any = "auto",
+        *,
+        weighted_metrics: Any = "auto",
+        sampler: Sampler = "top_p",
+        **kwargs: Any,
+    ) -> None:
         """As `keras_hub.models.CausalLM.compile`.
 
         Args:
@@ -65,7 +85,8 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
                 `"top_p"` means `p=0.9`.
             **kwargs: arguments of `keras_hub.models.CausalLM.compile`.
         """
-        self._samplers, self._generate_functions = {}, {}
+        self._samplers: dict[Any, keras_hub.samplers.Sampler] = {}
+        self._generate_functions: dict[Any, Callable[..., Any]] = {}
         self._default_sampler = sampler
         if weighted_metrics == "auto":
             weighted_metrics = [keras_hub.metrics.Perplexity(from_logits=True)]
@@ -81,16 +102,16 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
 
     def generate(
         self,
-        inputs,
-        max_length=None,
-        stop_token_ids="auto",
-        strip_prompt=False,
+        inputs: Any,
+        max_length: int | None = None,
+        stop_token_ids: Sequence[int] | Literal["auto"] | None = "auto",
+        strip_prompt: bool = False,
         *,
-        sampler=None,
-        temperature=1.0,
-        seed=None,
-        batch_size=32,
-    ):
+        sampler: Sampler | None = None,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        batch_size: int = 32,
+    ) -> str | list[str]:
         """Continues prompts.
 
         Args:
@@ -197,7 +218,9 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         rows = ops.convert_to_numpy(outputs["token_ids"]).tolist()
         return [row[:length] for row, length in zip(rows, lengths, strict=True)]
 
-    def generate_step(self, inputs, stop_token_ids=None):
+    def generate_step(
+        self, inputs: dict[str, Tensor], stop_token_ids: Sequence[int] | None = None
+    ) -> dict[str, Tensor]:
         """Continues one batch in one compiled loop over the cells.
 
         Args:
@@ -257,12 +280,12 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         super()._post_quantize(mode, **kwargs)
         self._generate_functions.clear()
 
-    def make_generate_function(self):
+    def make_generate_function(self) -> Callable[..., dict[str, Tensor]]:
         if self.generate_function is None and keras.backend.backend() == "tensorflow":
             self.generate_function = compiled(self.generate_step)
         return super().make_generate_function()
 
-    def make_continue_function(self):
+    def make_continue_function(self) -> Callable[..., Tensor]:
         """The compiled function with which a `Continuation` draws tokens by the current sampler."""
         sampler = self.sampler
         key = "continue", sampler
@@ -289,7 +312,14 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             self._generate_functions[key] = compiled(draw) if is_tensorflow else draw
         return self._generate_functions[key]
 
-    def stream(self, input, max_length=None, sampler=None, temperature=1.0, seed=None):
+    def stream(
+        self,
+        input: Any,
+        max_length: int | None = None,
+        sampler: Sampler | None = None,
+        temperature: float = 1.0,
+        seed: int | None = None,
+    ) -> Iterator[str]:
         """Continues one prompt and yields its text piece by piece as it is made.
 
         Args:
@@ -344,7 +374,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
 
     # Probabilities
 
-    def score(self, inputs, batch_size=32):
+    def score(self, inputs: Any, batch_size: int = 32) -> np.ndarray | list[np.ndarray]:
         """Log-probabilities of the tokens of texts, each given those before it.
 
         Args:
@@ -359,7 +389,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         scores = self.score_token_ids(rows, batch_size)
         return scores[0] if is_single else scores
 
-    def perplexity(self, inputs, batch_size=32):
+    def perplexity(self, inputs: Any, batch_size: int = 32) -> float | np.ndarray:
         """Perplexity per token: the exponential of the mean negative log-probability.
 
         Args:
@@ -373,7 +403,9 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             return _perplexity(scores)
         return np.array([_perplexity(row) for row in scores], "float32")
 
-    def score_token_ids(self, rows, batch_size=32):
+    def score_token_ids(
+        self, rows: Sequence[Sequence[int]], batch_size: int = 32
+    ) -> list[np.ndarray]:
         """Log-probabilities of token ids.
 
         Args:
@@ -385,7 +417,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             A list of float32 arrays `[tokens - 1]`, natural logarithms, in the order of `rows`.
         """
         order = np.argsort([len(row) for row in rows], kind="stable")[::-1]
-        scores = [None] * len(rows)
+        scores: list[Any] = [None] * len(rows)
         for start in range(0, len(rows), batch_size):
             chosen = order[start : start + batch_size]
             batch = [np.asarray(rows[index], "int32") for index in chosen]
@@ -393,7 +425,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
                 scores[index] = row
         return scores
 
-    def outputs_of(self, token_ids):
+    def outputs_of(self, token_ids: Sequence[int]) -> np.ndarray:
         """The backbone's outputs, from which each token but the first is predicted.
 
         Args:
@@ -463,13 +495,13 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
 
     # The protocol of task models
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         """None: every model reads forwards."""
 
-    def open_stream(self):
+    def open_stream(self) -> CausalStream:
         return CausalStream(self)
 
-    def continued(self, piece, states):
+    def continued(self, piece: tuple[Tensor, Tensor], states: Any) -> tuple[Tensor, Any]:
         """Reads a piece of a text, outside training.
 
         Args:
@@ -487,7 +519,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         )
         return self._scores(outputs["sequence"], targets), outputs["states"]
 
-    def answers(self, inputs):
+    def answers(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         """Each prompt with its continuation, drawn with a fixed seed, so that it is repeatable.
 
         Args:
@@ -501,14 +533,14 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
             for one in self.input_schema.parse_all(inputs)
         ]
 
-    def answer_text(self, answer):
+    def answer_text(self, answer: dict[str, Any]) -> str:
         return " ".join(answer["output"].splitlines())
 
-    def gate_inputs(self, input):
+    def gate_inputs(self, input: Any) -> dict[str, Tensor]:
         token_ids, padding_mask = pad_rows(self.preprocessor.token_ids([input]))
         return {"token_ids": token_ids, "padding_mask": padding_mask}
 
-    def export_network(self):
+    def export_network(self) -> keras.Model:
         """One step: a token and the states before it in, logits and the states after it out."""
         token_ids = keras.Input((), dtype="int32", name="token_ids")
         states = self.backbone.with_states.input["states"]
@@ -544,14 +576,14 @@ def _chunks(items, size):
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def compiled(function):
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A `tf.function` with one trace for all lengths."""
     import tensorflow as tf
 
     return tf.function(function, autograph=False, jit_compile=False, reduce_retracing=True)
 
 
-def check_count(name, count):
+def check_count(name: str, count: Any) -> None:
     """Raises ValueError unless a count is None or an int of at least 1."""
     if count is None:
         return

@@ -1,9 +1,13 @@
 """A token sequence that is read, scored and continued piece by piece, with the states kept."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from zoo.models.protocol import TaskModel
 from zoo.models.streams import compiled
 
 STREAMED_AT_ONCE = 8  # tokens between two pieces of text
@@ -20,13 +24,13 @@ class Continuation:
         last: int, the last token.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: TaskModel) -> None:
         self.model = model
         self._draw_tokens = model.make_continue_function()
         self._states = model._zero_states(1)
-        self.last = None
+        self.last: Any = None
 
-    def read(self, token_ids):
+    def read(self, token_ids: Sequence[int]) -> None:
         """Reads token ids, a list of int."""
         token_ids = [*([] if self.last is None else [self.last]), *token_ids]
         if len(token_ids) > 1:
@@ -38,7 +42,7 @@ class Continuation:
             self._states = self.model.backbone.with_states.predict_on_batch(inputs)["states"]
         self.last = token_ids[-1]
 
-    def score(self, token_ids):
+    def score(self, token_ids: Sequence[int]) -> np.ndarray:
         """Reads token ids, a list of int, after others; returns their log-probabilities given those
         before them, float32 `[tokens]`."""
         scores = [np.zeros(0, "float32")]
@@ -51,14 +55,15 @@ class Continuation:
             self.last = int(targets[0, -1])
         return np.concatenate(scores)
 
-    def pieces(self, count, before=()):
+    def pieces(self, count: int, before: Sequence[int] = ()) -> Iterator[str]:
         """Draws up to `count` tokens, to the first stop token; yields their text in pieces.
 
         Args:
             count: int.
             before: the last token of the text that goes on, `[]` if none: a space may follow it.
         """
-        preprocessor, tokens = self.model.preprocessor, []
+        preprocessor = self.model.preprocessor
+        tokens: list[int] = []
         told = preprocessor.detokenize(list(before))
         while len(tokens) < count:
             drawn = self._draw(min(STREAMED_AT_ONCE, count - len(tokens)))

@@ -1,22 +1,25 @@
 """Language backbone: an embedding, recurrent layers that read forwards, and logits."""
 
+from typing import Any
+
 import keras
 import keras_hub
 from keras import ops
 
 from zoo.layers import architectures
 from zoo.models.backbone import Backbone
+from zoo.typing import DType, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class OutputBias(keras.layers.Layer):
     """Adds a bias to logits `[..., tokens]`, which start at zero."""
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.bias = self.add_weight((input_shape[-1],), initializer="zeros", name="bias")
         self.supports_masking = True
 
-    def call(self, logits):
+    def call(self, logits: Tensor) -> Tensor:
         return logits + ops.cast(self.bias, logits.dtype)
 
 
@@ -65,26 +68,26 @@ class LanguageBackbone(Backbone):
 
     def __init__(
         self,
-        vocabulary_size,
-        architecture,
-        embedding_dim=256,
-        units=256,
-        num_layers=1,
-        dropout=0.0,
-        token_dropout=0.0,
-        recurrent_weight_dropout=0.0,
-        tied=True,
-        timescale=None,
-        dtype=None,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        architecture: str,
+        embedding_dim: int = 256,
+        units: int = 256,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        token_dropout: float = 0.0,
+        recurrent_weight_dropout: float = 0.0,
+        tied: bool = True,
+        timescale: float | None = None,
+        dtype: DType = None,
+        **kwargs: Any,
+    ) -> None:
         if architectures.get(architecture).bidirectional:
             raise ValueError(
                 "A language model predicts the next token, so it can't read backwards. "
                 f"Received: architecture={architecture!r}"
             )
-        layer = {"dtype": dtype}
-        weight_dropout = (
+        layer: dict[str, Any] = {"dtype": dtype}
+        weight_dropout: dict[str, Any] = (
             {"recurrent_weight_dropout": recurrent_weight_dropout}
             if recurrent_weight_dropout
             else {}
@@ -128,7 +131,7 @@ class LanguageBackbone(Backbone):
             if output_dim == units_out
             else keras.layers.Dense(output_dim, name="projection", **layer)
         )
-        output_layer = None
+        output_layer: Any = None
         if not tied:
             output_layer = keras.layers.Dense(
                 vocabulary_size, use_bias=False, name="output", dtype="float32"
@@ -177,24 +180,26 @@ class LanguageBackbone(Backbone):
         self.tied = tied
         self.timescale = timescale
 
-    def logits(self, outputs):
+    def logits(self, outputs: Tensor) -> Tensor:
         """Logits of the next token, float32 `[..., vocabulary_size]`, of the backbone's outputs."""
         if self.tied:
             return self.output_bias(self.token_embedding(outputs, reverse=True))
         return self.output_bias(self.output_layer(outputs))
 
     @property
-    def output_vectors(self):
+    def output_vectors(self) -> Tensor:
         """The weights of the output layer, `[vocabulary_size, output_dim]`, without the bias."""
         if self.tied:
             return ops.convert_to_tensor(self.token_embedding.embeddings)
         return ops.transpose(ops.convert_to_tensor(self.output_layer.kernel))
 
-    def initial_states(self, batch_size):
+    def initial_states(self, batch_size: int) -> list[list[Tensor]]:
         """The states before the first token: a list of the states of each layer, all zero."""
         return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent_layers]
 
-    def step(self, token_ids, states):
+    def step(
+        self, token_ids: Tensor, states: list[list[Tensor]]
+    ) -> tuple[Tensor, list[list[Tensor]]]:
         """Reads one token, outside training.
 
         Args:
@@ -211,7 +216,7 @@ class LanguageBackbone(Backbone):
             new.append(state)
         return self.project(x), new
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,

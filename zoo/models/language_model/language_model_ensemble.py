@@ -1,9 +1,11 @@
 """Task: an ensemble of language models."""
 
+from collections.abc import Sequence
+
 from zoo.models.language_model.causal_ensemble_backbone import CausalEnsembleBackbone
 from zoo.models.language_model.causal_task import CausalTask
 from zoo.models.language_model.language_model_preprocessor import LanguageModelPreprocessor
-from zoo.models.protocol import register
+from zoo.models.protocol import TaskModel, register
 
 
 @register
@@ -19,5 +21,5 @@ class LanguageModelEnsemble(CausalTask):
     preprocessor_cls = LanguageModelPreprocessor
 
     @property
-    def members(self):
+    def members(self) -> Sequence[TaskModel]:
         return self.backbone.members

@@ -1,6 +1,8 @@
 """Preprocessor of the language model: text in, token ids and the tokens that follow out."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import numpy as np
 from zoo.models.language_model.causal_preprocessor import CausalPreprocessor
 from zoo.models.language_model.language_backbone import LanguageBackbone
 from zoo.models.tokenizer import UNKNOWN_ID, in_python, is_symbolic, require_strings, texts_of
+from zoo.typing import Tensor
 
 CORPUS_UNKNOWN = "▁<unk>"  # a word of a corpus whose vocabulary is closed
 
@@ -33,7 +36,9 @@ class LanguageModelPreprocessor(CausalPreprocessor):
 
     backbone_cls = LanguageBackbone
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(
+        self, x: Sequence[str] | Tensor, y: Any = None, sample_weight: Any = None
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         convert = lambda texts: self.pairs(self.token_ids(texts))
         if is_symbolic(x):
             require_strings(x)
@@ -44,10 +49,10 @@ class LanguageModelPreprocessor(CausalPreprocessor):
         return keras.utils.pack_x_y_sample_weight(x, targets, mask)
 
     @staticmethod
-    def is_single(inputs):
+    def is_single(inputs: Any) -> bool:
         return isinstance(inputs, str)
 
-    def token_ids(self, inputs):
+    def token_ids(self, inputs: Sequence[str] | Tensor) -> list[list[int]]:
         """The token ids of texts, after that of a newline: a list of lists of int."""
         texts = texts_of(inputs)
         if self._is_of_words:  # words are told apart by spaces
@@ -57,12 +62,12 @@ class LanguageModelPreprocessor(CausalPreprocessor):
             rows = [np.where(np.equal(row, UNKNOWN_ID), self._corpus_unknown, row) for row in rows]
         return [[self._newline, *map(int, row)] for row in rows]
 
-    def detokenize(self, token_ids):
+    def detokenize(self, token_ids: Sequence[int]) -> str:
         special = {self.tokenizer.pad_token_id, self.tokenizer.start_token_id}
         return self.tokenizer.detokenize([[i for i in token_ids if i not in special]])[0]
 
     @property
-    def unknown_id(self):
+    def unknown_id(self) -> int:
         """The token id of an unknown word or character."""
         return UNKNOWN_ID if self._corpus_unknown is None else self._corpus_unknown
 

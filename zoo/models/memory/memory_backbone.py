@@ -1,8 +1,11 @@
 """Backbone: a recurrent encoder of sequences of symbols or values."""
 
+from typing import Any
+
 import keras
 
 from zoo.models.recurrent_stack import RecurrentBackbone, recurrent_stack
+from zoo.typing import DType, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -29,14 +32,14 @@ class MemoryBackbone(RecurrentBackbone):
 
     def __init__(
         self,
-        architecture,
-        feature_dim,
-        units=64,
-        num_layers=1,
-        timescale=None,
-        dtype=None,
-        **kwargs,
-    ):
+        architecture: str,
+        feature_dim: int,
+        units: int = 64,
+        num_layers: int = 1,
+        timescale: float | None = None,
+        dtype: DType = None,
+        **kwargs: Any,
+    ) -> None:
         sequence = keras.Input((None, feature_dim), dtype="float32", name="sequence")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         x = recurrent_stack(
@@ -63,10 +66,10 @@ class MemoryBackbone(RecurrentBackbone):
         self.num_layers = num_layers
         self.timescale = timescale
 
-    def continued(self, sequence, states):
+    def continued(self, sequence: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, Any]:
         return self.continue_layers(sequence, states)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "architecture": self.architecture,

@@ -1,5 +1,8 @@
 """Task: a sequence in, probabilities of labels out."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import keras_hub
 
 from zoo.models.memory.memory_backbone import MemoryBackbone
@@ -29,5 +32,12 @@ class MemoryClassifier(MemoryInput, SequenceClassifier, keras_hub.models.Task):
     backbone_cls = MemoryBackbone
     preprocessor_cls = MemoryPreprocessor
 
-    def __init__(self, backbone, labels, preprocessor=None, pooling="last", **kwargs):
+    def __init__(
+        self,
+        backbone: MemoryBackbone,
+        labels: Sequence[str],
+        preprocessor: MemoryPreprocessor | None = None,
+        pooling: Literal["mean", "max", "last"] = "last",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(backbone, labels, preprocessor, pooling=pooling, **kwargs)

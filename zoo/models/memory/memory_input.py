@@ -1,11 +1,13 @@
 """Base class of the memory models: raw input from the command line, and labels of steps."""
 
+import numpy as np
 from keras import ops
 
 from zoo.array_files import read_array
 from zoo.models.memory.memory_preprocessor import SYMBOLS
 from zoo.models.memory.memory_stream import MemoryStream
 from zoo.models.protocol import InputSchema, TaskModel
+from zoo.typing import Tensor
 
 VALUES = InputSchema("values", "float32", rank=2)
 
@@ -14,30 +16,31 @@ class MemoryInput(TaskModel):
     """A task model whose raw input is a str of symbols, or values `[time, features]`.
 
     A mixin ahead of a `keras_hub.models.Task` with a `MemoryPreprocessor`.
-
-    Attributes:
-        least_steps: int, the steps that a sequence needs at least.
     """
 
     task_kind = "memory"
-    least_steps = 1
 
     @property
-    def input_schema(self):
+    def least_steps(self) -> int:
+        """The steps that a sequence needs at least."""
+        return 1
+
+    @property
+    def input_schema(self) -> InputSchema:
         return SYMBOLS if self._takes_symbols else VALUES
 
-    def read_input(self, argument):
+    def read_input(self, argument: str) -> str | np.ndarray:
         if self._takes_symbols:
             return argument
         return read_array(argument, VALUES, f"[time, {self.preprocessor.feature_dim}]")
 
-    def step_labels(self, inputs, mask_name, count):
+    def step_labels(self, inputs: dict[str, Tensor], mask_name: str, count: int) -> list[str]:
         if not self._takes_symbols:
             return super().step_labels(inputs, mask_name, count)
         indices = ops.convert_to_numpy(inputs["sequence"][0]).argmax(axis=1)
         return [self.preprocessor.alphabet[index] for index in indices]
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         if self.preprocessor.permutation is not None:
             return (
                 "This model reads the steps of a sequence in an order of its own, so it needs all "
@@ -45,7 +48,7 @@ class MemoryInput(TaskModel):
             )
         return super().stream_obstacle()
 
-    def open_stream(self):
+    def open_stream(self) -> MemoryStream:
         return MemoryStream(self)
 
     @property

@@ -1,5 +1,8 @@
 """Preprocessor of the memory models: sequences of any length in, a padded batch out."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import keras_hub
 import numpy as np
@@ -8,6 +11,7 @@ from zoo.models.memory.memory_backbone import MemoryBackbone
 from zoo.models.protocol import InputError, InputSchema
 from zoo.models.ragged import pad_tensor
 from zoo.models.tokenizer import is_symbolic, require_strings
+from zoo.typing import Shape
 
 SYMBOLS = InputSchema("symbols", "string")
 
@@ -41,7 +45,13 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
 
     backbone_cls = MemoryBackbone
 
-    def __init__(self, alphabet=None, feature_dim=None, permutation=None, **kwargs):
+    def __init__(
+        self,
+        alphabet: str | None = None,
+        feature_dim: int | None = None,
+        permutation: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if (alphabet is None) == (feature_dim is None):
             raise ValueError(
                 "Give `alphabet` for symbols, or `feature_dim` for values. Received: "
@@ -66,17 +76,17 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
             self._vectors = np.zeros((256, len(alphabet)), "float32")
             self._vectors[np.frombuffer(alphabet.encode("ascii"), "uint8")] = np.eye(len(alphabet))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.built = True
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         if is_symbolic(x):
             x = dict(zip(("sequence", "padding_mask"), self._from_tensor(x), strict=True))
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         sequences = [self._vectorized(one) for one in x]
         lengths = np.array([len(one) for one in sequences])
         padding_mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        features = len(self.alphabet) if self.feature_dim is None else self.feature_dim
+        features = self.feature_dim if self.alphabet is None else len(self.alphabet)
         sequence = np.zeros((*padding_mask.shape, features), "float32")
         if sequences:
             sequence[padding_mask] = np.concatenate(sequences)
@@ -101,7 +111,7 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
             values = tf.gather(values, self.permutation, axis=1)
         return values, mask
 
-    def vectors(self, piece):
+    def vectors(self, piece: str | np.ndarray) -> np.ndarray:
         """The vectors of a sequence or a piece of one, which may be empty, float32
         `[time, features]`."""
         return self._symbols(piece) if self.feature_dim is None else self._values(piece)
@@ -142,7 +152,7 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
             raise InputError("A sequence's values must be finite. Received NaN or infinity.")
         return values
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "alphabet": self.alphabet,

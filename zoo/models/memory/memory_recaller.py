@@ -1,7 +1,11 @@
 """Task: symbols in, the remembered ones out."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import keras_hub
+import numpy as np
 from keras import ops
 
 from zoo.models.classifier import Classifier
@@ -10,6 +14,7 @@ from zoo.models.memory.memory_input import MemoryInput
 from zoo.models.memory.memory_preprocessor import MemoryPreprocessor
 from zoo.models.protocol import InputError, register
 from zoo.models.sequence_predictor import SequencePredictor
+from zoo.typing import Shape, Tensor
 
 
 @register
@@ -40,7 +45,14 @@ class MemoryRecaller(MemoryInput, SequencePredictor, keras_hub.models.Task):
     reduction = "last_steps"
     compile = Classifier.compile
 
-    def __init__(self, backbone, count, symbols, preprocessor=None, **kwargs):
+    def __init__(
+        self,
+        backbone: MemoryBackbone,
+        count: int,
+        symbols: str,
+        preprocessor: MemoryPreprocessor | None = None,
+        **kwargs: Any,
+    ) -> None:
         encoded = backbone(backbone.input)
         x = LastSteps(count, dtype=backbone.dtype_policy, name="last_steps")(
             encoded["sequence"], encoded["padding_mask"]
@@ -54,7 +66,7 @@ class MemoryRecaller(MemoryInput, SequencePredictor, keras_hub.models.Task):
         self.symbols = symbols
         super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
-    def predict(self, x, batch_size=32, **kwargs):
+    def predict(self, x: Any, batch_size: int = 32, **kwargs: Any) -> np.ndarray:
         """Probabilities of the symbols at the last steps, as `Predictor.predict`.
 
         Raises:
@@ -69,10 +81,10 @@ class MemoryRecaller(MemoryInput, SequencePredictor, keras_hub.models.Task):
         return super().predict(x, batch_size=batch_size, **kwargs)
 
     @property
-    def least_steps(self):
+    def least_steps(self) -> int:
         return self.count
 
-    def generate(self, inputs, batch_size=32):
+    def generate(self, inputs: Sequence[str], batch_size: int = 32) -> list[str]:
         """The likeliest symbols at the last steps.
 
         Args:
@@ -88,14 +100,14 @@ class MemoryRecaller(MemoryInput, SequencePredictor, keras_hub.models.Task):
         rows = self.predict(self.input_schema.parse_all(inputs), batch_size)
         return [self.answer_of(row)["output"] for row in rows]
 
-    def answer_of(self, output):
+    def answer_of(self, output: np.ndarray) -> dict[str, Any]:
         """The likeliest symbols, a dict `{"output": str}`."""
         return {"output": "".join(self.symbols[index] for index in output.argmax(axis=-1))}
 
-    def answer_text(self, answer):
+    def answer_text(self, answer: dict[str, Any]) -> str:
         return answer["output"]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "count": self.count, "symbols": self.symbols}
 
 
@@ -115,31 +127,33 @@ class LastSteps(keras.layers.Layer):
         A float tensor `[batch, count, features]`.
     """
 
-    def __init__(self, count, **kwargs):
+    def __init__(self, count: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.count = count
         self.supports_masking = True
 
-    def call(self, inputs, padding_mask):
+    def call(self, inputs: Tensor, padding_mask: Tensor) -> Tensor:
         lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=1, keepdims=True)
         steps = lengths - self.count + ops.arange(self.count)
         return ops.take_along_axis(inputs, steps[:, :, None], axis=1)
 
-    def initial_state(self, batch_size, features):
+    def initial_state(self, batch_size: int, features: int) -> Tensor:
         """The steps before the first piece of a sequence, zeros; see `continued`."""
         return ops.zeros((batch_size, self.count, features), self.compute_dtype)
 
-    def continued(self, inputs, state):
+    def continued(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """The last steps after a piece `[batch, time, features]` of a sequence, given those before
         it; twice, as output and as the state after the piece."""
         last = ops.concatenate([state, inputs], axis=1)[:, -self.count :]
         return last, last
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
         return None
 
-    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, inputs_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return (inputs_shape[0], self.count, inputs_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "count": self.count}

@@ -1,7 +1,10 @@
 """Task: a sequence in, a number out."""
 
+from typing import Any
+
 import keras
 import keras_hub
+import numpy as np
 from keras import ops
 
 from zoo.models.memory.memory_backbone import MemoryBackbone
@@ -10,6 +13,7 @@ from zoo.models.memory.memory_preprocessor import MemoryPreprocessor
 from zoo.models.pooling import SequencePooling
 from zoo.models.protocol import register
 from zoo.models.sequence_predictor import SequencePredictor
+from zoo.typing import Tensor
 
 
 @register
@@ -38,7 +42,13 @@ class MemoryRegressor(MemoryInput, SequencePredictor, keras_hub.models.Task):
     output_name = "number"
     output_layers = ("number", "scalar")
 
-    def __init__(self, backbone, preprocessor=None, tolerance=0.04, **kwargs):
+    def __init__(
+        self,
+        backbone: MemoryBackbone,
+        preprocessor: MemoryPreprocessor | None = None,
+        tolerance: float = 0.04,
+        **kwargs: Any,
+    ) -> None:
         encoded = backbone(backbone.input)
         x = SequencePooling("last", dtype=backbone.dtype_policy, name="pooling")(
             encoded["sequence"], encoded["padding_mask"]
@@ -50,7 +60,14 @@ class MemoryRegressor(MemoryInput, SequencePredictor, keras_hub.models.Task):
         self.tolerance = tolerance
         super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
-    def compile(self, optimizer="adam", loss="auto", *, metrics="auto", **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        loss: Any = "auto",
+        *,
+        metrics: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.compile`; "auto" is the mean squared error, and the fraction of answers
         within `tolerance`, named `accuracy`."""
         if loss == "auto":
@@ -59,14 +76,14 @@ class MemoryRegressor(MemoryInput, SequencePredictor, keras_hub.models.Task):
             metrics = [WithinTolerance(self.tolerance)]
         keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
-    def answer_of(self, output):
+    def answer_of(self, output: np.ndarray) -> dict[str, Any]:
         """The number, a dict `{"output": float}`."""
         return {"output": float(output)}
 
-    def answer_text(self, answer):
+    def answer_text(self, answer: dict[str, Any]) -> str:
         return f"{answer['output']:.3f}"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "tolerance": self.tolerance}
 
 
@@ -79,13 +96,13 @@ class WithinTolerance(keras.metrics.Mean):
         name: str.
     """
 
-    def __init__(self, tolerance, name="accuracy", **kwargs):
+    def __init__(self, tolerance: float, name: str = "accuracy", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.tolerance = tolerance
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None) -> None:
         is_within = ops.abs(ops.cast(y_true, y_pred.dtype) - y_pred) < self.tolerance
         super().update_state(ops.cast(is_within, self.dtype), sample_weight)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "tolerance": self.tolerance}

@@ -1,5 +1,7 @@
 """A sequence of symbols or values that comes piece by piece."""
 
+from typing import Any
+
 import numpy as np
 
 from zoo.models.protocol import InputError
@@ -9,7 +11,7 @@ from zoo.models.streams import PredictorStream, numbers_of
 class MemoryStream(PredictorStream):
     """A stream of a memory model: a piece is a str of symbols, or an array `[time, features]`."""
 
-    def piece_of(self, line):
+    def piece_of(self, line: str) -> Any:
         if self.model.preprocessor.feature_dim is None:
             return line.rstrip("\r\n")
         numbers = numbers_of(line)

@@ -1,9 +1,12 @@
 """N-gram backbone: a linear model of the n-grams that a text contains."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from zoo.models.backbone import Backbone
+from zoo.typing import DType, Shape, Tensor
 
 BASE = -1640531535  # 2**32 divided by the golden ratio, as int32
 
@@ -26,7 +29,9 @@ class NgramBackbone(Backbone):
         A float tensor `[batch, classes]`, the logits.
     """
 
-    def __init__(self, count, classes, order=3, dtype=None, **kwargs):
+    def __init__(
+        self, count: int, classes: int, order: int = 3, dtype: DType = None, **kwargs: Any
+    ) -> None:
         if min(count, classes, order) < 1:
             raise ValueError(
                 "`count`, `classes` and `order` must be at least 1. Received: "
@@ -46,7 +51,7 @@ class NgramBackbone(Backbone):
         self.classes = classes
         self.order = order
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         sizes = {"count": self.count, "classes": self.classes, "order": self.order}
         return {**super().get_config(), **sizes}
 
@@ -72,18 +77,18 @@ class NgramScores(keras.layers.Layer):
         A float tensor `[batch, classes]`.
     """
 
-    def __init__(self, count, classes, order, **kwargs):
+    def __init__(self, count: int, classes: int, order: int, **kwargs: Any) -> None:
         super().__init__(trainable=False, **kwargs)
         self.count = count
         self.classes = classes
         self.order = order
 
-    def build(self, *_):
+    def build(self, *_: Any) -> None:
         self.keys = self.add_weight((self.count,), "zeros", dtype="int32", name="keys")
         self.scores = self.add_weight((self.count, self.classes), "zeros", name="scores")
         self.bias = self.add_weight((self.classes,), "zeros", name="bias")
 
-    def call(self, token_ids, padding_mask):
+    def call(self, token_ids: Tensor, padding_mask: Tensor) -> Tensor:
         found = ops.sort(hashes(token_ids, padding_mask, self.order), axis=-1)
         before = ops.pad(found, [[0, 0], [1, 0]])[:, :-1]
         places = self._last_not_above(found)
@@ -102,15 +107,17 @@ class NgramScores(keras.layers.Layer):
             places = ops.where(ops.take(self.keys, ahead) <= found, ahead, places)
         return places
 
-    def compute_output_shape(self, token_ids_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, token_ids_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return (token_ids_shape[0], self.classes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         sizes = {"count": self.count, "classes": self.classes, "order": self.order}
         return {**super().get_config(), **sizes}
 
 
-def hashes(token_ids, padding_mask, order):
+def hashes(token_ids: Tensor, padding_mask: Tensor, order: int) -> Tensor:
     """Hashes of all n-grams up to a length.
 
     Args:

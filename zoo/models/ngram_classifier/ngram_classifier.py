@@ -1,5 +1,8 @@
 """Task: text in, probabilities of labels out, from n-grams alone."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import keras_hub
 
@@ -35,12 +38,18 @@ class NgramClassifier(TextInput, Classifier, keras_hub.models.TextClassifier):
     backbone_cls = NgramBackbone
     preprocessor_cls = TextClassifierPreprocessor
 
-    def __init__(self, backbone, labels, preprocessor=None, **kwargs):
+    def __init__(
+        self,
+        backbone: NgramBackbone,
+        labels: Sequence[str],
+        preprocessor: keras_hub.models.Preprocessor | None = None,
+        **kwargs: Any,
+    ) -> None:
         softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
         outputs = softmax(backbone(backbone.input))
         super().__init__(backbone, labels, preprocessor, outputs, **kwargs)
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         return (
             "A linear model of n-grams keeps no state between the pieces of a text, so it needs "
             "all of it. Use a recurrent model of one direction."

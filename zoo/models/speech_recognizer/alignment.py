@@ -1,9 +1,11 @@
 """Labels and their places in the output of connectionist temporal classification (CTC)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def greedy_labels(log_probabilities):
+def greedy_labels(log_probabilities: np.ndarray) -> list[int]:
     """The labels of the likeliest path: repetitions are merged, then blanks removed.
 
     Args:
@@ -17,7 +19,7 @@ def greedy_labels(log_probabilities):
     return [int(label) for label in path[is_new & (path > 0)]]
 
 
-def align(log_probabilities, labels):
+def align(log_probabilities: np.ndarray, labels: Sequence[int]) -> list[tuple[int, int]]:
     """The steps of each label on the likeliest path that spells them: CTC's forced alignment.
 
     Viterbi's algorithm over the labels with blanks between them (A. Graves et al., "Connectionist

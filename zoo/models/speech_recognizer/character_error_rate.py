@@ -1,7 +1,11 @@
 """Keras metric: the error rate of characters on the likeliest path."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -14,12 +18,12 @@ class CharacterErrorRate(keras.metrics.Metric):
     `y_pred`, float `[batch, steps, 1 + characters]`, with the blank first and certain at padding.
     """
 
-    def __init__(self, name="cer", **kwargs):
+    def __init__(self, name: str = "cer", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.errors = self.add_weight((), "zeros", name="errors")
         self.characters = self.add_weight((), "zeros", name="characters")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None) -> None:
         import tensorflow as tf
 
         steps = ops.full((ops.shape(y_pred)[0],), ops.shape(y_pred)[1], dtype="int32")
@@ -35,7 +39,7 @@ class CharacterErrorRate(keras.metrics.Metric):
         self.errors.assign_add(ops.sum(distances))
         self.characters.assign_add(ops.sum(ops.cast(ops.not_equal(y_true, 0), "float32")))
 
-    def result(self):
+    def result(self) -> Tensor:
         return 100 * self.errors / ops.maximum(self.characters, 1)
 
 

@@ -1,6 +1,10 @@
 """Keras loss: connectionist temporal classification (CTC)."""
 
+from typing import Any
+
 import keras
+
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -16,10 +20,10 @@ class CTCLoss(keras.losses.Loss):
     float `[batch, steps, 1 + characters]`, log-probabilities with the blank first.
     """
 
-    def __init__(self, name="ctc_loss", **kwargs):
+    def __init__(self, name: str = "ctc_loss", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         if keras.backend.backend() != "tensorflow":
             return keras.losses.ctc(y_true, y_pred)
         import tensorflow as tf

@@ -1,6 +1,8 @@
 """N-gram models of words and of characters that a recogniser's beam search consults."""
 
 import functools
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,7 +30,9 @@ class Ngrams:
 
     unit: str
 
-    def __init__(self, vocabulary, sentences, order):
+    def __init__(
+        self, vocabulary: Sequence[str], sentences: Iterable[Sequence[int]], order: int
+    ) -> None:
         self.vocabulary = list(vocabulary)
         self.sentences = [list(sentence) for sentence in sentences]
         self.order = order
@@ -38,7 +42,7 @@ class Ngrams:
         self._log_probability = functools.cache(self._scored)
 
     @classmethod
-    def fit(cls, transcripts, order):
+    def fit(cls, transcripts: Iterable[str], order: int) -> Self:
         """Counts the n-grams of transcripts, a list of str."""
         sentences = [cls.tokens(text) for text in transcripts]
         vocabulary = sorted({token for sentence in sentences for token in sentence})
@@ -46,12 +50,12 @@ class Ngrams:
         return cls(vocabulary, [[index[token] for token in one] for one in sentences], order)
 
     @staticmethod
-    def tokens(text):
+    def tokens(text: str) -> list[str]:
         """The tokens of a text, a list of str."""
         raise NotImplementedError
 
     @staticmethod
-    def extended(partial, character):
+    def extended(partial: str, character: str) -> tuple[str | None, str]:
         """Appends a character to the beginning of a token.
 
         Args:
@@ -64,7 +68,7 @@ class Ngrams:
         """
         raise NotImplementedError
 
-    def log_probability(self, token, history):
+    def log_probability(self, token: str | None, history: tuple[str, ...]) -> float:
         """Natural logarithm of the probability of a token, or of the end of the sentence.
 
         Args:
@@ -79,7 +83,7 @@ class Ngrams:
     def _scored(self, token, history):
         return float(self._model.log_probabilities([*history, token], start=len(history))[0])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """What `from_config` takes. The key of the vocabulary tells the unit."""
         return {
             f"{self.unit}s": self.vocabulary,
@@ -94,11 +98,11 @@ class WordNgrams(Ngrams):
     unit = "word"
 
     @staticmethod
-    def tokens(text):
+    def tokens(text: str) -> list[str]:
         return text.split()
 
     @staticmethod
-    def extended(partial, character):
+    def extended(partial: str, character: str) -> tuple[str | None, str]:
         if character.isspace():
             return partial or None, ""
         return None, partial + character
@@ -110,15 +114,15 @@ class CharacterNgrams(Ngrams):
     unit = "character"
 
     @staticmethod
-    def tokens(text):
+    def tokens(text: str) -> list[str]:
         return list(text)
 
     @staticmethod
-    def extended(partial, character):
+    def extended(partial: str, character: str) -> tuple[str | None, str]:
         return character, ""
 
 
-def from_config(config):
+def from_config(config: dict[str, Any]) -> Ngrams:
     """The `Ngrams` of a dict that `get_config` returned."""
     (cls,) = (one for one in (WordNgrams, CharacterNgrams) if f"{one.unit}s" in config)
     return cls(config[f"{cls.unit}s"], config["sentences"], config["order"])

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+from zoo.models.speech_recognizer.ngrams import Ngrams
+
 LEAST = math.log(1e-4)  # labels below this probability don't extend a prefix
 
 
@@ -50,14 +52,21 @@ class PrefixBeamSearch:
         word_bonus: float, added for each word, as an n-gram model prefers few.
     """
 
-    def __init__(self, alphabet, beam_width, ngrams=None, weight=0.0, word_bonus=0.0):
+    def __init__(
+        self,
+        alphabet: str,
+        beam_width: int,
+        ngrams: Ngrams | None = None,
+        weight: float = 0.0,
+        word_bonus: float = 0.0,
+    ) -> None:
         self.alphabet = alphabet
         self.beam_width = beam_width
         self.ngrams = ngrams
         self.weight = weight
         self.word_bonus = word_bonus
 
-    def __call__(self, log_probabilities):
+    def __call__(self, log_probabilities: np.ndarray) -> list[int]:
         """The labels of the best text, a list of int.
 
         Args:

@@ -1,6 +1,10 @@
 """Speech backbone: slopes, normalisation, subsampled frames and recurrent layers."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import keras
+import numpy as np
 from keras import ops
 
 from zoo.models.audio.feature_masking import FeatureMasking
@@ -8,6 +12,7 @@ from zoo.models.audio.features import SLOPE_REACH, slopes
 from zoo.models.audio.frame_augmentation import FrameAugmentation
 from zoo.models.audio.utterance_normalization import UtteranceNormalization
 from zoo.models.recurrent_stack import RecurrentBackbone, recurrent_stack
+from zoo.typing import DType, Shape, Tensor
 
 ORDERS = 3  # values, slopes, and slopes of slopes
 NORMALIZATIONS = ("utterance", "running")
@@ -31,16 +36,20 @@ class Slopes(keras.layers.Layer):
 
     reach = SLOPE_REACH * (ORDERS - 1)
 
-    def build(self, features_shape, padding_mask_shape=None):
+    def build(self, features_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         self.built = True
 
-    def call(self, features, padding_mask):
+    def call(self, features: Tensor, padding_mask: Tensor) -> Tensor:
         orders = [features]
         for _ in range(ORDERS - 1):
             orders.append(slopes(orders[-1], padding_mask))
         return ops.concatenate(orders, axis=-1)
 
-    def compute_output_shape(self, features_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self,
+        features_shape: tuple[int | None, int | None, int],
+        padding_mask_shape: Shape | None = None,
+    ) -> Shape:
         return (*features_shape[:-1], ORDERS * features_shape[-1])
 
 
@@ -61,26 +70,30 @@ class FrameStacking(keras.layers.Layer):
         `(steps, padding_mask)`: float `[batch, steps, size * features]`, bool `[batch, steps]`.
     """
 
-    def __init__(self, size, **kwargs):
+    def __init__(self, size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.size = size
 
-    def build(self, features_shape, padding_mask_shape=None):
+    def build(self, features_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         self.built = True
 
-    def call(self, features, padding_mask):
+    def call(self, features: Tensor, padding_mask: Tensor) -> tuple[Tensor, Tensor]:
         batch, frames, width = ops.shape(features)
         missing = -frames % self.size
         features = ops.pad(features, [[0, 0], [0, missing], [0, 0]])
         steps = ops.reshape(features, (batch, (frames + missing) // self.size, self.size * width))
         return steps, padding_mask[:, :: self.size]
 
-    def compute_output_shape(self, features_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self,
+        features_shape: tuple[int | None, int | None, int],
+        padding_mask_shape: Shape | None = None,
+    ) -> tuple[Shape, Shape]:
         batch, frames, width = features_shape
         steps = None if frames is None else -(-frames // self.size)
         return (batch, steps, self.size * width), (batch, steps)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "size": self.size}
 
 
@@ -113,22 +126,22 @@ class SpeechBackbone(RecurrentBackbone):
 
     def __init__(
         self,
-        architecture,
-        feature_dim=13,
-        units=128,
-        num_layers=2,
-        stack=3,
-        subsampling="stack",
-        normalization="utterance",
-        dropout=0.0,
-        noise=0.0,
-        time_masks=0,
-        time_width=0,
-        feature_masks=0,
-        feature_width=0,
-        dtype=None,
-        **kwargs,
-    ):
+        architecture: str,
+        feature_dim: int = 13,
+        units: int = 128,
+        num_layers: int = 2,
+        stack: int = 3,
+        subsampling: Literal["stack", "convolution"] = "stack",
+        normalization: Literal["utterance", "running"] = "utterance",
+        dropout: float = 0.0,
+        noise: float = 0.0,
+        time_masks: int = 0,
+        time_width: int = 0,
+        feature_masks: int = 0,
+        feature_width: int = 0,
+        dtype: DType = None,
+        **kwargs: Any,
+    ) -> None:
         if normalization not in NORMALIZATIONS:
             raise ValueError(
                 f"`normalization` must be one of {NORMALIZATIONS}. Received: "
@@ -200,7 +213,7 @@ class SpeechBackbone(RecurrentBackbone):
         self.feature_masks = feature_masks
         self.feature_width = feature_width
 
-    def adapt(self, clips):
+    def adapt(self, clips: Sequence[np.ndarray]) -> None:
         """Computes the mean and variance of the features, from which a running one begins.
 
         Args:
@@ -213,7 +226,7 @@ class SpeechBackbone(RecurrentBackbone):
             rows.append(ops.convert_to_numpy(values)[0])
         self.normalize.adapt(rows)
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         if obstacle := super().stream_obstacle():
             return obstacle
         if self.normalization != "running":
@@ -223,7 +236,7 @@ class SpeechBackbone(RecurrentBackbone):
             )
         return None
 
-    def initial_states(self, batch_size):
+    def initial_states(self, batch_size: int) -> dict[str, Any]:
         """The states before the first frame: a dict of the `"sums"` of the running normalization;
         the step `"before"`, for a convolution; and those of the `"layers"`; all zero."""
         width = ORDERS * self.feature_dim
@@ -233,7 +246,9 @@ class SpeechBackbone(RecurrentBackbone):
             "layers": super().initial_states(batch_size),
         }
 
-    def continued(self, piece, states):
+    def continued(
+        self, piece: tuple[Tensor, Tensor], states: dict[str, Any]
+    ) -> tuple[Tensor, dict[str, Any]]:
         """As `RecurrentBackbone.continued`; a piece is what `Windows.read` returns, with a batch
         axis ahead of the window of frames, and a span of steps."""
         window, span = piece
@@ -249,7 +264,7 @@ class SpeechBackbone(RecurrentBackbone):
         x, layers = self.continue_layers(x, states["layers"])
         return x, {"sums": sums, "before": before, "layers": layers}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "architecture": self.architecture,

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 import keras_hub
@@ -11,11 +13,11 @@ from keras import ops
 from zoo.array_files import read_array
 from zoo.models.audio.audio_input import FRAMES, WAVEFORM
 from zoo.models.eager_preprocessing import EagerPreprocessing
-from zoo.models.protocol import TaskModel, register
+from zoo.models.protocol import InputSchema, TaskModel, register
 from zoo.models.speech_recognizer.alignment import align, greedy_labels
 from zoo.models.speech_recognizer.character_error_rate import CharacterErrorRate
 from zoo.models.speech_recognizer.ctc_loss import CTCLoss
-from zoo.models.speech_recognizer.ngrams import from_config
+from zoo.models.speech_recognizer.ngrams import Ngrams, from_config
 from zoo.models.speech_recognizer.prefix_beam_search import PrefixBeamSearch
 from zoo.models.speech_recognizer.speech_backbone import SpeechBackbone
 from zoo.models.speech_recognizer.speech_recognizer_preprocessor import (
@@ -24,6 +26,7 @@ from zoo.models.speech_recognizer.speech_recognizer_preprocessor import (
 )
 from zoo.models.speech_recognizer.transcription import Transcription
 from zoo.sound_files import read_sound
+from zoo.typing import Shape, Tensor
 
 FRAMES_AT_ONCE = 60_000  # of a batch, padding included: ten minutes
 CONTEXT = 1_000  # frames that a piece of longer sound overlaps those beside it
@@ -59,23 +62,25 @@ class BlankPadding(keras.layers.Layer):
         padding_mask: bool tensor `[batch, steps]`, False at padding.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, logits_shape, padding_mask_shape=None):
+    def build(self, logits_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         self.built = True
 
-    def call(self, logits, padding_mask):
+    def call(self, logits: Tensor, padding_mask: Tensor) -> Tensor:
         logits = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
         is_blank = ops.arange(ops.shape(logits)[-1], dtype="int32") == BLANK
         certain = ops.where(is_blank, 0.0, -1e4)  # finite, so that gradients are
         return ops.where(padding_mask[..., None], logits, certain)
 
-    def compute_mask(self, logits, mask=None):
+    def compute_mask(self, logits: Tensor, mask: Tensor | None = None) -> None:
         """None: the loss counts all steps."""
 
-    def compute_output_shape(self, logits_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, logits_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
         return logits_shape
 
 
@@ -113,15 +118,15 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
 
     def __init__(
         self,
-        backbone,
-        preprocessor,
-        dropout=0.0,
-        beam_width=1,
-        ngrams=None,
-        ngram_weight=0.0,
-        word_bonus=0.0,
-        **kwargs,
-    ):
+        backbone: SpeechBackbone,
+        preprocessor: SpeechRecognizerPreprocessor,
+        dropout: float = 0.0,
+        beam_width: int = 1,
+        ngrams: Ngrams | dict[str, Any] | None = None,
+        ngram_weight: float = 0.0,
+        word_bonus: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.alphabet = preprocessor.alphabet
@@ -139,13 +144,22 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
         self.beam_width = beam_width
         self.use_ngrams(ngrams, ngram_weight, word_bonus)
 
-    def use_ngrams(self, ngrams, weight, word_bonus):
+    def use_ngrams(
+        self, ngrams: Ngrams | dict[str, Any] | None, weight: float, word_bonus: float
+    ) -> None:
         """Makes beam search consult an n-gram model; the arguments are those of the class."""
         self._ngrams = from_config(ngrams) if isinstance(ngrams, dict) else ngrams
         self.ngram_weight = weight
         self.word_bonus = word_bonus
 
-    def compile(self, optimizer="adam", loss="auto", *, metrics="auto", **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        loss: Any = "auto",
+        *,
+        metrics: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.compile`; "auto" is CTC, and the character error rate `cer`."""
         if loss == "auto":
             loss = CTCLoss()
@@ -155,7 +169,12 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
 
     # Text
 
-    def generate(self, inputs, beam_width=None, batch_size=32):
+    def generate(
+        self,
+        inputs: Sequence[np.ndarray] | np.ndarray,
+        beam_width: int | None = None,
+        batch_size: int = 32,
+    ) -> str | list[str]:
         """The texts of sounds.
 
         Args:
@@ -172,11 +191,14 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
             ValueError: a sound is empty or of another shape, or has values that aren't finite.
         """
         is_single = isinstance(inputs, np.ndarray) and inputs.dtype != object
-        rows = self.log_probabilities([inputs] if is_single else inputs, batch_size)
+        sounds: Any = [inputs] if is_single else inputs
+        rows = self.log_probabilities(sounds, batch_size)
         texts = [self.preprocessor.text(self._decode(row, beam_width)) for row in rows]
         return texts[0] if is_single else texts
 
-    def log_probabilities(self, inputs, batch_size=32):
+    def log_probabilities(
+        self, inputs: Sequence[np.ndarray] | np.ndarray, batch_size: int = 32
+    ) -> list[np.ndarray]:
         """Log-probabilities of the labels at each step, the blank first.
 
         Sound of more than ten minutes is encoded in pieces of that length, each with ten seconds of
@@ -205,7 +227,7 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
         pieces = iter(found)
         return [np.concatenate(list(itertools.islice(pieces, count))) for count in counts]
 
-    def timestamps(self, input, beam_width=None):
+    def timestamps(self, input: np.ndarray, beam_width: int | None = None) -> list[Timestamp]:
         """The characters of a sound's text with their places in it.
 
         Args:
@@ -239,17 +261,17 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
     # The protocol of task models
 
     @property
-    def input_schema(self):
+    def input_schema(self) -> InputSchema:
         return FRAMES if self.preprocessor.front_end is None else WAVEFORM
 
-    def read_input(self, argument):
+    def read_input(self, argument: str) -> np.ndarray:
         if self.preprocessor.front_end is None:
             return read_array(argument, FRAMES, f"[frames, {self.backbone.feature_dim}]")
         if not argument:
             raise ValueError("This model takes files: give a path. Received an empty line.")
         return read_sound(argument, self.preprocessor.sampling_rate)
 
-    def answers(self, inputs):
+    def answers(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         """The text of each sound, as `generate` returns it.
 
         Args:
@@ -260,19 +282,21 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
         """
         return [{"output": text} for text in self.generate(self.input_schema.parse_all(inputs))]
 
-    def answer_text(self, answer):
+    def answer_text(self, answer: dict[str, Any]) -> str:
         return answer["output"]
 
-    def transcribe(self, inputs):
-        return self.generate(list(inputs))
+    def transcribe(self, inputs: Iterable[Any]) -> list[str]:
+        return list(self.generate(list(inputs)))
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         return self.backbone.stream_obstacle()
 
-    def open_stream(self):
+    def open_stream(self) -> Transcription:
         return Transcription(self)
 
-    def continued(self, piece, states):
+    def continued(
+        self, piece: tuple[Tensor, Tensor], states: dict[str, Any]
+    ) -> tuple[Tensor, dict[str, Any]]:
         """Reads a piece of a sound, outside training.
 
         Args:
@@ -287,11 +311,11 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
         return self._blank_padding(self.logits(sequence), mask), states
 
     @property
-    def default_length(self):
+    def default_length(self) -> int:
         """Two seconds of a waveform, or 200 frames."""
         return 200 if self.preprocessor.front_end is None else 2 * self.preprocessor.sampling_rate
 
-    def export_network(self):
+    def export_network(self) -> keras.Model:
         """The network with its front end: sounds in, log-probabilities of characters out."""
         front_end = self.preprocessor.front_end_layer
         if front_end is None:
@@ -302,7 +326,7 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
         outputs = self({"frames": frames, "padding_mask": mask})
         return keras.Model({"audio": audio, "padding_mask": padding_mask}, outputs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "dropout": self.dropout,

@@ -1,5 +1,8 @@
 """Preprocessor of the speech recogniser: sounds in, a padded batch of frames out."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
 import keras
 import keras_hub
 import numpy as np
@@ -8,6 +11,7 @@ from zoo.models.audio import front_ends
 from zoo.models.audio.clips import check_clip, padded
 from zoo.models.audio.frame_stream import FrameStream
 from zoo.models.speech_recognizer.speech_backbone import SpeechBackbone
+from zoo.typing import Shape
 
 BLANK = 0  # CTC's label of no character
 SECONDS_AT_ONCE = 60  # of a waveform, so that an hour needs little memory
@@ -49,14 +53,14 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
 
     def __init__(
         self,
-        alphabet,
-        feature_dim=13,
-        front_end=None,
-        sampling_rate=16000,
-        min_frequency=None,
-        max_frequency=None,
-        **kwargs,
-    ):
+        alphabet: str,
+        feature_dim: int = 13,
+        front_end: Literal["log_mel", "mfcc", "sphinx_cepstra"] | None = None,
+        sampling_rate: int = 16000,
+        min_frequency: float | None = None,
+        max_frequency: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.alphabet = alphabet
         self.feature_dim = feature_dim
@@ -71,24 +75,26 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
             )
         self._label_of = {character: 1 + index for index, character in enumerate(alphabet)}
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.built = True
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(
+        self, x: Sequence[np.ndarray], y: Sequence[str] | None = None, sample_weight: Any = None
+    ) -> Any:
         frames, padding_mask = padded([self.frames(one) for one in x], self.feature_dim)
         x = {"frames": frames, "padding_mask": padding_mask}
         if y is not None:
             y = self.labels(y)
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
-    def frames(self, sound):
+    def frames(self, sound: np.ndarray) -> np.ndarray:
         """The frames of one sound, float32 `[frames, feature_dim]`."""
         if self.front_end_layer is None or np.ndim(sound) == 2:
             return check_clip(sound, self.feature_dim)
         sound = check_clip(sound)
         return np.concatenate(list(self._pieces(sound)))
 
-    def labels(self, texts):
+    def labels(self, texts: Sequence[str]) -> np.ndarray:
         """The labels of texts, int32 `[batch, characters]`, padded with 0."""
         rows = [[self._label_of[one] for one in text if one in self._label_of] for text in texts]
         labels = np.zeros((len(rows), max([1, *map(len, rows)])), "int32")
@@ -96,12 +102,12 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
             row[: len(found)] = found
         return labels
 
-    def text(self, labels):
+    def text(self, labels: Iterable[int]) -> str:
         """The text of labels, ints from 1."""
         return "".join(self.alphabet[label - 1] for label in labels)
 
     @property
-    def frame_seconds(self):
+    def frame_seconds(self) -> float | None:
         """Seconds from a frame to the next; None for frames without a front end."""
         if self.front_end_layer is None:
             return None
@@ -115,7 +121,7 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
         for start in starts:
             yield stream.read(sound[start : start + size], is_last=start == starts[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "alphabet": self.alphabet,

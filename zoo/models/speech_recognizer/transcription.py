@@ -1,11 +1,14 @@
 """A transcription of sound as it comes, piece by piece."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 from zoo.models.audio.clips import check_piece
 from zoo.models.audio.frame_stream import FrameStream
 from zoo.models.audio.windows import Windows
+from zoo.models.protocol import TaskModel
 from zoo.models.speech_recognizer.speech_recognizer_preprocessor import BLANK
 from zoo.models.streams import Stream, compiled, numbers_of
 
@@ -20,17 +23,17 @@ class Transcription(Stream):
     of the whole sound, as `generate` with a beam width of 1.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: TaskModel) -> None:
         front_end = model.preprocessor.front_end_layer
         self._feature_dim = model.preprocessor.feature_dim if front_end is None else None
         self.sampling_rate = None if front_end is None else model.preprocessor.sampling_rate
         super().__init__(model)
 
     @property
-    def answer(self):
+    def answer(self) -> dict[str, Any]:
         return {"output": "".join(self._texts)}
 
-    def piece_of(self, line):
+    def piece_of(self, line: str) -> np.ndarray | None:
         numbers = numbers_of(line)
         return numbers[None] if len(numbers) else None
 

@@ -1,8 +1,11 @@
 """Text backbone: an embedding of subwords and recurrent layers."""
 
+from typing import Any
+
 import keras
 
 from zoo.models.recurrent_stack import RecurrentBackbone, recurrent_stack
+from zoo.typing import DType, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -31,17 +34,17 @@ class TextBackbone(RecurrentBackbone):
 
     def __init__(
         self,
-        vocabulary_size,
-        architecture,
-        embedding_dim=64,
-        units=64,
-        num_layers=1,
-        dropout=0.0,
-        bidirectional=False,
-        token_dropout=0.0,
-        dtype=None,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        architecture: str,
+        embedding_dim: int = 64,
+        units: int = 64,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        token_dropout: float = 0.0,
+        dtype: DType = None,
+        **kwargs: Any,
+    ) -> None:
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         embedding = keras.layers.Embedding(
@@ -83,10 +86,10 @@ class TextBackbone(RecurrentBackbone):
         self.dropout = dropout
         self.token_dropout = token_dropout
 
-    def continued(self, token_ids, states):
+    def continued(self, token_ids: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, Any]:
         return self.continue_layers(self.token_embedding(token_ids), states)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,

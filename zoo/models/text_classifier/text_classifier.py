@@ -31,5 +31,5 @@ class TextClassifier(TextInput, SequenceClassifier, keras_hub.models.TextClassif
     backbone_cls = TextBackbone
     preprocessor_cls = TextClassifierPreprocessor
 
-    def open_stream(self):
+    def open_stream(self) -> TextStream:
         return TextStream(self)

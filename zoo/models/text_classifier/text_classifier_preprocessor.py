@@ -1,10 +1,14 @@
 """Preprocessor of the text classifier: text in, padded subword ids out."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import keras_hub
 
 from zoo.models.text_classifier.text_backbone import TextBackbone
 from zoo.models.tokenizer import SubwordTokenizer
+from zoo.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -30,13 +34,15 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
     backbone_cls = TextBackbone
     tokenizer_cls = SubwordTokenizer
 
-    def __init__(self, tokenizer, sequence_length=512, **kwargs):
+    def __init__(
+        self, tokenizer: SubwordTokenizer, sequence_length: int = 512, **kwargs: Any
+    ) -> None:
         super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.built = True
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(self, x: Sequence[str] | Tensor, y: Any = None, sample_weight: Any = None) -> Any:
         token_ids, padding_mask = self.tokenizer.pack(x, end=True, max_length=self.sequence_length)
         x = {"token_ids": token_ids, "padding_mask": padding_mask}
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)

@@ -21,5 +21,5 @@ class TextEnsemble(Ensemble, TextInput, Classifier, keras_hub.models.TextClassif
     task_kind = "sentiment"
     preprocessor_cls = TextClassifierPreprocessor
 
-    def open_stream(self):
+    def open_stream(self) -> TextStream:
         return TextStream(self)

@@ -10,7 +10,7 @@ from zoo.models.tokenizer import TEXT, completed_words
 class TextStream(PredictorStream):
     """A stream of a text classifier: a piece is a str."""
 
-    def piece_of(self, line):
+    def piece_of(self, line: str) -> str:
         return line
 
     def _begin(self):

@@ -1,8 +1,13 @@
 """Beam search with a length penalty, batched, for the translator's `generate`."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import keras_hub
 from keras import ops, tree
+
+from zoo.typing import Tensor
 
 NEVER = -1e9
 
@@ -20,7 +25,7 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
         length_penalty: float; 0 ranks by probability alone, larger values favour longer outputs.
     """
 
-    def __init__(self, beam_width=5, length_penalty=1.0, **kwargs):
+    def __init__(self, beam_width: int = 5, length_penalty: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if beam_width < 1:
             raise ValueError(f"`beam_width` must be at least 1. Received: beam_width={beam_width}")
@@ -29,15 +34,15 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
 
     def __call__(
         self,
-        next,
-        prompt,
-        cache=None,
-        index=0,
-        mask=None,
-        stop_token_ids=None,
-        hidden_states=None,
-        model=None,
-    ):
+        next: Callable[..., Any],
+        prompt: Tensor,
+        cache: Any = None,
+        index: int | Tensor = 0,
+        mask: Tensor | None = None,
+        stop_token_ids: Sequence[int] | None = None,
+        hidden_states: Any = None,
+        model: Any = None,
+    ) -> Tensor:
         """Completes `prompt`, int32 `[batch, time]`, from position `index` on.
 
         `next(prompt, cache, index)` returns `(logits, hidden_states, cache)` for the position.
@@ -109,7 +114,7 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
         best = ops.argmax(ranks, axis=-1)[:, None, None]
         return ops.take_along_axis(split(prompt), best, axis=1)[:, 0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "beam_width": self.beam_width,

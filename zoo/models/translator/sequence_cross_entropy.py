@@ -1,7 +1,11 @@
 """The loss of a translator: cross-entropy of the next subword, with label smoothing."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -22,11 +26,13 @@ class SequenceCrossEntropy(keras.losses.Loss):
         sample_weight: float `[batch, time]`, 0 at padding.
     """
 
-    def __init__(self, label_smoothing=0.0, name="sequence_cross_entropy", **kwargs):
+    def __init__(
+        self, label_smoothing: float = 0.0, name: str = "sequence_cross_entropy", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.label_smoothing = label_smoothing
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         vocabulary = ops.shape(y_pred)[-1]
         right = ops.sum(y_pred * ops.one_hot(y_true, vocabulary, dtype=y_pred.dtype), axis=-1)
         if self.label_smoothing:
@@ -34,5 +40,5 @@ class SequenceCrossEntropy(keras.losses.Loss):
             right = (1 - self.label_smoothing) * right + self.label_smoothing * mean
         return ops.logsumexp(y_pred, axis=-1) - right
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}

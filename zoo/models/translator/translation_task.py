@@ -1,14 +1,20 @@
 """Base class of a translator and an ensemble of translators: training, decoding and answers."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import keras_hub
 import numpy as np
 from keras import ops
 
+from zoo.models.ensemble import EnsembleBackbone
 from zoo.models.text_input import TextInput
 from zoo.models.translator.beam_search import BeamSearchSampler
 from zoo.models.translator.sequence_cross_entropy import SequenceCrossEntropy
+from zoo.models.translator.translator_backbone import TranslatorBackbone
 from zoo.models.translator.translator_preprocessor import TranslatorPreprocessor
+from zoo.typing import Tensor
 
 
 class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
@@ -26,25 +32,32 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
 
     task_kind = "translation"
     preprocessor_cls = TranslatorPreprocessor
+    generate_function: Callable[..., Any] | None
 
-    def __init__(self, backbone, preprocessor=None, beam_width=5, **kwargs):
+    def __init__(
+        self,
+        backbone: TranslatorBackbone | EnsembleBackbone,
+        preprocessor: TranslatorPreprocessor | None = None,
+        beam_width: int = 5,
+        **kwargs: Any,
+    ) -> None:
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.beam_width = beam_width
         super().__init__(inputs=backbone.input, outputs=self.logits(backbone), **kwargs)
 
-    def stream_obstacle(self):
+    def stream_obstacle(self) -> str | None:
         return (
             "The decoder of a translator attends to all of the source, so it needs all of it. Use "
             "generate."
         )
 
     @staticmethod
-    def logits(backbone):
+    def logits(backbone: keras_hub.models.Backbone) -> Tensor:
         """The symbolic logits of a backbone, `[batch, decoder_time, vocabulary_size]`."""
         raise NotImplementedError
 
-    def start(self, inputs):
+    def start(self, inputs: dict[str, Tensor]) -> dict[str, Any]:
         """Encodes a batch of sources.
 
         Args:
@@ -56,7 +69,9 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
         """
         raise NotImplementedError
 
-    def step(self, token_ids, cache):
+    def step(
+        self, token_ids: Tensor, cache: dict[str, Any]
+    ) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """One step of the decoder.
 
         Args:
@@ -68,13 +83,19 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
         """
         raise NotImplementedError
 
-    def attention_scores(self, inputs):
+    def attention_scores(self, inputs: dict[str, Tensor]) -> Tensor:
         """Attention weights `[batch, decoder_time, encoder_time]` of a preprocessed batch."""
         raise NotImplementedError
 
     def compile(
-        self, optimizer="adam", loss="auto", *, weighted_metrics="auto", sampler="auto", **kwargs
-    ):
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        loss: Any = "auto",
+        *,
+        weighted_metrics: Any = "auto",
+        sampler: str | keras_hub.samplers.Sampler = "auto",
+        **kwargs: Any,
+    ) -> None:
         """As `keras_hub.models.Seq2SeqLM.compile`.
 
         The default loss is `SequenceCrossEntropy`, the default sampler a beam search of
@@ -93,7 +114,9 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
             **kwargs,
         )
 
-    def generate(self, inputs, max_length=None, batch_size=64):
+    def generate(
+        self, inputs: Any, max_length: int | None = None, batch_size: int = 64
+    ) -> str | list[str]:
         """Translates a str or a list of str.
 
         Args:
@@ -118,13 +141,13 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
                 outputs[index] = translation
         return outputs
 
-    def training_inputs(self, x):
+    def training_inputs(self, x: Any) -> Any:
         """Checks a dict of `"encoder_text"` and `"decoder_text"`; anything else stays as it is."""
         if not isinstance(x, dict):
             return x
         return {name: super(TranslationTask, self).training_inputs(x[name]) for name in x}
 
-    def make_generate_function(self):
+    def make_generate_function(self) -> Callable[..., dict[str, Tensor]]:
         if self.generate_function is None and keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
@@ -134,7 +157,9 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
             )
         return super().make_generate_function()
 
-    def generate_step(self, inputs, stop_token_ids=None):
+    def generate_step(
+        self, inputs: dict[str, Tensor], stop_token_ids: Sequence[int] | None = None
+    ) -> dict[str, Tensor]:
         """Token ids of the translations of one batch of `generate_preprocess`."""
         cache = self.start(inputs)
         cache["source"]["length_limits"] = inputs["length_limits"]
@@ -161,7 +186,7 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
             )
         }
 
-    def attention(self, source, target):
+    def attention(self, source: str, target: str) -> tuple[np.ndarray, list[str], list[str]]:
         """Attention weights of one pair of texts.
 
         Args:
@@ -179,7 +204,7 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
         source_tokens = [piece(int(index)) for index in x["encoder_token_ids"][0, :count]]
         return weights, source_tokens, [piece(int(index)) for index in y[0]]
 
-    def answers(self, inputs):
+    def answers(self, inputs: Sequence[str]) -> list[dict[str, Any]]:
         """The translation of each text.
 
         Args:
@@ -190,22 +215,22 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
         """
         return [{"output": output} for output in self.generate(inputs)]
 
-    def answer_text(self, answer):
+    def answer_text(self, answer: dict[str, Any]) -> str:
         return " ".join(answer["output"].splitlines())
 
-    def export_obstacle(self, format):
+    def export_obstacle(self, format: str) -> str | None:
         return (
             "A translator can't be exported: its search for the best translation isn't one "
             "network. Use zoo.load, or serve it with MLflow."
         )
 
-    def gate_inputs(self, input):
+    def gate_inputs(self, input: Any) -> dict[str, Tensor]:
         """The backbone's inputs for one text and the model's own translation of it."""
         texts = {"encoder_text": [input], "decoder_text": self.generate([input])}
         return self.preprocessor(texts)[0]
 
-    def ensemble_options(self):
+    def ensemble_options(self) -> dict[str, Any]:
         return {**super().ensemble_options(), "beam_width": self.beam_width}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "beam_width": self.beam_width}

@@ -1,11 +1,14 @@
 """Task: text in one language in, its translation out."""
 
+from typing import Any
+
 import keras
 
 from zoo.models.protocol import register
 from zoo.models.translator.translation_task import TranslationTask
 from zoo.models.translator.translator_backbone import TranslatorBackbone
 from zoo.models.translator.translator_ensemble import TranslatorEnsemble
+from zoo.typing import Tensor
 
 
 @register
@@ -28,23 +31,25 @@ class Translator(TranslationTask):
     backbone_cls = TranslatorBackbone
 
     @staticmethod
-    def logits(backbone):
+    def logits(backbone: TranslatorBackbone) -> Tensor:
         return backbone.token_embedding(backbone(backbone.input), reverse=True)
 
-    def start(self, inputs):
+    def start(self, inputs: dict[str, Tensor]) -> dict[str, Any]:
         encoded = self.backbone.encoder(
             {key: inputs[key] for key in ("encoder_token_ids", "encoder_padding_mask")}
         )
         source = {**encoded, "padding_mask": inputs["encoder_padding_mask"]}
         return {"states": source.pop("states"), "source": source}
 
-    def step(self, token_ids, cache):
+    def step(
+        self, token_ids: Tensor, cache: dict[str, Any]
+    ) -> tuple[Tensor, Tensor, dict[str, Any]]:
         hidden, cache = self.backbone.decode_step(token_ids, cache)
         return self.backbone.token_embedding(hidden, reverse=True), hidden, cache
 
-    def attention_scores(self, inputs):
+    def attention_scores(self, inputs: dict[str, Tensor]) -> Tensor:
         return self.backbone.attention_scores(inputs)
 
-    def member_output(self):
+    def member_output(self) -> Tensor:
         """The probabilities of the next subwords."""
         return keras.layers.Softmax(dtype="float32", name="probabilities")(self.output)

@@ -1,5 +1,7 @@
 """Translation backbone: a recurrent encoder and a recurrent decoder with attention."""
 
+from typing import Any, Literal
+
 import keras
 import keras_hub
 from keras import ops
@@ -8,6 +10,7 @@ from zoo.layers import architectures
 from zoo.models.backbone import Backbone
 from zoo.models.pooling import SequencePooling
 from zoo.models.recurrent_stack import recurrent_stack
+from zoo.typing import DType, Tensor
 
 ATTENTION = ("luong", "bahdanau")
 
@@ -50,22 +53,22 @@ class TranslatorBackbone(Backbone):
 
     def __init__(
         self,
-        vocabulary_size,
-        architecture,
-        embedding_dim=128,
-        units=128,
-        num_layers=1,
-        attention="luong",
-        dropout=0.0,
-        bidirectional=False,
-        dtype=None,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        architecture: str,
+        embedding_dim: int = 128,
+        units: int = 128,
+        num_layers: int = 1,
+        attention: Literal["luong", "bahdanau"] = "luong",
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        dtype: DType = None,
+        **kwargs: Any,
+    ) -> None:
         if attention not in ATTENTION:
             raise ValueError(
                 f"`attention` must be one of {ATTENTION}. Received: attention={attention!r}"
             )
-        layer = {"dtype": dtype}
+        layer: dict[str, Any] = {"dtype": dtype}
         token_embedding = keras_hub.layers.ReversibleEmbedding(
             vocabulary_size,
             embedding_dim,
@@ -165,7 +168,9 @@ class TranslatorBackbone(Backbone):
         self.attention = attention
         self.dropout = dropout
 
-    def decode_step(self, token_ids, cache):
+    def decode_step(
+        self, token_ids: Tensor, cache: dict[str, Any]
+    ) -> tuple[Tensor, dict[str, Any]]:
         """One step of the decoder.
 
         Args:
@@ -189,7 +194,7 @@ class TranslatorBackbone(Backbone):
         outputs = self.combine(ops.concatenate([context[:, 0], x], axis=-1))
         return outputs, {**cache, "states": states}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,

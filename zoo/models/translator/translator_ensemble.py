@@ -1,10 +1,13 @@
 """Task: an ensemble of translators."""
 
+from typing import Any
+
 from keras import ops
 
-from zoo.models.ensemble import Ensemble
+from zoo.models.ensemble import Ensemble, EnsembleBackbone
 from zoo.models.protocol import register
 from zoo.models.translator.translation_task import TranslationTask
+from zoo.typing import Tensor
 
 
 @register
@@ -15,15 +18,17 @@ class TranslatorEnsemble(Ensemble, TranslationTask):
     """
 
     @staticmethod
-    def logits(backbone):
+    def logits(backbone: EnsembleBackbone) -> Tensor:
         return _log(backbone(backbone.input))
 
-    def start(self, inputs):
+    def start(self, inputs: dict[str, Tensor]) -> dict[str, Any]:
         caches = [member.start(inputs) for member in self.members]
         sources = {str(number): cache["source"] for number, cache in enumerate(caches)}
         return {"states": [cache["states"] for cache in caches], "source": sources}
 
-    def step(self, token_ids, cache):
+    def step(
+        self, token_ids: Tensor, cache: dict[str, Any]
+    ) -> tuple[Tensor, Tensor, dict[str, Any]]:
         probabilities, hidden, states = [], [], []
         for number, member in enumerate(self.members):
             of_member = {"states": cache["states"][number], "source": cache["source"][str(number)]}
@@ -34,7 +39,7 @@ class TranslatorEnsemble(Ensemble, TranslationTask):
         mean = sum(probabilities) / len(probabilities)
         return _log(mean), ops.concatenate(hidden, axis=-1), {**cache, "states": states}
 
-    def attention_scores(self, inputs):
+    def attention_scores(self, inputs: dict[str, Tensor]) -> Tensor:
         scores = [member.attention_scores(inputs) for member in self.members]
         return sum(scores) / len(scores)
 

@@ -1,11 +1,15 @@
 """Preprocessor of the translator: pairs of text in, teacher-forced token ids out."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import keras_hub
 import numpy as np
 
 from zoo.models.tokenizer import SubwordTokenizer
 from zoo.models.translator.translator_backbone import TranslatorBackbone
+from zoo.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -31,15 +35,19 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     backbone_cls = TranslatorBackbone
     tokenizer_cls = SubwordTokenizer
 
-    def __init__(self, tokenizer, sequence_length=512, **kwargs):
+    def __init__(
+        self, tokenizer: SubwordTokenizer, sequence_length: int = 512, **kwargs: Any
+    ) -> None:
         keras_hub.models.Preprocessor.__init__(self, **kwargs)
         self.tokenizer = tokenizer
         self.max_length = sequence_length
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.built = True
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(
+        self, x: dict[str, Sequence[str] | Tensor], y: Any = None, sample_weight: Any = None
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         source = self._source(x["encoder_text"])
         target_ids, target_mask = self.tokenizer.pack(
             x["decoder_text"], start=True, end=True, max_length=self.max_length + 1
@@ -51,7 +59,9 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         }
         return keras.utils.pack_x_y_sample_weight(x, target_ids[:, 1:], target_mask[:, 1:])
 
-    def generate_preprocess(self, x, sequence_length=None):
+    def generate_preprocess(
+        self, x: Sequence[str], sequence_length: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Source texts as the encoder's inputs, and room for their translations.
 
         Args:
@@ -73,7 +83,7 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             "length_limits": limits,
         }
 
-    def generate_postprocess(self, x):
+    def generate_postprocess(self, x: dict[str, Tensor]) -> list[str]:
         """Detokenizes token ids `[batch, time]` up to `</s>`; returns a list of str."""
         rows = keras.ops.convert_to_numpy(x["decoder_token_ids"]).tolist()
         end = self.tokenizer.end_token_id
@@ -91,10 +101,10 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
 
     @property
-    def sequence_length(self):
+    def sequence_length(self) -> int:
         """The maximum number of subwords of a source or a translation, `</s>` included."""
         return self.max_length
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = keras_hub.models.Preprocessor.get_config(self)
         return {**config, "sequence_length": self.max_length}
