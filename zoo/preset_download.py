@@ -1,11 +1,11 @@
 """Downloads the files of presets that an installation doesn't carry."""
 
 import hashlib
+import http.client
 import importlib.metadata
 import os
 import shutil
 import tempfile
-import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -16,16 +16,16 @@ from zoo.preset_files import CARD, PresetError
 TIMEOUT = 30  # seconds without an answer
 
 
-def folder(installed, card):
+def folder(installed: Path, sha256: dict[str, str]) -> Path:
     """The folder with all files of a preset, downloaded on first use.
 
     A wheel carries every card, but the weights of small presets alone. The rest comes from
     `ZOO_PRESETS`, a folder or URL that holds folders of presets, by default that of this release,
-    and stays in the cache of data; each file has the SHA-256 that the card lists.
+    and stays in the cache of data.
 
     Args:
         installed: Path, the preset's folder in the package.
-        card: `Card`.
+        sha256: SHA-256 of each file, by its path in the folder, as the preset's card lists them.
 
     Returns:
         A `Path`: `installed` if no file is missing there.
@@ -33,39 +33,39 @@ def folder(installed, card):
     Raises:
         PresetError: a file can't be had, or isn't the one that the card lists.
     """
-    if all((installed / name).is_file() for name in card.sha256):
+    if all((installed / name).is_file() for name in sha256):
         return installed
-    content = hashlib.sha256(repr(sorted(card.sha256.items())).encode()).hexdigest()
-    cached = cache.folder("presets") / f"{card.preset}-{content[:16]}"
+    content = hashlib.sha256(repr(sorted(sha256.items())).encode()).hexdigest()
+    cached = cache.folder("presets") / f"{installed.name}-{content[:16]}"
     if not cached.is_dir():
         with tempfile.TemporaryDirectory(prefix="partial-", dir=cached.parent) as partial:
-            whole = Path(partial) / card.preset
-            _fetch(card, whole)
+            whole = Path(partial) / installed.name
+            _fetch(sha256, whole)
             shutil.copy(installed / CARD, whole)
             _rename(whole, cached)
     return cached
 
 
-def _fetch(card, target):
+def _fetch(sha256, target):
     """Copies the files of a preset from its source into the folder `target`."""
     source = os.environ.get("ZOO_PRESETS") or _of_release()
     if "://" not in source:
         source = Path(source).expanduser().absolute().as_uri()
-    for name, expected in card.sha256.items():
-        url = f"{source.rstrip('/')}/{urllib.parse.quote(f'{card.preset}/{name}')}"
+    for name, expected in sha256.items():
+        url = f"{source.rstrip('/')}/{urllib.parse.quote(f'{target.name}/{name}')}"
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         try:
             with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
                 content = answer.read()
-        except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise PresetError(
-                f"The weights of preset {card.preset!r} are not part of this installation, and "
+                f"The weights of preset {target.name!r} are not part of this installation, and "
                 f"{url} can't be read: {error}. Set ZOO_PRESETS to a folder or URL with the "
                 "presets, such as the folder zoo/presets of a clone."
             ) from error
         if hashlib.sha256(content).hexdigest() != expected:
             raise PresetError(
-                f"{url} is not the file that the card of preset {card.preset!r} lists: its SHA-256 "
+                f"{url} is not the file that the card of preset {target.name!r} lists: its SHA-256 "
                 "differs. Set ZOO_PRESETS to presets of this version of the zoo."
             )
         (target / name).write_bytes(content)

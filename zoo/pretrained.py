@@ -190,7 +190,7 @@ def load(preset: str | os.PathLike[str], verify: bool = True) -> "TaskModel":
                 "verify=False), or on the command line with --no-verify."
             )
         if folder.parent == PRESETS:
-            folder = preset_download.folder(folder, card(preset))
+            folder = preset_download.folder(folder, card(preset).sha256)
         if verify:
             preset_files.verify(folder, card(preset))
         model_class = preset_files.model_class(folder)

@@ -17,28 +17,39 @@ class EagerPreprocessing(TaskModel):
     longest of them.
     """
 
-    def fit(  # type: ignore[override]
-        self, x: Any = None, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        **kwargs: Any,
     ) -> keras.callbacks.History:
         """As `keras.Model.fit`; `x` and `y` may be a list of raw inputs and what the preprocessor
         takes beside it. `validation_data` is a tuple of the same, or a `tf.data.Dataset`."""
         if not self._are_raw(x):
-            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
-        if self._are_raw(kwargs.get("validation_data")):
-            kwargs["validation_data"] = self._preprocessed(*kwargs["validation_data"])
+            return super().fit(x, y, batch_size, sample_weight, validation_data, **kwargs)
+        if self._are_raw(validation_data):
+            validation_data = self._preprocessed(*validation_data)
         x, y, sample_weight = self._preprocessed(x, y, sample_weight)
         with without_preprocessor(self):
-            return super().fit(x, y, sample_weight=sample_weight, **kwargs)
+            return super().fit(x, y, batch_size, sample_weight, validation_data, **kwargs)
 
-    def evaluate(  # type: ignore[override]
-        self, x: Any = None, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
     ) -> float | list[float] | dict[str, float]:
         """As `keras.Model.evaluate`; see `fit`."""
         if not self._are_raw(x):
-            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+            return super().evaluate(x, y, batch_size, sample_weight, **kwargs)
         x, y, sample_weight = self._preprocessed(x, y, sample_weight)
         with without_preprocessor(self):
-            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+            return super().evaluate(x, y, batch_size, sample_weight, **kwargs)
 
     def _are_raw(self, x):
         return self.preprocessor is not None and isinstance(x, (list, tuple, np.ndarray))

@@ -40,25 +40,20 @@ class EnsembleBackbone(Backbone):
         if len(members) < 2:
             raise ValueError(f"An ensemble needs two or more members. Received: members={members}")
         inputs = members[0].input
-        outputs = self.combine(members, inputs, combination)
+        # Layers of several members have the same names, so each member becomes one layer.
+        networks = [
+            keras.Model(member.input, member.member_output(), name=f"member_{index}")
+            for index, member in enumerate(members)
+        ]
+        outputs = self.combine([network(inputs) for network in networks], combination)
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
         self.members = list(members)
         self.combination = combination
 
     @staticmethod
-    def combine(
-        members: Sequence[TaskModel],
-        inputs: dict[str, Tensor],
-        combination: Literal["mean", "median"],
-    ) -> Tensor:
-        """The symbolic output of the ensemble; the arguments are those of the class."""
-        networks = [
-            keras.Model(member.input, member.member_output(), name=f"member_{index}")
-            for index, member in enumerate(members)
-        ]
-        return COMBINATIONS[combination](dtype="float32", name=combination)(
-            [network(inputs) for network in networks]
-        )
+    def combine(outputs: list[Tensor], combination: Literal["mean", "median"]) -> Tensor:
+        """The symbolic output of the ensemble, of those of its members."""
+        return COMBINATIONS[combination](dtype="float32", name=combination)(outputs)
 
     def get_config(self) -> dict[str, Any]:
         members = [keras.saving.serialize_keras_object(member) for member in self.members]

@@ -61,12 +61,8 @@ class CausalEnsembleBackbone(EnsembleBackbone):
         self.logits = _MeanLogits(self.members, name="logits")
 
     @staticmethod
-    def combine(
-        members: Sequence[TaskModel],
-        inputs: dict[str, Tensor],
-        combination: Literal["mean", "median"],
-    ) -> Tensor:
-        return ops.concatenate([member.backbone(inputs) for member in members], axis=-1)
+    def combine(outputs: list[Tensor], combination: Literal["mean", "median"]) -> Tensor:
+        return ops.concatenate(outputs, axis=-1)
 
     def initial_states(self, batch_size: int) -> list[Any]:
         """The states before the first token: a list of those of each member."""

@@ -5,6 +5,7 @@ from zoo.models.language_model.language_backbone import LanguageBackbone
 from zoo.models.language_model.language_model_ensemble import LanguageModelEnsemble
 from zoo.models.language_model.language_model_preprocessor import LanguageModelPreprocessor
 from zoo.models.protocol import register
+from zoo.typing import Tensor
 
 
 @register
@@ -28,3 +29,7 @@ class LanguageModel(CausalTask):
     ensemble_class = LanguageModelEnsemble
     backbone_cls = LanguageBackbone
     preprocessor_cls = LanguageModelPreprocessor
+
+    def member_output(self) -> Tensor:
+        """The output of the backbone, from which an ensemble computes probabilities."""
+        return self.backbone.output
