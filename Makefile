@@ -12,6 +12,7 @@ DISTRIBUTED_READY := $(VENV)/.distributed
 SWEEP_READY := $(VENV)/.sweep
 BACKENDS_READY := $(VENV)/.backends
 UI_READY := $(VENV)/.ui
+DOCS_READY := $(VENV)/.docs
 
 # The first comparison trains two models side by side, if there are two processors: it ends earlier.
 ifeq ($(SUITE)$(TASK)$(ARCH)$(RAY_ADDRESS),quick)
@@ -33,7 +34,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help bench sweep ui serve server report presets new notebooks test test-backends test-ui lint lock clean
+.PHONY: help bench sweep ui serve server report presets new notebooks docs test test-backends test-ui lint lock clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -71,6 +72,9 @@ notebooks: export PYTHONWARNINGS := ignore:IProgress not found
 notebooks: $(NOTEBOOKS_READY) ## run the notebooks again, in place (seven minutes)
 	@$(BIN)/python notebooks/run.py
 
+docs: $(DOCS_READY) ## build the documentation site, into site
+	@$(BIN)/mkdocs build -q --strict
+
 test: $(READY) ## run the tests, several files side by side; or those of ARGS="tests/layers -k gru"
 	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile)
 
@@ -91,7 +95,7 @@ lock: $(READY) ## renew the pinned versions in constraints.txt
 	@$(BIN)/python -m pip install -q uv
 	@{ echo "# Versions that the benchmarks ran with, for Python 3.11 and newer. Made by: make lock"; \
 	   $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header \
-	     --no-emit-index-url --extra benchmarks --extra distributed --extra notebooks --extra serve \
+	     --no-emit-index-url --extra benchmarks --extra distributed --extra docs --extra notebooks --extra serve \
 	     --extra sweep --extra test --extra ui setup.cfg; } > constraints.new
 	@mv constraints.new constraints.txt
 
@@ -114,6 +118,6 @@ $(UI_READY): $(READY)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[ui]'
 	@touch $@
 
-$(NOTEBOOKS_READY) $(DISTRIBUTED_READY) $(SWEEP_READY) $(BACKENDS_READY): $(VENV)/.%: $(READY)
+$(NOTEBOOKS_READY) $(DISTRIBUTED_READY) $(SWEEP_READY) $(BACKENDS_READY) $(DOCS_READY): $(VENV)/.%: $(READY)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[$*]'
 	@touch $@

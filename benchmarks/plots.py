@@ -26,6 +26,34 @@ def learning_curve(history):
     return figure
 
 
+def learning_curves(experiments):
+    """Plots the validation metric by epoch, an axis for each experiment.
+
+    Args:
+        experiments: dict from a title to a tuple: the name of the metric, and a dict from an
+            architecture to a dict from the epoch to the value.
+
+    Returns:
+        A Matplotlib `Figure`.
+    """
+    columns = min(3, len(experiments))
+    lines = -(-len(experiments) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.2 * lines), layout="constrained")
+    grid = list(figure.subplots(lines, columns, squeeze=False).flat)
+    names = dict.fromkeys(name for _, curves in experiments.values() for name in curves)
+    colors = {name: f"C{index}" for index, name in enumerate(names)}
+    for axes, (title, (metric, curves)) in zip(grid, experiments.items(), strict=False):
+        for name, curve in curves.items():
+            axes.plot(list(curve), list(curve.values()), color=colors[name], label=name)
+        axes.set(xlabel="epoch", ylabel=f"validation {metric}")
+        axes.set_title(title, fontsize="small")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    for axes in grid[len(experiments) :]:
+        axes.set_axis_off()
+    return figure
+
+
 def confusion_matrix(counts, names):
     """Plots a confusion matrix, coloured by the fraction of each true class.
 

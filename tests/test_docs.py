@@ -30,7 +30,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CHOICES = {"SUITE", "TASK", "ARCH", "SEEDS", "EPOCHS", "RERUN", "WORKERS", "TRIALS", "OUT", "DATA"}
 CHOICES |= {"RAY_ADDRESS", "MLFLOW_TRACKING_URI", "ARTIFACTS"}
 ELSEWHERE = {  # what needs a network, an environment or a server
-    "git clone <this repository> recurrent-zoo",
+    "git clone https://github.com/recurrent-zoo/recurrent-zoo",
     "cd recurrent-zoo",
     "pip install .",
     ".venv/bin/pip install -e '.[peers]'",
@@ -89,6 +89,7 @@ def run(tmp_path, monkeypatch):
                 run_command(command, monkeypatch)
 
     runners = {"python": lambda code: run_python(code, namespace), "sh": shell, "yaml": load_suite}
+    runners["mermaid"] = lambda code: None  # a diagram
     return lambda language, code: runners[language](code)
 
 

@@ -5,13 +5,13 @@ import io
 from pathlib import Path
 
 from benchmarks.atomic import replace_bytes, replace_text
-from benchmarks.report import comparison, gaps, layers, presets
+from benchmarks.report import comparison, curves, gaps, layers, presets
 from benchmarks.report.table import markdown
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "docs" / "results"
 README = ROOT / "README.md"
-FORMS = (comparison, gaps, layers, presets)
+FORMS = (comparison, curves, gaps, layers, presets)
 
 
 def read(name):

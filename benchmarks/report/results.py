@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks import config
-from benchmarks.report import comparison, files, gaps, layers, presets, readme
+from benchmarks.report import comparison, curves, files, gaps, guides, layers, presets, readme
 from benchmarks.report.table import by_experiment
 from benchmarks.tracking import store
 
@@ -65,7 +65,7 @@ def write(suite):
         found = store.finished(config.every_seed(suite)).values()
         rows = [row for records in found for row in comparison.rows(records)]
         rows = comparison.merged(files.read(name), rows)
-        also = _write_gaps(f"{name}_gaps", found)
+        also = [*_write_gaps(f"{name}_gaps", found), *_write_curves(f"{name}_curves", found)]
     return [*_write(name, _merged(files.read(name), rows)), *also] if rows else []
 
 
@@ -98,6 +98,24 @@ def _write_gaps(name, found):
     return [written.with_suffix(suffix) for suffix in (".csv", ".md", ".png")]
 
 
+def _write_curves(name, found):
+    """Writes the learning curves of an experiment's architectures, and a picture of each task; see
+    `_write_gaps`."""
+    new = [row for records in found for row in curves.rows(records)]
+    if not new:
+        return []
+    old = files.read(name)
+    rows = _merged(old, curves.merged(old, new))
+    written = files.write(name, rows)
+    pictures = {
+        written.with_name(f"{name}_{task}.png"): figure
+        for task, figure in curves.pictures(rows).items()
+    }
+    for path, figure in pictures.items():
+        files.save_figure(path, figure)
+    return [written.with_suffix(".csv"), written, *pictures]
+
+
 def _merged(old, new):
     """The old rows, with experiments that have new rows replaced."""
     experiments = by_experiment(old) | by_experiment(new)
@@ -107,4 +125,4 @@ def _merged(old, new):
 def _write(name, rows):
     written = files.write(name, rows)
     readme.update()
-    return [written.with_suffix(".csv"), written, files.README]
+    return [written.with_suffix(".csv"), written, files.README, *guides.update()]

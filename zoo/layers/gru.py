@@ -63,10 +63,9 @@ class GRUCell(GatedCell):
     Returns:
         A tuple of the output, `(batch, units)`, and the new state, in a list if it came in one.
 
-    Example:
-
-    >>> cell = zoo.layers.GRUCell(4)
-    >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
+    Examples:
+        >>> cell = zoo.layers.GRUCell(4)
+        >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
     """
 
     num_blocks = 3
@@ -248,11 +247,10 @@ class GRU(CuDNNLayer, keras.layers.GRU):
         The output, `(batch, time, units)` with `return_sequences`, otherwise `(batch, units)`;
         with `return_state` a tuple of the output and `h`, `(batch, units)`.
 
-    Example:
-
-    >>> layer = zoo.layers.GRU(4, return_sequences=True)
-    >>> tuple(layer(np.ones((2, 5, 3))).shape)
-    (2, 5, 4)
+    Examples:
+        >>> layer = zoo.layers.GRU(4, return_sequences=True)
+        >>> tuple(layer(np.ones((2, 5, 3))).shape)
+        (2, 5, 4)
     """
 
     cell_class = GRUCell

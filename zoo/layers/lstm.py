@@ -65,10 +65,9 @@ class LSTMCell(GatedCell):
     Returns:
         A tuple of the output, `(batch, units)`, and the list of the new `h` and `C`.
 
-    Example:
-
-    >>> cell = zoo.layers.LSTMCell(4)
-    >>> output, [h, c] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
+    Examples:
+        >>> cell = zoo.layers.LSTMCell(4)
+        >>> output, [h, c] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
     """
 
     num_blocks = 4
@@ -237,12 +236,11 @@ class LSTM(CuDNNLayer, keras.layers.LSTM):
         The output, `(batch, time, units)` with `return_sequences`, otherwise `(batch, units)`;
         with `return_state` a tuple of the output and `h` and `C`, each `(batch, units)`.
 
-    Example:
-
-    >>> layer = zoo.layers.LSTM(4, return_state=True)
-    >>> output, h, c = layer(np.ones((2, 5, 3)))
-    >>> [tuple(tensor.shape) for tensor in (output, h, c)]
-    [(2, 4), (2, 4), (2, 4)]
+    Examples:
+        >>> layer = zoo.layers.LSTM(4, return_state=True)
+        >>> output, h, c = layer(np.ones((2, 5, 3)))
+        >>> [tuple(tensor.shape) for tensor in (output, h, c)]
+        [(2, 4), (2, 4), (2, 4)]
     """
 
     cell_class: type[RecurrentCell] = LSTMCell

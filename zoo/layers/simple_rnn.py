@@ -48,10 +48,9 @@ class SimpleRNNCell(RecurrentCell):
     Returns:
         A tuple of the output, `(batch, units)`, and the new state, in a list if it came in one.
 
-    Example:
-
-    >>> cell = zoo.layers.SimpleRNNCell(4)
-    >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
+    Examples:
+        >>> cell = zoo.layers.SimpleRNNCell(4)
+        >>> output, [h] = cell(np.ones((2, 3)), cell.get_initial_state(batch_size=2))
     """
 
     native_cell = "simple_rnn"
@@ -122,11 +121,10 @@ class SimpleRNN(RecurrentLayer):
         The output, `(batch, time, units)` with `return_sequences`, otherwise `(batch, units)`;
         with `return_state` a tuple of the output and `h`, `(batch, units)`.
 
-    Example:
-
-    >>> layer = zoo.layers.SimpleRNN(4, return_sequences=True)
-    >>> tuple(layer(np.ones((2, 5, 3))).shape)
-    (2, 5, 4)
+    Examples:
+        >>> layer = zoo.layers.SimpleRNN(4, return_sequences=True)
+        >>> tuple(layer(np.ones((2, 5, 3))).shape)
+        (2, 5, 4)
     """
 
     cell_class = SimpleRNNCell

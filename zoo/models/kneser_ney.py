@@ -31,11 +31,10 @@ class KneserNey:
         orders: list of `Order`, from unigrams to the longest n-grams.
         vocabulary_size: int, number of distinct tokens.
 
-    Example:
-
-    >>> model = KneserNey.fit([np.array([0, 1, 0, 2])], order=2, vocabulary_size=4)
-    >>> model.log_probabilities(np.array([0, 1])).shape
-    (2,)
+    Examples:
+        >>> model = KneserNey.fit([np.array([0, 1, 0, 2])], order=2, vocabulary_size=4)
+        >>> model.log_probabilities(np.array([0, 1])).shape
+        (2,)
     """
 
     def __init__(self, orders: list["Order"], vocabulary_size: int) -> None:

@@ -20,7 +20,7 @@ from benchmarks.atomic import replace_bytes
 from benchmarks.tracking import charts, server, store
 
 pytestmark = pytest.mark.ui
-PICTURE = store.ROOT / "benchmarks" / "comparison.png"
+PICTURE = store.ROOT / "docs" / "comparison.png"
 SCREENSHOTS = store.ROOT / "reports" / "ui"
 OWN_STORE = store.LOCAL_STORE
 PATIENCE = 240_000  # milliseconds, on a busy machine
@@ -125,7 +125,7 @@ def test_pages_are_drawn(load, suite):
 
 
 def test_the_picture_is_of_the_own_runs(monkeypatch):
-    """Writes `benchmarks/comparison.png`: the leaderboard of `quick` in this checkout's store."""
+    """Writes `docs/comparison.png`: the leaderboard of `quick` in this checkout's store."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     monkeypatch.setattr(store, "LOCAL_STORE", OWN_STORE)
     if not (OWN_STORE / "mlflow.db").is_file():

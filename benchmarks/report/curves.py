@@ -1,0 +1,110 @@
+"""Learning curves: the validation metric of each architecture after each epoch."""
+
+import statistics
+
+import pydantic
+
+from benchmarks import metrics, plots
+from benchmarks.config import experiment_name, is_baseline
+from benchmarks.report.comparison import place
+from benchmarks.report.gaps import SOLVED
+from benchmarks.report.table import Table, by_experiment, kept_rows
+from benchmarks.tracking import store
+
+NOTES = """\
+Produced by `make bench` and `make report`. The metric on the validation split, the mean over seeds:
+its best value, the epoch of that, and the value after the first epoch. The pages of the tasks show
+the curves. Ensembles, climbs and data with a single architecture are left out.
+"""
+
+
+class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """One epoch of one architecture of one experiment.
+
+    Attributes:
+        metric: name of the metric on the validation split.
+        value: the mean over seeds.
+        seeds: number of runs that trained that long.
+    """
+
+    task: str
+    dataset: str
+    entry: str
+    architecture: str
+    metric: str
+    seeds: int
+    epoch: int
+    value: float
+
+    @property
+    def experiment(self):
+        """The name of the experiment."""
+        return experiment_name(self.task, self.dataset, self.entry)
+
+
+def rows(records):
+    """The rows of one experiment, from a list with the `Record` of each run."""
+    curves = {}
+    for record in records:
+        is_single = "ensemble.members" not in record.params
+        is_climb = SOLVED in store.curve_names(record)
+        if is_single and not is_climb and not is_baseline(record.tags["architecture"]):
+            curve = curves.setdefault(record.tags["architecture"], {})
+            for epoch, values in store.epochs(record).items():
+                value = values[f"val/{record.tags['validation_metric']}"]
+                curve.setdefault(epoch, []).append(value)
+    if len(curves) < 2:
+        return []
+    tags = records[0].tags
+    return [
+        Row(
+            task=tags["task"],
+            dataset=tags["dataset"],
+            entry=tags["entry"],
+            architecture=architecture,
+            metric=tags["validation_metric"],
+            seeds=len(values),
+            epoch=epoch,
+            value=statistics.fmean(values),
+        )
+        for architecture in sorted(curves, key=place)
+        for epoch, values in sorted(curves[architecture].items())
+    ]
+
+
+def merged(old, new):
+    """The new rows, and the old ones of architectures that they lack in the same experiments.
+
+    Rows of fewer seeds don't replace those of more.
+    """
+    kept = kept_rows(old, new, lambda rows: rows[0].seeds)
+    return sorted(kept, key=lambda row: (*place(row.architecture), row.epoch))
+
+
+def pictures(rows):
+    """A dict from each task to the Matplotlib `Figure` of its learning curves."""
+    tasks = {}
+    for experiment, found in by_experiment(rows).items():
+        curves = {}
+        for row in found:
+            curves.setdefault(row.architecture, {})[row.epoch] = row.value
+        title = experiment.removeprefix(f"{found[0].task}/")
+        tasks.setdefault(found[0].task, {})[title] = (found[0].metric, curves)
+    return {task: plots.learning_curves(found) for task, found in tasks.items()}
+
+
+def tables(rows):
+    """The tables of these rows, one per experiment."""
+    return [_table(name, found) for name, found in by_experiment(rows).items()]
+
+
+def _table(name, rows):
+    metric = metrics.get(rows[0].metric)
+    lines = []
+    for architecture in dict.fromkeys(row.architecture for row in rows):
+        curve = [row for row in rows if row.architecture == architecture]
+        best = max(curve, key=lambda row: metric.rank(row.value))
+        values = [metric.text(best.value), str(best.epoch), metric.text(curve[0].value)]
+        lines.append([architecture, str(curve[0].seeds), str(len(curve)), *values])
+    headings = ["architecture", "seeds", "epochs", "best", "at epoch", "after the first"]
+    return Table(name, headings, lines, f"{metric.name} on the validation split")
