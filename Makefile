@@ -73,7 +73,7 @@ notebooks: $(NOTEBOOKS_READY) ## run the notebooks again, in place (seven minute
 	@$(BIN)/python notebooks/run.py
 
 docs: $(DOCS_READY) ## build the documentation site, into site
-	@$(BIN)/mkdocs build -q --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict
 
 test: $(READY) ## run the tests, several files side by side; or those of ARGS="tests/layers -k gru"
 	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile)
@@ -82,6 +82,14 @@ test-backends: $(BACKENDS_READY) ## install JAX and torch, and test layers and p
 	@for backend in jax torch; do \
 	  KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(ARGS) tests/layers/test_layers_of_any_backend.py \
 	    tests/layers/kernels/test_on_$$backend.py tests/models/test_presets_of_any_backend.py || exit 1; done
+
+test-aarch64: ## compile the kernels' own checks for aarch64, and run them in QEMU
+	@aarch64-linux-gnu-g++ -std=c++17 -O1 -pthread -static -Izoo/layers/kernels \
+	  tests/layers/kernels/products_test.cc -o build/products_test
+	@qemu-aarch64 build/products_test
+
+package: ## build sdist and wheel into dist, and try the wheel in an empty environment
+	@sh tests/package.sh $(PYTHON)
 
 test-ui: $(UI_READY) ## test the pages of MLflow in Chromium, and renew the picture in the docs
 	@$(BIN)/python -m pytest -m ui tests/benchmarks/tracking/test_ui.py

@@ -24,6 +24,7 @@ from zoo.layers import architectures
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 GUIDES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "results" / "README.md"]
+LINKED = [*GUIDES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 RESULTS = sorted((ROOT / "docs" / "results").glob("*.csv"))
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -186,6 +187,7 @@ def test_commands_that_do_not_run_here_are_those_of_the_guides():
     assert found >= ELSEWHERE
 
 
+@pytest.mark.parametrize("guide", LINKED, ids=lambda path: path.name)
 def test_links_lead_to_files_and_headings(guide):
     for target, anchor in re.findall(
         r"\]\(([^)#\s]*)(#[^)]*)?\)", guide.read_text(encoding="utf-8")

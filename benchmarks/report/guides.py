@@ -12,31 +12,35 @@ COLUMNS = ("baseline", "rnn", "lstm", "gru")
 
 
 def update():
-    """Updates the tables between marks such as `<!-- sentiment:begin -->` in `docs`.
+    """Updates the tables between marks such as `<!-- sentiment:begin -->` in the guides.
 
     Returns:
         A list of the `Path` of each guide that has such marks.
     """
+    tasks = {}
+    for suite in SUITES:
+        for row in files.read(suite):
+            tasks.setdefault(row.task, []).append(row)
     changed = []
     for path in sorted(files.RESULTS.parent.glob("*.md")):
         content = path.read_text(encoding="utf-8")
-        tasks = re.findall(r"<!-- (\w+):begin -->", content)
-        for task in tasks:
-            content = between_marks(content, task, table(task))
-        if tasks:
+        marked = [name for name in re.findall(r"<!-- (\w+):begin -->", content) if name in tasks]
+        for name in marked:
+            content = between_marks(content, name, table(tasks[name]))
+        if marked:
             replace_text(path, content)
             changed.append(path)
     return changed
 
 
-def table(task):
+def table(rows):
     """The Markdown table of a task: a line an experiment, the best value in bold.
 
     Args:
-        task: str, the task kind.
+        rows: non-empty list of `comparison.Row` of one task.
     """
-    rows = [row for suite in SUITES for row in files.read(suite) if row.task == task]
-    return grid(Table(task, ["data", "metric", *COLUMNS, "other"], list(_lines(rows)), ""))
+    headings = ["data", "metric", *COLUMNS, "other"]
+    return grid(Table(rows[0].task, headings, list(_lines(rows)), ""))
 
 
 def _lines(rows):
