@@ -46,6 +46,7 @@ def learning_curves(experiments):
         for name, curve in curves.items():
             axes.plot(list(curve), list(curve.values()), color=colors[name], label=name)
         axes.set(xlabel="epoch", ylabel=f"validation {metric}")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(title, fontsize="small")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
