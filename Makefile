@@ -34,12 +34,13 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help bench sweep ui serve server report presets new notebooks docs test test-backends test-ui lint lock clean
+.PHONY: help bench sweep ui serve server report presets new notebooks docs test test-backends \
+        test-aarch64 test-ui package lint lock clean
 
 help: ## list the targets
 	@echo "Targets:"
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
-	  || sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
 	@echo "Choices of bench: SUITE=quick TASK=sentiment,speech ARCH=lstm,gru SEEDS=3 EPOCHS=2 RERUN=1 WORKERS=2"
 	@echo "Choices of sweep: the same without RERUN, and TRIALS=20"
 
@@ -84,9 +85,11 @@ test-backends: $(BACKENDS_READY) ## install JAX and torch, and test layers and p
 	    tests/layers/kernels/test_on_$$backend.py tests/models/test_presets_of_any_backend.py || exit 1; done
 
 test-aarch64: ## compile the kernels' own checks for aarch64, and run them in QEMU
-	@aarch64-linux-gnu-g++ -std=c++17 -O1 -pthread -static -Izoo/layers/kernels \
-	  tests/layers/kernels/products_test.cc -o build/products_test
-	@qemu-aarch64 build/products_test
+	@mkdir -p build
+	@for check in products recurrence; do \
+	  aarch64-linux-gnu-g++ -std=c++17 -O1 -pthread -static -Izoo/layers/kernels \
+	    tests/layers/kernels/$${check}_test.cc -o build/$${check}_test && \
+	  $$(command -v qemu-aarch64 || command -v qemu-aarch64-static) build/$${check}_test || exit 1; done
 
 package: ## build sdist and wheel into dist, and try the wheel in an empty environment
 	@sh tests/package.sh $(PYTHON)

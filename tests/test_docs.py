@@ -17,7 +17,7 @@ import pytest
 
 import zoo
 from benchmarks import config, metrics, new_suite
-from benchmarks.report import files, presets, readme
+from benchmarks.report import files, guides, presets, readme
 from zoo import cli
 from zoo.layers import architectures
 
@@ -210,6 +210,11 @@ def test_the_readme_is_short():
 def test_the_generated_parts_of_the_readme_are_those_of_the_results(name):
     content = README.read_text(encoding="utf-8")
     assert readme.between_marks(content, name, getattr(readme, name)()) == content
+
+
+def test_the_tables_of_a_guide_are_those_of_the_results(guide):
+    content = guide.read_text(encoding="utf-8")
+    assert guides.updated(content) == content
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

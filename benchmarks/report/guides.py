@@ -12,25 +12,33 @@ COLUMNS = ("baseline", "rnn", "lstm", "gru")
 
 
 def update():
-    """Updates the tables between marks such as `<!-- sentiment:begin -->` in the guides.
-
-    Returns:
-        A list of the `Path` of each guide that has such marks.
-    """
-    tasks = {}
-    for suite in SUITES:
-        for row in files.read(suite):
-            tasks.setdefault(row.task, []).append(row)
+    """Updates the tables of the guides; returns a list of the `Path` of each guide with any."""
     changed = []
     for path in sorted(files.RESULTS.parent.glob("*.md")):
         content = path.read_text(encoding="utf-8")
-        marked = [name for name in re.findall(r"<!-- (\w+):begin -->", content) if name in tasks]
-        for name in marked:
-            content = between_marks(content, name, table(tasks[name]))
-        if marked:
-            replace_text(path, content)
+        if _marked(content):
+            replace_text(path, updated(content))
             changed.append(path)
     return changed
+
+
+def updated(content):
+    """A guide with the tables between marks such as `<!-- sentiment:begin -->` made anew.
+
+    Args:
+        content: str, the guide.
+    """
+    for task, rows in _marked(content).items():
+        content = between_marks(content, task, table(rows))
+    return content
+
+
+def _marked(content):
+    """A dict from each task with marks in a guide to its `comparison.Row`s."""
+    rows = [row for suite in SUITES for row in files.read(suite)]
+    names = re.findall(r"<!-- (\w+):begin -->", content)
+    found = {name: [row for row in rows if row.task == name] for name in names}
+    return {name: rows for name, rows in found.items() if rows}
 
 
 def table(rows):
