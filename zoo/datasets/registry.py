@@ -28,6 +28,7 @@ _NAMES = [
     "digit_strings",
     "etth1",
     "etth2",
+    "everyday_german",
     "film_sentences",
     "home_assistant",
     "japanese_vowels",

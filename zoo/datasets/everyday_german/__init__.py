@@ -1,0 +1,1 @@
+"""The dataset `everyday_german`."""
