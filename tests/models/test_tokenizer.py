@@ -22,10 +22,11 @@ def test_special_tokens_have_the_documented_ids(tokenizer):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"start": True, "end": True}, {"end": True, "max_length": 4}]
+    "options",
+    [{}, {"start": True, "end": True}, {"end": True, "max_length": 4}, {"normalize": True}],
 )
 def test_packing_in_a_pipeline_equals_packing_outside(tokenizer, options):
-    texts = ["turn on", "", "the heating is on the light"]
+    texts = ["turn on", "", "the heating is on the\u00a0light"]
     token_ids, mask = tokenizer.pack(texts, **options)
     dataset = tf.data.Dataset.from_tensors(texts).map(lambda x: tokenizer.pack(x, **options))
     for expected, got in zip((token_ids, mask), next(iter(dataset)), strict=True):
@@ -68,3 +69,12 @@ def test_lowercase_folds_case():
 def test_an_impossible_vocabulary_is_refused(texts, size):
     with pytest.raises(VocabularyError, match=f"vocabulary_size={size}"):
         SubwordTokenizer.train(texts, size)
+
+
+@pytest.mark.parametrize("text", ["a fine cafe\u0301", "\ufeffa fine café", "a\u00a0ﬁne café"])
+def test_normalized_texts_that_look_the_same_have_the_same_ids(text):
+    tokenizer = SubwordTokenizer.train(["a fine café"], 280, byte_fallback=True)
+    (plain,), (normal,) = (tokenizer.pack([one])[0] for one in (text, "a fine café"))
+    assert plain.tolist() != normal.tolist()
+    (normalized,), _ = tokenizer.pack([text], normalize=True)
+    assert normalized.tolist() == normal.tolist()

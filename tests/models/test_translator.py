@@ -13,6 +13,13 @@ def test_empty_long_and_foreign_texts_are_translated():
     assert [type(output) for output in outputs] == [str] * 4
 
 
+def test_sources_that_look_the_same_are_read_the_same():
+    preprocess = translator.build().preprocessor.generate_preprocess
+    for text in ("fi\u00a0ne", "\ufefffi ne", "ﬁ ne"):
+        expected = preprocess(["fi ne"])["encoder_token_ids"]
+        np.testing.assert_array_equal(preprocess([text])["encoder_token_ids"], expected)
+
+
 def test_an_empty_text_alone_is_translated_without_a_warning():
     model = translator.build()
     (output,) = model.generate([""], max_length=3)  # a warning would be an error

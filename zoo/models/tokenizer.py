@@ -2,6 +2,7 @@
 
 import io
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -140,6 +141,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         end: bool = False,
         min_length: int = 0,
         max_length: int | None = None,
+        normalize: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Tokenizes a batch and pads it to its longest text.
 
@@ -149,6 +151,8 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             end: bool, whether to close each text with `</s>`.
             min_length: int, pads to at least this many ids.
             max_length: int or None, truncates texts to this many ids, `<s>` and `</s>` included.
+            normalize: bool, whether to replace compatibility forms (NFKC) and drop byte-order marks
+                first, so that texts that look the same get the same ids.
 
         Returns:
             `(token_ids, padding_mask)`: int32 and bool, both `[batch, time]`; tensors inside a
@@ -156,10 +160,13 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         """
         if is_symbolic(texts):
             require_strings(texts)
-            lengths: dict[str, Any] = {"min_length": min_length, "max_length": max_length}
-            pack = lambda texts: self.pack(list(texts), start=start, end=end, **lengths)
+            options: dict[str, Any] = {"min_length": min_length, "max_length": max_length}
+            options |= {"start": start, "end": end, "normalize": normalize}
+            pack = lambda texts: self.pack(list(texts), **options)
             return in_python(pack, texts, ["int32", "bool"])
         texts = texts_of(texts)
+        if normalize:
+            texts = [unicodedata.normalize("NFKC", text).replace("\ufeff", "") for text in texts]
         room = None if max_length is None else max_length - start - end
         rows = [
             [self.start_token_id] * start + list(row)[:room] + [self.end_token_id] * end
