@@ -1,5 +1,6 @@
 """Presets: exports them from finished runs, and measures them against their cards."""
 
+import dataclasses
 import fnmatch
 import json
 import tempfile
@@ -11,7 +12,7 @@ import numpy as np
 
 from benchmarks import config as suites
 from benchmarks import metrics
-from benchmarks.atomic import replace_folder
+from benchmarks.atomic import replace_folder, replace_text
 from benchmarks.config import SPLITS, ConfigError, is_baseline
 from benchmarks.data import task_of
 from benchmarks.measure import kernels_of, latency_ms
@@ -27,7 +28,7 @@ def export(suite, console, out=None):
 
     Of several seeds, the best on the validation split is taken. An existing preset is replaced once
     the new one is complete. Cross-validation runs are skipped, since none of them is trained on all
-    folds.
+    folds. Of a suite that measures presets, the values on further data are written on their cards.
 
     Args:
         suite: str, name of a suite, or path of a YAML file.
@@ -47,6 +48,8 @@ def export(suite, console, out=None):
             f"Say where the models of {suite} are to be written, such as: make presets "
             f"SUITE={suite} OUT=models"
         )
+    if suites.kind(suite) == "presets":
+        return _write_elsewhere(suites.load_presets(suite), console)
     folder = pretrained.PRESETS if out is None else Path(out).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     licence = "Apache-2.0" if out is None else "not stated"
@@ -117,10 +120,30 @@ def _write(best, records, suite, config, presets, licence):
             bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
             sha256=pretrained.digests(folder),
         )
-        text = json.dumps(card.__dict__, indent=2, ensure_ascii=False)
-        (folder / pretrained.CARD).write_text(text + "\n", encoding="utf-8")
+        _write_card(card, folder)
         replace_folder(target, folder)
     return target
+
+
+def _write_card(card, folder):
+    text = json.dumps(card.__dict__, indent=2, ensure_ascii=False)
+    replace_text(folder / pretrained.CARD, text + "\n")
+
+
+def _write_elsewhere(config, console):
+    """Writes what presets reach on further data on their cards; returns their paths."""
+    paths = []
+    for name in pretrained.list_presets(config.presets):
+        card = pretrained.card(name)
+        datasets = [one for one, like in config.also.items() if fnmatch.fnmatchcase(name, like)]
+        if datasets:
+            _, trained, _ = _load(card.suite, card.entry, card.architecture)
+            model = pretrained.load(name)
+            values = {one: _elsewhere(one, trained, model).value for one in datasets}
+            paths.append(pretrained.PRESETS / name)
+            _write_card(dataclasses.replace(card, elsewhere=values), paths[-1])
+            console.print(f"Written: {paths[-1]}", soft_wrap=True)
+    return paths
 
 
 def _load(suite, entry, architecture):

@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
     fields = {field.name: field.type for field in dataclasses.fields(zoo.Card)}
     blank = {name: {int: 1, float: 0.5, str: name}.get(kind, ()) for name, kind in fields.items()}
     known = {"preset": "films_gru", "format": pretrained.FORMAT, "interval": (0.4, 0.6)}
-    card = zoo.Card(**{**blank, **known, "sha256": pretrained.digests(path)})
+    card = zoo.Card(**{**blank, **known, "sha256": pretrained.digests(path), "elsewhere": {}})
     (path / "card.json").write_text(json.dumps(dataclasses.asdict(card)))
     return root
 

@@ -52,6 +52,7 @@ class Card:
         licence: the licence of the weights.
         bytes: total size of the files.
         sha256: SHA-256 of each file, by its path in the preset's folder.
+        elsewhere: the metric on other datasets, unlike the training data, by their names.
     """
 
     format: int
@@ -77,6 +78,7 @@ class Card:
     licence: str
     bytes: int
     sha256: dict[str, str]
+    elsewhere: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 def list_presets(pattern: str = "*") -> list[str]:
@@ -133,18 +135,18 @@ def _parsed(content):
     parsed = Card(**content)
     kinds = {int: int, float: (int, float), str: str}
     for field in dataclasses.fields(Card):
-        value = content[field.name]
+        value = getattr(parsed, field.name)
         kind = kinds.get(field.type, object)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ValueError(f"{field.name!r} must be {field.type.__name__}, received {value!r}")
-    if not isinstance(parsed.sha256, dict):
-        raise ValueError("'sha256' must map files to digests")
+    if not isinstance(parsed.sha256, dict) or not isinstance(parsed.elsewhere, dict):
+        raise ValueError("'sha256' must map files to digests, and 'elsewhere' datasets to numbers")
     strings = [*parsed.sha256, *parsed.sha256.values()]
     numbers = [*parsed.seeds, *(parsed.interval or (0, 0))]
     if not all(isinstance(one, str) for one in strings) or len(numbers) != len(parsed.seeds) + 2:
         raise ValueError("'sha256' must map files to digests, and 'interval' have two numbers")
-    if not all(isinstance(one, (int, float)) for one in numbers):
-        raise ValueError("'seeds' and 'interval' must hold numbers")
+    if not all(isinstance(one, (int, float)) for one in [*numbers, *parsed.elsewhere.values()]):
+        raise ValueError("'seeds', 'interval' and 'elsewhere' must hold numbers")
     return parsed
 
 
