@@ -32,7 +32,7 @@ def main(arguments=None):
         print(f"zoo: {_reason(error)}", file=sys.stderr)
         try:
             sys.stdout.flush()
-        except OSError:  # such as a full disk: Python would fail to write it again as it ends
+        except OSError:  # such as a full disk: Python would fail again to write it at exit
             _leave_standard_output()
         return 2
 
@@ -40,7 +40,7 @@ def main(arguments=None):
 def _open_closed_streams():
     """Opens the standard streams that were closed before Python started.
 
-    Otherwise the next file to be opened would take the place of one, and be written to.
+    Otherwise the next file opened would take the descriptor of one, and be written to.
     """
     if None not in (sys.stdin, sys.stdout, sys.stderr):
         return
@@ -48,7 +48,7 @@ def _open_closed_streams():
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest descriptor that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
@@ -60,10 +60,10 @@ def _leave_standard_output():
 
 
 def _reason(error):
-    """What an error says, on one line."""
+    """The message of an error, on one line."""
     if isinstance(error, MemoryError):
         return "There isn't enough memory. Give shorter inputs, or one at a time."
-    if isinstance(error, OSError) and error.strerror:  # its text would begin with its number
+    if isinstance(error, OSError) and error.strerror:  # its text would begin with the error number
         return ": ".join(filter(None, [error.strerror, error.filename and str(error.filename)]))
     lines = (line for line in str(error).splitlines() if line.strip())
     return next(lines, type(error).__name__)
@@ -131,7 +131,7 @@ def predict_command(options):
 
 
 def generate_command(options):
-    """Continues a text with a pretrained language model and prints it as it is made."""
+    """Continues a text with a pretrained language model and prints it as it is generated."""
     import zoo
 
     model = zoo.load(options.preset, verify=options.verify)
@@ -145,7 +145,7 @@ def generate_command(options):
 
 
 def chat_command(options):
-    """Converses with a pretrained dialogue model. /reset begins anew, /quit or Ctrl-D ends."""
+    """Converses with a pretrained dialogue model. /reset starts over, /quit or Ctrl-D ends."""
     import zoo
 
     model = zoo.load(options.preset, verify=options.verify)
@@ -198,11 +198,11 @@ def _replace(path, content):
 
 
 def transcribe_command(options):
-    """Writes what is said in sound files, or in raw sound as it comes from standard input."""
+    """Transcribes sound files, or raw sound as it arrives on standard input."""
     import zoo
 
     model = zoo.load(options.preset, verify=options.verify)
-    model.transcribe([])  # tells if models of this kind don't
+    model.transcribe([])  # raises an error if models of this kind can't
     for argument in options.input:
         if argument == "-":
             stream = zoo.stream(model)
@@ -216,9 +216,9 @@ def transcribe_command(options):
 
 
 def _answer_stream(stream, options):
-    """Prints the answer to standard input while it is read, whenever it is another, and at its end.
+    """Prints the answer to standard input as it is read, whenever it changes, and at its end.
 
-    Probabilities alone don't make it another.
+    A change of probabilities alone doesn't count.
     """
     told, as_told = None, lambda answer: {**answer, "probabilities": None}
     for piece, is_last in _pieces(stream, options.rate):
@@ -233,7 +233,7 @@ def _answer_stream(stream, options):
 def _pieces(stream, rate):
     """What a stream reads from standard input: pairs of a piece and whether it is the last.
 
-    A stream of sound reads 20 ms of raw sound at a time, another one a line.
+    A stream of sound reads 20 ms of raw sound at a time, any other stream a line.
     """
     if stream.sampling_rate is None:
         if rate:
@@ -252,7 +252,7 @@ def _pieces(stream, rate):
 
 
 def _sampling(options):
-    """The arguments of a sampler that were chosen on the command line."""
+    """The sampler's arguments that were given on the command line."""
     return {name: getattr(options, name) for name in ("sampler", "temperature", "seed")}
 
 
@@ -306,7 +306,7 @@ def _batches(inputs):
             for one in inputs:
                 waiting.put(one)
             waiting.put(None)
-        except BaseException as error:  # such as bytes that aren't UTF-8; or it would wait forever
+        except BaseException as error:  # such as bytes that aren't UTF-8
             waiting.put(error)
 
     threading.Thread(target=read, daemon=True).start()

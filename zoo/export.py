@@ -16,7 +16,7 @@ from zoo.files import explain_full_disk
 if TYPE_CHECKING:  # loading a model imports it, and KerasHub
     from zoo.models.protocol import TaskModel
 
-TOLERANCE = 1e-3  # of an output, as a fraction of the largest value or of 1
+TOLERANCE = 1e-3  # allowed difference, as a fraction of the largest value or of 1
 
 
 class ExportError(ValueError):

@@ -1,8 +1,8 @@
-"""The files of a preset, checked before anything is built of them.
+"""The files of a preset, checked before anything is built from them.
 
 KerasHub builds the classes that a preset's JSON files name: those that `registered_name` names in
-Keras' registry, and else any public class or function of Keras, by its module and name. Here only
-the classes of registered task models pass, and Keras' dtype policies.
+Keras' registry, and else any public class or function of Keras, by its module and name. Here, only
+the classes of registered task models and Keras' dtype policies are allowed.
 """
 
 import hashlib
@@ -65,11 +65,11 @@ def verify(folder: str | os.PathLike[str], card: Any) -> None:
 
 
 def model_class(folder: str | os.PathLike[str]) -> "type[TaskModel]":
-    """The class of a preset's model, after all classes that its files name were checked.
+    """The class of a preset's model, after checking all classes that its files name.
 
     Raises:
-        PresetError: a file can't be read, or names something that isn't a part of a registered
-            task model.
+        PresetError: a file can't be read, or names something that isn't part of a registered task
+            model.
     """
     from zoo.models import protocol
 

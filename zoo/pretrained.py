@@ -23,7 +23,7 @@ __all__ += ["load"]
 
 PRESETS = Path(__file__).parent / "presets"
 FORMAT = 1
-LOCAL_STORES = ("mlflow.db", "mlruns")  # MLflow's own, which it would make in the current folder
+LOCAL_STORES = ("mlflow.db", "mlruns")  # MLflow's default, created in the current folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +160,7 @@ def load(preset: str | os.PathLike[str], verify: bool = True) -> "TaskModel":
             of a benchmark's model, such as `models:/sentiment.rotten_tomatoes@champion`, in the
             store that `MLFLOW_TRACKING_URI` names.
         verify: bool, whether to compare every file with the preset's card. A folder without a card,
-            such as one that `save_to_preset` wrote, loads with `verify=False` alone. Either way,
+            such as one that `save_to_preset` wrote, loads only with `verify=False`. Either way,
             only classes of registered models are built.
 
     Returns:
@@ -194,11 +194,11 @@ def load(preset: str | os.PathLike[str], verify: bool = True) -> "TaskModel":
         if verify:
             preset_files.verify(folder, card(preset))
         model_class = preset_files.model_class(folder)
-        # The whole path: KerasHub would look for some names on a hub.
+        # The whole path: KerasHub would look up some names on a hub.
         return model_class.from_preset(str(folder.resolve()))
     except PresetError:
         raise
-    except Exception as error:  # of any kind, as damaged files provoke in Keras
+    except Exception as error:  # damaged files cause errors of any kind in Keras
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PresetError(f"Preset {_short(preset)} can't be loaded: {reason}") from error
 

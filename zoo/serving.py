@@ -2,7 +2,7 @@
 
 `POST /answers` takes `{"inputs": [...]}` and returns `{"answers": [...]}`, in the order of the
 inputs; an input is what `predict` or `generate` of the model take, or `{"b64": "..."}`, the bytes
-of a file. `POST /files` takes such files as `multipart/form-data`. `GET /` tells what the model
+of a file. `POST /files` takes such files as `multipart/form-data`. `GET /` says what the model
 takes, and `GET /health` that it is ready. `GET /openapi.json` has the types.
 """
 
@@ -37,7 +37,7 @@ MAX_BYTES = 64 << 20  # of a request
 class Batcher:
     """Answers inputs in batches: those that arrive while a batch is computed make the next one.
 
-    So nothing waits for a batch to fill up, and the batches grow with the load.
+    So no input waits for a batch to fill up, and batches grow with the load.
 
     Args:
         model: a task model of the zoo. One thread uses it.
@@ -163,7 +163,7 @@ def application(model: "TaskModel") -> fastapi.FastAPI:
 
 
 def serve(model: "TaskModel", host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Serves a model until the process is told to end; running requests are answered first.
+    """Serves a model until the process is asked to stop; running requests are answered first.
 
     Args:
         model: a task model of the zoo.
@@ -171,9 +171,10 @@ def serve(model: "TaskModel", host: str = "127.0.0.1", port: int = 8000) -> None
         port: int; 0 for a free one.
 
     Raises:
-        OSError: the address can't be had.
+        OSError: the address isn't available.
     """
-    # What is loaded stays, so the garbage collector needn't search it, for which all would wait.
+    # What is loaded stays in memory, so the garbage collector needn't scan it, which would stall
+    # all requests.
     gc.collect()
     gc.freeze()
     with socket.create_server((host, port)) as listener:

@@ -18,7 +18,7 @@ from zoo.datasets.layouts.layout import SPLITS, UNLABELLED, Layout, read_file
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-    """A folder, named after its content: changed files make another dataset.
+    """A folder, named after its content: if files change, it is a different dataset.
 
     Attributes:
         layout: Its `Layout`.

@@ -48,7 +48,7 @@ class HashedFile:
 class HashedArchive:
     """A tar archive of a dataset, of which some files are read.
 
-    Their content is hashed and not the archive, since archives of the same files differ.
+    Their content is hashed, not the archive, since archives of the same files differ.
 
     Attributes:
         name: Its name in TFDS' `manual_dir`.
@@ -77,7 +77,7 @@ class HashedArchive:
         return files
 
     def files(self, path):
-        """Returns what `read` does, of an archive whose content may be any."""
+        """Returns what `read` does, whatever the content of the archive."""
         with tarfile.open(path) as archive:
             members = {
                 name: member

@@ -118,7 +118,7 @@ def _prepared(make, quietly):
 
 @contextlib.contextmanager
 def _without_warnings():
-    """Hides what TFDS logs of configurations that its catalogue lacks."""
+    """Hides what TFDS logs about configurations that its catalogue lacks."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -140,8 +140,8 @@ def _prepared_once(make, quietly):
                 for leftover in found.data_path.parent.glob("incomplete.*"):
                     shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed
                 _prepare(found, quietly)
-        # A builder reads its metadata when it is made, so one made earlier lacks that of the other
-        # process.
+        # A builder reads its metadata when it is created, so one created earlier lacks that of the
+        # other process.
         found = make()
     return found
 
@@ -156,7 +156,7 @@ def _prepare(builder, quietly):
     try:
         with contextlib.redirect_stdout(io.StringIO()) if quietly else contextlib.nullcontext():
             builder.download_and_prepare()
-    except Exception as error:  # TFDS makes a RuntimeError of what fails as it writes
+    except Exception as error:  # TFDS turns an error while writing into a RuntimeError
         explain_full_disk(error, cache.folder("tfds"))
         if not isinstance(error, not_fetched):
             raise

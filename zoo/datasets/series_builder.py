@@ -22,13 +22,13 @@ def features():
 
 
 def divided(series, validation, test, **facts):
-    """Returns the examples of each split of series, which follow each other in time.
+    """Returns the examples of each split of series; the splits follow each other in time.
 
     Args:
         series: A dict from the name of a series to its values, up to the end of the test split.
-        validation: A function from the number of values to the index of the first one that
-            validates.
-        test: The same for the first one that tests.
+        validation: A function from the number of values to the index of the first one for
+            validation.
+        test: The same for the first one for test.
         **facts: The features that all series share: `horizon`, `period`, `frequency`, `metric`.
 
     Returns:

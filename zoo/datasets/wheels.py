@@ -54,7 +54,7 @@ class Wheel:
         return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
 
     def fetch(self):
-        """Returns the `Path` of the wheel in the cache, and downloads it if need be.
+        """Returns the `Path` of the wheel in the cache, and downloads it if necessary.
 
         Raises:
             WheelError: pip found no such wheel, or one with another hash.

@@ -35,9 +35,9 @@ def gradient_by_lag(
     recurrent neural networks", ICML 2013.
 
     Args:
-        layer: A layer of one direction, such as `zoo.layers.LSTM`, that reads forwards. It is
-            built if need be. Its settings `return_sequences` and `return_state` don't matter.
-            Dropout doesn't apply.
+        layer: A layer of one direction, such as `zoo.layers.LSTM`, that reads forwards. It is built
+            if necessary. Its settings `return_sequences` and `return_state` don't matter. Dropout
+            doesn't apply.
         sequences: Float array or tensor of shape `(batch, time, features)`. The state before the
             first step is zeros.
         loss: Function of the outputs of the last `min(lags)` steps, a tensor of shape
@@ -52,7 +52,7 @@ def gradient_by_lag(
     Raises:
         NotImplementedError: If the backend of Keras is not TensorFlow.
         ValueError: If `layer` is not a recurrent layer of one direction or reads backwards; if
-            `sequences` has no three axes; if `lags` are not as described; or if the loss has
+            `sequences` doesn't have three axes; if `lags` are not as described; or if the loss has
             another shape or no gradient.
 
     Examples:
@@ -93,7 +93,7 @@ def gradient_by_lag(
     def run(segment, states):
         """Returns the output of the last step, and the states after it."""
         output, _, states = layer.inner_loop(segment, states, None, training=False)
-        # As tensors of their own: in an LSTM, h is computed from the C beside it, and the
+        # As separate tensors: in an LSTM, h is computed from the C returned with it, and the
         # derivative with respect to that C would count the path through h twice.
         return output, [tf.identity(state) for state in states]
 

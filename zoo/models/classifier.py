@@ -14,7 +14,7 @@ from zoo.typing import Tensor
 class Classifier(Predictor):
     """Raw inputs in, probabilities of labels out.
 
-    A mixin ahead of a `keras_hub.models.Task`.
+    A mixin before a `keras_hub.models.Task`.
 
     Args:
         backbone: the task's backbone.

@@ -61,7 +61,7 @@ def recurrent_stack(
 
 
 class RecurrentBackbone(Backbone):
-    """A backbone with a `recurrent_stack` of the name `"encoder"`, which can be read in pieces.
+    """A backbone with a `recurrent_stack` named `"encoder"`, which can read an input in pieces.
 
     A subclass defines `continued`.
 

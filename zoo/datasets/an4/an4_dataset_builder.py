@@ -9,7 +9,7 @@ from zoo.datasets.errors import DatasetError
 from zoo.datasets.originals import HashedArchive
 
 COMMIT = "5e478f0ee6c5b060edf702acdd563948cad5545f"
-# A file that is read, by its name in the folder `an4`.
+# Which files are read, by their names in the folder `an4`.
 FILE = re.compile(
     r"(?:^|/)an4/(etc/an4_(?:train|test)\.(?:fileids|transcription)|feat/\w+/\w+/[\w-]+\.mfc)$"
 )
@@ -33,8 +33,7 @@ LINE = re.compile(r"(.*\S)\s+\((\S+)\)\s*")
 
 
 def transcripts(content):
-    """Returns a dict from the name of an utterance to its text, of a file whose lines are
-    `TEXT (name)`."""
+    """Returns a dict from an utterance's name to its text, from a file of lines `TEXT (name)`."""
     found = (LINE.fullmatch(line) for line in content.splitlines() if line.strip())
     return {match[2]: re.sub(r"</?s>", "", match[1]).strip() for match in found}
 

@@ -13,9 +13,9 @@ SAMPLING_RATE = 16000
 
 
 class Transcripts(Layout):
-    """`train/transcripts.tsv`: a line is the name of a sound file beside it, a tab and its text.
+    """`train/transcripts.tsv`: a line is the name of a sound file next to it, a tab and its text.
 
-    Sounds are stored as 16 bits at 16 kHz.
+    Sounds are stored with 16 bits at 16 kHz.
     """
 
     description = (

@@ -1,4 +1,4 @@
-"""Strings of digits by one speaker each, joined from sound, for recognition of new speakers."""
+"""Strings of digits by one speaker each, concatenated from sound, to recognise new speakers."""
 
 import collections
 import io

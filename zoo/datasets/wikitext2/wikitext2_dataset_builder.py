@@ -34,7 +34,7 @@ FILES = {
     ),
 }
 
-# The title of an article, between two lines without a word. Those of its sections have more signs.
+# The title of an article, between two lines without a word. Section titles have more equals signs.
 # A line without such neighbours is a table's legend, which looks the same: "= Wins ; L =".
 TITLE = re.compile(r"(?:(?<=\n \n)|(?<=\A \n)) = [^=\n]+ = \n \n")
 

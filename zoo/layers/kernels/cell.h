@@ -1,6 +1,7 @@
-// What a cell is to the engine: constants, and one step forward and backward on vectors of units.
+// The interface of a cell to the engine: constants, and one step forward and backward on vectors of
+// units.
 //
-// A cell is a struct, in a header of its own in cells/ and listed in cells.h, that derives from
+// A cell is a struct, in its own header in cells/ and listed in cells.h, that derives from
 // `CellDefaults` and has
 //
 //   static constexpr char kName[];

@@ -160,7 +160,7 @@ void product(int vectors, int64_t rows, const Left<F>& a, const Right<F>& b, int
   fn(rows, a, b, depth, init, ldi, out, ldo, next);
 }
 
-// By all of a packed panel. `next` is the data of the next product's panel.
+// By a whole packed panel. `next` is the data of the next product's panel.
 template <class F, class T>
 void product(int64_t rows, const Left<F>& a, const Matrix<F>& b, int64_t panel, const T* init,
              int64_t ldi, T* out, int64_t ldo, const typename F::Element* next = nullptr) {

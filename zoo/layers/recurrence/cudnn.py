@@ -1,11 +1,11 @@
-"""Layers that Keras runs by one function of its backend, which calls cuDNN on a GPU."""
+"""Layers that Keras runs with one function of its backend, which calls cuDNN on a GPU."""
 
 from typing import Any, Literal
 
 import keras
 from keras import ops
 
-# Here are the functions `lstm` and `gru`, and `cudnn_ok`, which says where they call cuDNN.
+# This module has the functions `lstm` and `gru`, and `cudnn_ok`, which says when they call cuDNN.
 from keras.src import backend
 
 from zoo.layers import kernels

@@ -28,7 +28,7 @@ class FrontEnd(keras.layers.Layer):
         super().__init__(dtype=dtype, **kwargs)
 
     def stream_obstacle(self) -> str | None:
-        """Why frames can't be computed of a part of a waveform, a str; None if they can."""
+        """Why frames can't be computed from a part of a waveform, a str; None if they can."""
 
     def frames_of(self, window: Tensor, span: Tensor) -> Tensor:
         """Some of the frames of a part of a waveform.
@@ -42,6 +42,6 @@ class FrontEnd(keras.layers.Layer):
             float32 tensor `[batch, frames, features]`.
         """
         features, mask = self(window, ops.ones_like(window, "bool"))
-        # The last ones of a waveform may lack samples.
+        # The last frames of a waveform may lack samples.
         count = ops.sum(ops.cast(mask[0], "int32"))
         return features[:, span[0] : ops.minimum(span[1], count)]

@@ -23,7 +23,7 @@ class SphinxCepstra(FrontEnd):
     of a Fourier transform, triangles of equal area on the mel scale whose corners lie on bins of
     the transform, logarithms, and a cosine transform in which the first band counts half (S. Davis
     and P. Mermelstein 1980). Window and transform are one strided convolution, which every export
-    format has.
+    format supports.
 
     Frames of 25.6 ms begin every 10 ms. Those that aren't full count as padding, but every clip has
     at least one frame.
@@ -82,7 +82,7 @@ class SphinxCepstra(FrontEnd):
     def call(self, waveform: Tensor, padding_mask: Tensor) -> tuple[Tensor, Tensor]:
         sound = 32768.0 * ops.cast(waveform, "float32")  # Sphinx takes 16-bit integers
         sound = sound - PREEMPHASIS * ops.pad(sound, [[0, 0], [1, 0]])[:, :-1]
-        # A frame for each step, the last ones mostly of padding.
+        # A frame for each step, the last ones mostly padding.
         margin = self.frame_length - self.frame_step
         sound = ops.pad(sound, [[0, 0], [0, margin + self.frame_step]])
         spectrum = ops.conv(

@@ -21,7 +21,7 @@ class ForecastPreprocessor(keras_hub.models.Preprocessor):
 
     Args:
         lookback: int, values of a window.
-        period: int, values of a season, such as 12 for months.
+        period: int, length of a season, such as 12 for months.
 
     Call arguments:
         x: list of float arrays `[time]` of any length.

@@ -15,14 +15,14 @@ VALUES = InputSchema("values", "float32", rank=2)
 class MemoryInput(TaskModel):
     """A task model whose raw input is a str of symbols, or values `[time, features]`.
 
-    A mixin ahead of a `keras_hub.models.Task` with a `MemoryPreprocessor`.
+    A mixin before a `keras_hub.models.Task` with a `MemoryPreprocessor`.
     """
 
     task_kind = "memory"
 
     @property
     def least_steps(self) -> int:
-        """The steps that a sequence needs at least."""
+        """The minimum number of steps of a sequence."""
         return 1
 
     @property

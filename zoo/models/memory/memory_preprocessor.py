@@ -25,7 +25,7 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
             sequences of values.
         feature_dim: int, the number of values per step; None for symbols.
         permutation: list of int, the order in which the steps of each sequence are read, for
-            sequences of that length; by default as they are.
+            sequences of that length; by default in their own order.
 
     Call arguments:
         x: list of str, or of float arrays `[time, feature_dim]`, of any length; or inside a

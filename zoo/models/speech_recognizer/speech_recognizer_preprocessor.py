@@ -13,7 +13,7 @@ from zoo.models.audio.frame_stream import FrameStream
 from zoo.models.speech_recognizer.speech_backbone import SpeechBackbone
 from zoo.typing import Shape
 
-BLANK = 0  # CTC's label of no character
+BLANK = 0  # CTC's label for no character
 SECONDS_AT_ONCE = 60  # of a waveform, so that an hour needs little memory
 
 
@@ -26,7 +26,7 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
             `1 + i` the character `alphabet[i]`.
         feature_dim: int, features per frame.
         front_end: None if sounds are frames, or else the front end that computes them from a
-            waveform, a name of `zoo.models.audio.front_ends`. Frames are taken even so.
+            waveform, a name of `zoo.models.audio.front_ends`. Frames are accepted in either case.
         sampling_rate: int, in Hz, of waveforms.
         min_frequency, max_frequency: float, in Hz, the edges of the front end's bands; None for its
             default.

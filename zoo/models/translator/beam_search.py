@@ -74,7 +74,7 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
             logits, _, cache = next(prompt, cache, index)
             log_probs = ops.log_softmax(ops.cast(logits, "float32") / self.temperature)
             vocabulary = log_probs.shape[-1]
-            # A finished hypothesis continues with padding alone, at no cost.
+            # A finished hypothesis continues only with padding, at no cost.
             pad = ops.where(ops.arange(vocabulary) == 0, 0.0, NEVER)
             log_probs = ops.where(ended[..., None], pad, split(log_probs))
             lengths = ops.where(ended, lengths, lengths + 1)

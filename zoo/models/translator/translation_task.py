@@ -165,7 +165,7 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
         cache["source"]["length_limits"] = inputs["length_limits"]
         prompt = inputs["decoder_token_ids"]
 
-        # A translation that has reached its limit can only end.
+        # A translation at its length limit can only end.
         end = self.preprocessor.tokenizer.end_token_id
         last_logits = ops.where(ops.arange(self.output.shape[-1]) == end, 0.0, -1e9)
 

@@ -94,7 +94,7 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         )
 
     def _source(self, texts):
-        # Keras warns of attention over a single step.
+        # Keras warns about attention over a single step.
         token_ids, padding_mask = self.tokenizer.pack(
             texts, end=True, min_length=2, max_length=self.max_length
         )
