@@ -66,7 +66,7 @@ def run(options, console):
         return measure_presets(options, config.load_presets(options.suite), console)
     scope = {"tasks": options.task, "seeds": options.seeds, "epochs": options.epochs}
     configs = config.load(options.suite, chosen=options.arch, **scope)
-    # Beside the chosen architectures, the tables show finished ones of the suite.
+    # In addition to the chosen architectures, the tables show finished ones of the suite.
     shown = [*config.load(options.suite, **scope), *configs]
     console.print(f"Suite {options.suite}: {len(configs)} runs.")
     from benchmarks import report, workers
@@ -85,7 +85,7 @@ def run(options, console):
 
 
 def _check_choices(options, kind):
-    """Raises ConfigError for a choice that a suite of this kind doesn't have."""
+    """Raises ConfigError for a choice that doesn't apply to a suite of this kind."""
     from benchmarks.config import ConfigError
 
     choices = ("task", "arch", "seeds", "epochs", "rerun", "workers")
@@ -197,7 +197,7 @@ def _written(paths, console):
 
 
 def ui(options, console):
-    """Serves the MLflow UI on the local store, opened on the newest comparison."""
+    """Serves the MLflow UI for the local store, opened on the newest comparison."""
     import webbrowser
 
     from benchmarks.tracking import server, store

@@ -40,7 +40,8 @@ def export(suite, console, out=None):
 
     Raises:
         ConfigError: if an existing preset of that name is for another dataset, the data has changed
-            since the run, or a suite of one's own has no `out`. Presets written so far are kept.
+            since the run, or `out` is missing for a suite of the user's own. Presets written so far
+            are kept.
     """
     if out is None and suite not in suites.suites():
         raise ConfigError(
@@ -185,7 +186,7 @@ def measure(config, console):
         metric = metrics.get(card.metric)
         try:
             task, trained, digest = _load(card.suite, card.entry, card.architecture)
-            task.read("test")  # cached for all presets of this data, and not timed
+            task.read("test")  # cached for all presets with this data, and not timed
         # The suite may no longer exist, or its data may not be there.
         except (ConfigError, DatasetError, WheelError, OSError) as error:
             message = f"{name}: not measured. {error}"

@@ -6,9 +6,9 @@ import logging
 import os
 import signal
 
-STARTS = 3  # of Ray on this machine, which gives up early if the processors are busy
+STARTS = 3  # starts of Ray on this machine, which gives up early if the processors are busy
 RETRIES = 3  # of a call whose process or node died
-SECONDS_TO_END = 20  # for calls that are cancelled to end by themselves
+SECONDS_TO_END = 20  # for cancelled calls to end by themselves
 OBJECT_STORE = 100 * 2**20  # bytes of shared memory; results are a few words
 
 
@@ -17,7 +17,7 @@ class WorkerError(RuntimeError):
 
 
 class Pool:
-    """Connected workers, each with a processor of its own."""
+    """Connected workers, each with its own processor."""
 
     def __init__(self):
         self._waiting = {}
@@ -28,8 +28,8 @@ class Pool:
         A call whose process or node dies is repeated.
 
         Args:
-            function: a function of a module, which gets the arguments and the results of the
-                calls before it.
+            function: a module-level function, which gets the arguments and the results of the calls
+                before it.
             calls: dict from the name of a call to a tuple of its arguments.
             after: dict from the name of each call to the names of those that end before it begins.
 
@@ -63,7 +63,7 @@ class Pool:
             yield name, result
 
     def cancel(self):
-        """Interrupts the calls that haven't ended, as Ctrl-C does, and waits for their end."""
+        """Interrupts the calls that haven't ended, as Ctrl-C does, and waits for them to end."""
         import ray
 
         for result in self._waiting:
@@ -107,7 +107,7 @@ def started(count=None):
         raise WorkerError(
             "Workers need Ray: pip install -e '.[distributed]' (make bench installs it)."
         ) from error
-    # What workers print is repeated by nobody: they return what there is to tell.
+    # What workers print isn't shown: they return what is to be printed.
     options = {"log_to_driver": False, "logging_level": logging.ERROR}
     if count:
         options |= {"num_cpus": count, "object_store_memory": OBJECT_STORE}

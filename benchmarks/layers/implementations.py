@@ -49,7 +49,7 @@ class Problem:
         return architectures.make(self.family, self.units, return_sequences=True, **options)
 
     def keras_layer(self):
-        """Keras' layer or, if it has none, its loop around the zoo's cell."""
+        """Keras' layer or, if it has none, Keras' loop around the zoo's cell."""
         if self.family in TWINS:
             name = architectures.get(self.family).layer.__name__
             return getattr(keras.layers, name)(self.units, return_sequences=True)
@@ -120,7 +120,7 @@ def zoo_bfloat16(problem):
 
 
 def lstm_per_operation(problem):
-    """The zoo's LSTM, with its times scaled to as many operations in products as the problem has.
+    """The zoo's LSTM, with its times scaled to the number of operations in the problem's products.
 
     An architecture that is as fast uses the processor as well as the LSTM does.
     """
@@ -170,7 +170,7 @@ def torch_int8(problem):
     # Only the layers inside a module are replaced.
     quantized = lambda layer: quantize_dynamic(Sequential(layer))
     with warnings.catch_warnings():
-        # In favour of another package, as functions that it calls are.
+        # It is deprecated in favour of another package, as are the functions that it calls.
         warnings.filterwarnings("ignore", "(?s).*deprecated")
         return {"inference": _torch_layer(problem, quantized)[2]}
 

@@ -1,4 +1,4 @@
-"""Steps `word_ngrams` and `character_ngrams`: beam search of a trained recogniser consults them."""
+"""Steps `word_ngrams` and `character_ngrams`: n-gram models for a recogniser's beam search."""
 
 import itertools
 from typing import ClassVar

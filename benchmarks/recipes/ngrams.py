@@ -11,7 +11,7 @@ from zoo.models.ngram_classifier.ngram_backbone import hashes
 
 MIN_TEXTS = 2  # rarer n-grams are dropped
 INVERSE_STRENGTH = 1.0  # C of scikit-learn: smaller values regularise more
-CERTAIN = 10.0  # magnitude of the log-odds of a class that all texts have, or none has
+CERTAIN = 10.0  # magnitude of the log-odds of a class that all texts have, or none
 
 
 def fitted(examples, member, order, count):

@@ -1,4 +1,4 @@
-"""Results of climbs: the accuracy, seconds and gradients of each gap, as a table and a picture."""
+"""Results of the step `climb`: accuracy, seconds and gradients by gap, as a table and a figure."""
 
 import statistics
 
@@ -22,7 +22,7 @@ In the picture, *trained* is the model of the longest solved gap, and *untrained
 """
 
 
-SOLVED = "gap/solved"  # a curve that climbs alone have
+SOLVED = "gap/solved"  # a curve that only runs of the step `climb` have
 
 
 class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -49,7 +49,7 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 def rows(records):
-    """The rows of the climbs of one experiment, from a list with the `Record` of each run."""
+    """The rows of one experiment with `climb`, from a list with the `Record` of each run."""
     curves = [(record, store.curves(record)) for record in records]
     found = [
         Row(

@@ -1,4 +1,4 @@
-"""The leaderboard in MLflow: an experiment with one run an architecture and comparison."""
+"""The leaderboard in MLflow: an experiment with one run per architecture and comparison."""
 
 import time
 

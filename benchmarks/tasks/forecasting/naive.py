@@ -10,7 +10,7 @@ def last(history, period, horizon):
 
     Args:
         history: float array `[time]`.
-        period: int, values of a season.
+        period: int, length of a season.
         horizon: int.
 
     Returns:

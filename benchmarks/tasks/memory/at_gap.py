@@ -1,4 +1,4 @@
-"""A memory problem at one gap: an ordinary task, whose training sequences are always fresh."""
+"""A memory problem at one gap: an ordinary task, whose training sequences are always new."""
 
 import math
 import time
@@ -20,7 +20,7 @@ class AtGap(Task):
     Args:
         problem: the `Problem`.
         gap: int.
-        sequences: int, training sequences per epoch. They are drawn anew in each epoch.
+        sequences: int, training sequences per epoch. They are newly drawn in each epoch.
         read, data: see `Task`.
     """
 
@@ -54,7 +54,7 @@ class AtGap(Task):
         preprocessor = model.preprocessor
 
         def drawn(chosen, generator):
-            # A stream of its own, so that no seed and epoch repeats the draws of another split.
+            # A separate stream, so that no seed and epoch repeats the draws of another split.
             generator = (generator or np.random.default_rng(0)).spawn(1)[0]
             batch = self._examples(self.problem.draw(generator, len(chosen), self.gap))
             return preprocessor(batch.inputs), batch.targets

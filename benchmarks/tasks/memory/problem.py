@@ -16,7 +16,7 @@ class Fitted:
     Attributes:
         name: str, what it is.
         answer: function from a list of inputs to outputs as `Problem.is_correct` takes them.
-        parameters: int, how many numbers it stores.
+        parameters: int, the number of values that it stores.
     """
 
     name: str
