@@ -28,7 +28,7 @@ SUITE = "sweep"
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """The parent of trials, as the store identifies a run.
+    """The parent run of trials, as the store identifies it.
 
     Attributes:
         configs: list of `RunConfig`, the start of each architecture.
@@ -192,7 +192,7 @@ def search(config, space, trials, parent, update=lambda **progress: None):
             epochs, seconds = len(store.epochs(record)), record.metrics["train_seconds"]
             found.append(Trial(trial.params, None if pruned else value, epochs, seconds))
     if all(trial.value is None for trial in found):
-        raise ConfigError(f"{config.title}: no trial was trained to its end. Choose other ranges.")
+        raise ConfigError(f"{config.title}: no trial was completed. Choose other ranges.")
     return found
 
 

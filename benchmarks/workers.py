@@ -123,7 +123,7 @@ def started(count=None):
         except Exception as error:  # Ray has no class of its own for it
             ray.shutdown()
             if attempt == STARTS or address():
-                hint = "" if address() else " Without it, runs follow one another: WORKERS=1."
+                hint = "" if address() else " To run without it, one run at a time: WORKERS=1."
                 raise WorkerError(f"Ray can't be started: {error}.{hint}") from error
     signal.signal(signal.SIGTERM, handler)  # which Ray has replaced
     pool = Pool()

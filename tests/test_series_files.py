@@ -56,7 +56,7 @@ def test_the_long_format_holds_several_series_in_any_order_of_columns(tmp_path):
         ("ds,y\n2024-02-30,2\n", "line 2: ds must be a date or time"),
         ("unique_id,ds,y\n,1,2\n", "line 2: the unique_id is missing"),
         ("unique_id,ds,y\na,2,1\nb,1,1\na,1,1\n", "line 4: the time 1 of 'a' comes after 2"),
-        ("ds,y\n1,1\n1,1\n", "line 3: the time 1 stands twice"),
+        ("ds,y\n1,1\n1,1\n", "line 3: the time 1 appears twice"),
         ("ds,y\n1,1\n2024-01-01,1\n", "line 3: the times are of different kinds"),
         ('ds,y\n1,"2\n', "Is a double quote left open"),
     ],

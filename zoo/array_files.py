@@ -36,7 +36,9 @@ def read_array(path, schema, shape):
     except OSError:
         raise
     except MemoryError:
-        raise ValueError(f"{path} holds more {schema.name} than memory. Split it.") from None
+        raise ValueError(
+            f"{path} holds more {schema.name} than fits in memory. Split it."
+        ) from None
     except Exception as error:  # NumPy evaluates a damaged header as Python: any error is possible
         reason = (str(error) or type(error).__name__).splitlines()[0]
         if "mmap length" in reason:

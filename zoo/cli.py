@@ -120,7 +120,7 @@ def predict_command(options):
     if not options.stream and not options.input:
         raise ValueError("Give an INPUT, or --stream and the input on standard input.")
     if not options.stream and options.rate:
-        raise ValueError("--rate is for the raw sound of --stream; a file tells its own.")
+        raise ValueError("--rate is for the raw sound of --stream; a file has its own.")
     model = zoo.load(options.preset, verify=options.verify)
     if options.stream:
         _answer_stream(zoo.stream(model), options)
@@ -175,7 +175,9 @@ def forecast_command(options):
 
     ending = os.path.splitext(options.plot or "")[1].removeprefix(".").lower()
     if options.plot and ending not in PICTURES:
-        raise ValueError(f"A picture ends with .{', .'.join(PICTURES)}. Received: {options.plot}")
+        raise ValueError(
+            f"A picture must end with .{', .'.join(PICTURES)}. Received: {options.plot}"
+        )
     model = zoo.load(options.preset, verify=options.verify)
     forecasts = model.forecast_file(options.series, options.horizon, options.quantiles)
     if options.plot:
@@ -237,7 +239,9 @@ def _pieces(stream, rate):
     """
     if stream.sampling_rate is None:
         if rate:
-            raise ValueError(f"This model reads no raw sound. Leave out --rate. Received: {rate}")
+            raise ValueError(
+                f"This model doesn't read raw sound. Leave out --rate. Received: {rate}"
+            )
         for line in _standard_input():
             yield stream.piece_of(line), False
         yield None, True

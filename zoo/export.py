@@ -52,7 +52,7 @@ def export(
         ExportError: the format is unknown, or the model can't be exported in it; the path exists,
             or its folder doesn't; tf2onnx or onnxruntime isn't installed; `length` isn't positive,
             or given for another format; the backend of Keras isn't TensorFlow; or what was written
-            can't be loaded, or returns something else than the model.
+            can't be loaded, or its outputs differ from the model's.
         OSError: the path can't be written, as on a full disk.
     """
     path = Path(path)
@@ -104,7 +104,7 @@ def _check(network, path, format, length):
         other = keras.ops.convert_to_numpy(other)
         if not np.allclose(one, other, rtol=0, atol=TOLERANCE * max(1, np.abs(other).max())):
             raise ExportError(
-                f"The exported {format} returns something else than the model, by up to "
+                f"The outputs of the exported {format} differ from the model's by up to "
                 f"{np.abs(one - other).max():.2g}. Nothing was written."
             )
 

@@ -38,7 +38,7 @@ def digests(folder: str | os.PathLike[str]) -> dict[str, str]:
         if path.is_file() and name != CARD:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         elif not path.is_file() and (path.is_symlink() or not path.is_dir()):
-            raise PresetError(f"{name} in the folder {folder} is no regular file. Remove it.")
+            raise PresetError(f"{name} in the folder {folder} is not a regular file. Remove it.")
     return found
 
 
@@ -148,6 +148,6 @@ def _check_object(value, allowed, where):
     if not is_ours or not isinstance(value.get("config"), dict):
         raise PresetError(
             f"{where} names {str(registered or name)[:100]!r} of {str(value.get('module'))[:100]!r}"
-            ", which is no part of a model that the zoo knows. Register your own model with "
+            ", which is not part of a model that the zoo knows. Register your own model with "
             "`zoo.models.register` before you load it."
         )

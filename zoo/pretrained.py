@@ -142,7 +142,7 @@ def _parsed(content):
     strings = [*parsed.sha256, *parsed.sha256.values()]
     numbers = [*parsed.seeds, *(parsed.interval or (0, 0))]
     if not all(isinstance(one, str) for one in strings) or len(numbers) != len(parsed.seeds) + 2:
-        raise ValueError("'sha256' must map files to digests, and 'interval' have two numbers")
+        raise ValueError("'sha256' must map files to digests, and 'interval' must have two numbers")
     if not all(isinstance(one, (int, float)) for one in numbers):
         raise ValueError("'seeds' and 'interval' must hold numbers")
     return parsed

@@ -163,7 +163,7 @@ def _check_order(path, line, name, earlier, time):
         ) from None
     if is_same:
         raise ValueError(
-            f"{path}, line {line}: the time {time}{of} stands twice. Keep one value for each time."
+            f"{path}, line {line}: the time {time}{of} appears twice. Keep one value for each time."
         )
     if not is_later:
         raise ValueError(
@@ -202,7 +202,7 @@ def next_times(series, count, frequency, path):
         step = {"h": "hours", "D": "days", "W": "weeks", "min": "minutes"}.get(frequency)
         if step is None:
             raise ValueError(
-                f"{path}: one time alone doesn't tell the time between values. Add an earlier one."
+                f"{path}: a single time doesn't give the time between values. Add one."
             )
         steps = [datetime.timedelta(**{step: 1})]
     ((step, _),) = collections.Counter(steps).most_common(1)

@@ -45,7 +45,7 @@ def read_sound(path, sampling_rate):
         raise ValueError(f"{path} can't be read as a sound file: {reason}") from error
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise ValueError(
-            f"{path} has a sampling rate of {rate} Hz, and sound has one from {LOWEST_RATE} to "
+            f"{path} has a sampling rate of {rate} Hz, which must be from {LOWEST_RATE} to "
             f"{HIGHEST_RATE} Hz. Export it again."
         )
     samples = np.concatenate(blocks or [np.zeros(0, "float32")])
@@ -72,7 +72,7 @@ class RawSound:
     def __init__(self, rate, sampling_rate):
         if not LOWEST_RATE <= rate <= HIGHEST_RATE:
             raise ValueError(
-                f"Sound has a sampling rate from {LOWEST_RATE} to {HIGHEST_RATE} Hz. Received: "
+                f"The sampling rate must be from {LOWEST_RATE} to {HIGHEST_RATE} Hz. Received: "
                 f"{rate}"
             )
         self._half = b""  # of a sample
@@ -102,7 +102,7 @@ class RawSound:
         self._half = content[2 * count :]
         if is_last and self._half:
             raise ValueError(
-                "Raw sound must be 16-bit samples, and ended in the middle of one. Received an odd "
+                "Raw sound must be 16-bit samples, but ended in the middle of one. Received an odd "
                 "number of bytes."
             )
         samples = np.frombuffer(content, "<i2", count).astype("float32") / 32768

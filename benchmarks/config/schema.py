@@ -112,7 +112,7 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
     dtype: Literal[DTYPES] = pydantic.Field(FLOAT32, exclude_if=lambda dtype: dtype == FLOAT32)
 
     def owners(self, name):
-        """What has a key: the model, or else steps of the recipe; a list."""
+        """The objects with a key: the model, or else steps of the recipe; a list."""
         has = lambda part: name in type(part).model_fields
         return [self.model] if has(self.model) else [step for step in self.recipe if has(step)]
 

@@ -163,7 +163,7 @@ def torch(problem):
 def torch_int8(problem):
     """torch's layer, dynamically quantized."""
     if problem.family not in ("lstm", "gru"):
-        raise NotImplementedError(f"torch quantizes no {problem.family}")
+        raise NotImplementedError(f"torch does not quantize {problem.family}")
     from torch.ao.quantization import quantize_dynamic
     from torch.nn import Sequential
 
@@ -183,7 +183,7 @@ def onnxruntime(problem):
 def onnxruntime_int8(problem):
     """ONNX Runtime's operator, dynamically quantized."""
     if problem.family != "lstm":
-        raise NotImplementedError(f"ONNX Runtime quantizes no {problem.family}")
+        raise NotImplementedError(f"ONNX Runtime does not quantize {problem.family}")
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -37,7 +37,7 @@ class Climb(Fit, frozen=True):
         if list(self.gaps) != sorted(set(self.gaps)):
             raise ValueError(f"`gaps` must increase. Received: {', '.join(map(str, self.gaps))}")
         if before:
-            raise ValueError("it trains anew at each gap, so no step can come before it")
+            raise ValueError("it trains a new model at each gap, so no step can come before it")
 
     def total_epochs(self, before):
         return self.epochs * len(self.gaps)

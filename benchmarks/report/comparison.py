@@ -13,9 +13,9 @@ NOTES = """\
 Produced by `make bench SUITE={name}` and `make report SUITE={name}`. The line below each table
 gives the number of seeds (`SEEDS=3`).
 
-Within a table, only the recurrent layer differs, and what the suite sets for an architecture. The
-weights are those of the epoch that is best on the validation split. A run reads the test split
-when its training is over; a climb, when that of each gap is.
+Within a table, models differ only in the recurrent layer and in what the suite sets per
+architecture. The weights are those of the epoch that is best on the validation split. A run reads
+the test split after training; a run of the step `climb`, after training at each gap.
 
 - **test**: the mean over seeds ± their standard deviation; of longest gaps, the median.
 - **95 % interval**: reflects the size of the test split; for several seeds, the mean of the bounds.

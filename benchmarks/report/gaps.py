@@ -13,10 +13,10 @@ from benchmarks.tracking import store
 NOTES = """\
 Produced by `make bench SUITE=memory` and `make report SUITE=memory`. Each cell is the accuracy on
 the test split at this gap and the training time of this gap in seconds, means over the seeds that
-tried it. A seed tries a gap when it solved the one before. An asterisk marks gaps that a seed gave
-up because its seconds were spent, before its sequences were.
+tried it. A seed tries a gap if it solved the previous one. An asterisk marks gaps that a seed gave
+up because it ran out of time before it ran out of sequences.
 
-In the picture, *trained* is the model of the longest solved gap, and *untrained* a new one.
+In the figure, *trained* is the model of the longest solved gap, and *untrained* a new one.
 
 ![Solved gaps against seconds, accuracy against gap, and gradient by lag]({name}.png)
 """

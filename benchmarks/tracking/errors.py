@@ -58,7 +58,7 @@ def explained():
         where = f"The tracking server {uri}" if uri.startswith("http") else "The store of runs"
         raise TrackingError(
             f"{where} failed: {_reason(error)}. What is trained so far is kept; run the same "
-            "command again once that is mended."
+            "command again once that is fixed."
         ) from error
     except Exception as error:
         check_space(error)

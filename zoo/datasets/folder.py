@@ -1,4 +1,4 @@
-"""A folder of your own files as a TFDS builder.
+"""A folder of your own files, as a TFDS builder.
 
 `zoo.datasets.layouts` says which files are read. `validation` and `test` have the same form as
 `train`. Where one is missing, a tenth of the training examples takes its place: chosen by the hash

@@ -25,9 +25,10 @@ def gradient_by_lag(
         ‖dL_b / ds_{T-k}‖
 
     where `s_t` is the state after step `t`. It is a total derivative: a product of Jacobians, one
-    a step. The gradient vanishes if it falls exponentially with `k`, and explodes if it grows so.
-    The state is every tensor that the cell carries from step to step, concatenated: for an LSTM
-    both `h` and `C`. The derivative with respect to `h` alone would miss the path through `C`.
+    a step. The gradient vanishes if it falls exponentially with `k`, and explodes if it grows
+    exponentially. The state is every tensor that the cell carries from step to step, concatenated:
+    for an LSTM both `h` and `C`. The derivative with respect to `h` alone would miss the path
+    through `C`.
 
     References: S. Hochreiter, "Untersuchungen zu dynamischen neuronalen Netzen", 1991; Y. Bengio,
     P. Simard and P. Frasconi, "Learning Long-Term Dependencies with Gradient Descent is
@@ -121,7 +122,7 @@ def gradient_by_lag(
         total = tf.reduce_sum(losses)
     if losses.shape != (batch,):
         raise ValueError(
-            f"`loss` must return one value an example, a tensor of shape ({batch},). "
+            f"`loss` must return one value per example, a tensor of shape ({batch},). "
             f"Received: shape={tuple(losses.shape)}"
         )
     gradients = tape.gradient(total, states_at_cuts)

@@ -22,7 +22,7 @@ class EnsembleBackbone(Backbone):
     P. Salamon, "Neural Network Ensembles", 1990).
 
     Args:
-        members: list of two or more task models of the same input and output, without
+        members: list of two or more task models with the same input and output, without
             preprocessors.
         combination: `"mean"` or `"median"`.
 

@@ -67,7 +67,7 @@ class InputSchema:
             Strings as a str or nested lists of str, numbers as a float32 array.
 
         Raises:
-            InputError: the value has another rank or type.
+            InputError: the value has the wrong rank or type.
         """
         try:
             return (_strings if self.dtype == "string" else _floats)(value, self.rank)
@@ -87,7 +87,7 @@ class InputSchema:
             A list of strings as `parse` returns them, or of arrays with their original dtype.
 
         Raises:
-            InputError: a raw input has another rank or type.
+            InputError: a raw input has the wrong rank or type.
         """
         if isinstance(values, tf.data.Dataset):
             return [one for batch in values for one in self.parse_all(batch)]

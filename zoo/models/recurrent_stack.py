@@ -83,7 +83,7 @@ class RecurrentBackbone(Backbone):
         if self.bidirectional or architectures.get(self.architecture).bidirectional:
             return (
                 f"This model ({self.architecture}) reads its input in both directions, so it needs "
-                "all of it. Use a model of one direction."
+                "the whole input. Use a unidirectional model."
             )
         return None
 

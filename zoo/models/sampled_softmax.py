@@ -32,7 +32,8 @@ def sampled_softmax(
             among the candidates.
         correct_targets: bool, whether the target's term is divided too, so that the loss is that of
             distinguishing the target from the candidates (S. Jean et al., "On Using Very Large
-            Target Vocabulary for Neural Machine Translation", 2015). It saturates for rare targets.
+            Target Vocabulary for Neural Machine Translation", 2015). This loss saturates for rare
+            targets.
 
     Returns:
         A tensor `[steps]` of the dtype of `bias`.

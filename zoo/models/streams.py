@@ -67,8 +67,8 @@ class Stream:
         """Reads a piece of the input.
 
         Args:
-            piece: a piece of what the model takes as raw input, of any length; None if there is
-                nothing more to read.
+            piece: a piece of the model's raw input, of any length; None if there is nothing more to
+                read.
             is_last: bool, whether the input ends.
 
         Returns:
@@ -156,8 +156,8 @@ def compiled(method: Any) -> Callable[..., Any]:
             shape at each call.
 
     Returns:
-        A function that returns a flat list of tensors, outside training. An argument may be the
-        flat list of what it holds, too, such as the states that an earlier call returned.
+        A function that returns a flat list of tensors, outside training. An argument may also be a
+        flat list of its elements, such as the states that an earlier call returned.
     """
     # Bypasses Keras, which would save what it finds in an attribute.
     functions = vars(method.__self__).setdefault("_compiled_methods", {})

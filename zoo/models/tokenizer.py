@@ -179,7 +179,7 @@ def completed_words(
     Args:
         text: str.
         tokenize: function from a str to the list of its token ids.
-        unknown_id: int, the token id of what is unknown.
+        unknown_id: int, the token id for unknown text.
 
     Returns:
         `(token_ids, rest)`: the list of their token ids, and the text after them.
@@ -196,7 +196,8 @@ def completed_words(
 
 
 def texts_of(inputs: Any) -> list[str]:
-    """Texts as a list of str, of a str, a list of str or bytes, or an array or tensor of strings.
+    """Texts as a list of str, given a str, a list of str or bytes, or an array or tensor of
+    strings.
 
     Raises:
         InputError: one isn't a text.

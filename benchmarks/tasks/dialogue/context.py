@@ -26,11 +26,11 @@ class Reply:
     turn: int
 
     def context(self, conversations):
-        """The `GIVEN` turns before it, or fewer at the beginning, of lists of str."""
+        """The `GIVEN` turns before it, or fewer at the beginning; takes lists of str."""
         return conversations[self.conversation][max(0, self.turn - GIVEN) : self.turn]
 
     def text(self, conversations):
-        """The reply itself, of lists of str."""
+        """The reply itself; takes lists of str."""
         return conversations[self.conversation][self.turn]
 
 

@@ -247,7 +247,7 @@ class Dialogue(Task):
         return context.some(context.replies_of(self.examples("test").inputs), SCORED)
 
     def _without_duplicates(self, replies):
-        """Values for the replies of the test split that aren't in a duplicate."""
+        """The replies, of the test split, that aren't in a duplicate."""
         duplicate = self._duplicate("test")
         return [reply for reply in replies if not duplicate[reply.conversation]]
 

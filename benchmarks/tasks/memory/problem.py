@@ -14,7 +14,7 @@ class Fitted:
     """A fitted baseline.
 
     Attributes:
-        name: str, what it is.
+        name: str, a description.
         answer: function from a list of inputs to outputs as `Problem.is_correct` takes them.
         parameters: int, the number of values that it stores.
     """

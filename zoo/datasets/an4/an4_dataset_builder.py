@@ -40,12 +40,12 @@ def transcripts(content):
 
 def cepstra(content):
     """Returns the frames, float32 `[frames, 13]`, of a `.mfc` file: the number of values, a
-    big-endian int32, then these, big-endian float32."""
+    big-endian int32, followed by the values, big-endian float32."""
     values = np.frombuffer(content, ">f4", offset=4)
     expected = int.from_bytes(content[:4], "big")
     if len(values) != expected or expected % 13:
         raise DatasetError(
-            f"A file of cepstra says that it has {expected} values of 13 a frame, and has "
+            f"A file of cepstra declares {expected} values, 13 per frame, but has "
             f"{len(values)}. Is the archive damaged?"
         )
     return values.reshape(-1, 13).astype("float32")

@@ -42,7 +42,7 @@ def turns_of(conversation):
 
 
 def is_kept(senders, turns):
-    """Returns whether a conversation has two senders, enough turns and none that is too long."""
+    """Returns whether a conversation has two senders, enough turns and no turn that is too long."""
     return (
         len(set(senders)) == 2
         and len(turns) >= MIN_TURNS

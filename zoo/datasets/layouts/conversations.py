@@ -48,7 +48,7 @@ def _turns(line, place):
         json.dumps(conversation, ensure_ascii=False).encode()  # fails for half a surrogate pair
     except (ValueError, RecursionError) as error:
         raise FolderError(
-            f"{place}: no valid JSON ({error}). Write one conversation per line, such as "
+            f"{place}: not valid JSON ({error}). Write one conversation per line, such as "
             '{"turns": ["Hi!", "Hello."]}.'
         ) from error
     if not isinstance(conversation, dict) or "turns" not in conversation:

@@ -88,7 +88,7 @@ class TimeSeries(Layout):
         return series_builder.features()
 
     def tenths(self, examples):
-        """Returns a number for each; no split is missing, since all are divided in time."""
+        """Returns a number for each; no split is missing, since all series are divided in time."""
         return [0] * len(examples)
 
 

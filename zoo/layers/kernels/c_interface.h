@@ -21,7 +21,7 @@ typedef struct {
 } ZooArray;
 
 // Threads that share the work of a call: their number, with the caller, and a function that makes
-// another thread run a task, now or later. If it is null, the library has threads of its own.
+// another thread run a task, now or later. If it is null, the library uses its own threads.
 typedef struct {
   int64_t count;
   void* context;

@@ -70,7 +70,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
     # The gates that `max_timescale` initializes, by block: 1 if it keeps the state, -1 if it
     # overwrites it.
     timescale_gates: dict[int, int] = {}
-    # Whether each block of the weights has dropout masks of its own.
+    # Whether each block of the weights has its own dropout masks.
     has_masks_per_block = False
 
     bias: Any  # a `keras.Variable`, or `None` without `use_bias`
@@ -315,9 +315,9 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             config: A `keras.quantizers.Int8QuantizationConfig`, or `None` for the default.
 
         Raises:
-            NotImplementedError: If `mode` is another one, or the cell is refused, or `config` asks
-                for another quantizer of activations than a `keras.quantizers.AbsMaxQuantizer`.
-            ValueError: If the cell isn't built, or is quantized already.
+            NotImplementedError: If `mode` is another one, or the cell is refused, or `config` has a
+            quantizer of activations that isn't a `keras.quantizers.AbsMaxQuantizer`. ValueError: If
+            the cell isn't built, or is quantized already.
         """
         if type_check and self.native() is None:
             raise self._not_implemented_error(self.quantize)

@@ -146,8 +146,8 @@ class LogMel(FrontEnd):
         if self.mean_normalization or self.root_compression:
             name = "mean_normalization" if self.mean_normalization else "root_compression"
             return (
-                f"This model's front end ({name}) measures the whole sound before its first frame, "
-                "so it needs all of it. Use a model without."
+                f"This model's front end ({name}) needs the whole sound for its first frame. Use a "
+                f"model without {name}."
             )
         return None
 

@@ -104,7 +104,7 @@ class DialogueModel(EagerPreprocessing, CausalTask):
             raise ValueError(f"`likelihood_penalty` must be at least 0. Received: {penalty!r}")
         if penalty and not isinstance(self.sampler, TOKEN_BY_TOKEN):
             raise ValueError(
-                "`likelihood_penalty` needs a sampler that chooses one token after the other. "
+                "`likelihood_penalty` needs a sampler that chooses one token at a time. "
                 f"Received: {type(self.sampler).__name__}"
             )
         return np.float32(penalty)

@@ -110,9 +110,9 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
         """The next values of each series.
 
         Args:
-            x: list of float arrays `[time]`, or `[time, features]` of one number of features, of
-                any length from 1; each feature is a series of its own. NaN is a missing value.
-                Without a preprocessor, whatever `keras.Model.predict` takes.
+            x: list of float arrays `[time]`, or `[time, features]` with the same number of
+                features, of any length from 1; each feature is a separate series. NaN is a missing
+                value. Without a preprocessor, whatever `keras.Model.predict` takes.
             quantiles: list of float, quantiles of each value to forecast instead of the point, for
                 a model that was trained with quantiles. Those between trained ones are
                 interpolated.
@@ -127,8 +127,8 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
             median, or for a model trained with the squared error the mean.
 
         Raises:
-            ValueError: a series is empty or of another shape, or holds infinity; or the model can't
-                forecast a quantile; or the scale isn't positive.
+            ValueError: a series is empty, has the wrong shape or holds infinity; or the model can't
+            forecast a quantile; or the scale isn't positive.
         """
         if quantiles is not None:
             self._check(quantiles)
@@ -154,7 +154,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
         return np.moveaxis(outputs, 1, 2)
 
     def _scaled(self, series, scale=None):
-        """Series as the network reads them, and what they were divided by, `[len(series)]`."""
+        """Series as the network reads them, and the scales that divided them, `[len(series)]`."""
         if self.members[0].backbone.normalization != "difference":
             return series, np.ones(len(series), "float32")
         deviations = [_deviation(one) if scale is None else scale for one in series]
@@ -173,7 +173,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
     def _check(self, quantiles):
         if not self.quantiles:
             raise ValueError(
-                "This model forecasts points alone: it was trained without quantiles. Leave out "
+                "This model only forecasts points: it was trained without quantiles. Leave out "
                 f"`quantiles`. Received: {list(quantiles)}"
             )
         low, high = min(self.quantiles), max(self.quantiles)
@@ -289,8 +289,8 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
 
     def stream_obstacle(self) -> str | None:
         return (
-            "A forecaster normalises each window by its own values, which changes all of them with "
-            "every new one, so there is no state to keep. Use predict with the last values."
+            "A forecaster normalises each window by its own values, so every new value changes all "
+            "of them, and there is no state to keep. Use predict with the last values."
         )
 
     @property

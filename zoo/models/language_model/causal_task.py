@@ -294,7 +294,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         if key not in self._generate_functions:
             if not isinstance(self.sampler, TOKEN_BY_TOKEN):
                 raise ValueError(
-                    "Text can be streamed if the sampler chooses one token after the other. "
+                    "Text can be streamed if the sampler chooses one token at a time. "
                     f"Received: {type(self.sampler).__name__}. Use generate."
                 )
 

@@ -181,7 +181,7 @@ class LanguageBackbone(Backbone):
         self.timescale = timescale
 
     def logits(self, outputs: Tensor) -> Tensor:
-        """Logits of the next token, float32 `[..., vocabulary_size]`, of the backbone's outputs."""
+        """Logits of the next token, float32 `[..., vocabulary_size]`, from the outputs."""
         if self.tied:
             return self.output_bias(self.token_embedding(outputs, reverse=True))
         return self.output_bias(self.output_layer(outputs))

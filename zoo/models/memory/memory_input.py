@@ -43,8 +43,8 @@ class MemoryInput(TaskModel):
     def stream_obstacle(self) -> str | None:
         if self.preprocessor.permutation is not None:
             return (
-                "This model reads the steps of a sequence in an order of its own, so it needs all "
-                "of them. Use predict."
+                "This model permutes the steps of a sequence, so it needs the whole sequence. Use "
+                "predict."
             )
         return super().stream_obstacle()
 

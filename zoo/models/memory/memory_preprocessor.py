@@ -38,9 +38,8 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
         bool `[batch, time]`; with `y` and `sample_weight` if given.
 
     Raises:
-        InputError: a sequence is empty, has a symbol outside the alphabet, another shape or length,
-            or values that aren't finite.
-        ValueError: the arguments aren't as described.
+        InputError: a sequence is empty, has a symbol outside the alphabet, the wrong shape or
+        length, or values that aren't finite. ValueError: the arguments aren't as described.
     """
 
     backbone_cls = MemoryBackbone

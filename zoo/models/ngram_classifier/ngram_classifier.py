@@ -52,5 +52,5 @@ class NgramClassifier(TextInput, Classifier, keras_hub.models.TextClassifier):
     def stream_obstacle(self) -> str | None:
         return (
             "A linear model of n-grams keeps no state between the pieces of a text, so it needs "
-            "all of it. Use a recurrent model of one direction."
+            "the whole text. Use a unidirectional recurrent model."
         )

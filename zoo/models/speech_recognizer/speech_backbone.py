@@ -233,7 +233,7 @@ class SpeechBackbone(RecurrentBackbone):
         if self.normalization != "running":
             return (
                 "This model normalises each sound by the mean and variance of all of its frames, "
-                "so it needs all of it. Use a model with a running normalization."
+                "so it needs the whole sound. Use a model with a running normalization."
             )
         return None
 

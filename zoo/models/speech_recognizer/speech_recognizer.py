@@ -188,7 +188,7 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
             A list of str, in the order of `inputs`; one str for one array.
 
         Raises:
-            ValueError: a sound is empty or of another shape, or has values that aren't finite.
+            ValueError: a sound is empty, has the wrong shape or has values that aren't finite.
         """
         is_single = isinstance(inputs, np.ndarray) and inputs.dtype != object
         sounds: Any = [inputs] if is_single else inputs

@@ -19,7 +19,7 @@ SECONDS_AT_ONCE = 60  # of a waveform, so that an hour needs little memory
 
 @keras.saving.register_keras_serializable(package="zoo")
 class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
-    """Computes frames of sounds, pads them, and turns transcripts into labels.
+    """Computes frames of sounds, pads them, and converts transcripts to labels.
 
     Args:
         alphabet: str, the characters that the model writes. Label 0 is CTC's blank, and label
@@ -39,11 +39,11 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
 
     Returns:
         `x` as a dict of `"frames"`, float32 `[batch, frames, feature_dim]`, and `"padding_mask"`,
-        bool `[batch, frames]`; and labels, int32 `[batch, characters]`, padded with 0
-        to one column at least.
+        bool `[batch, frames]`; and labels, int32 `[batch, characters]`, padded with 0 to at least
+        one column.
 
     Raises:
-        InputError: a sound is empty or of another shape, or has values that aren't finite.
+        InputError: a sound is empty, has the wrong shape or has values that aren't finite.
 
     Attributes:
         front_end_layer: the front end, a Keras layer, or None.

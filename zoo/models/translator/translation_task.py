@@ -48,8 +48,8 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
 
     def stream_obstacle(self) -> str | None:
         return (
-            "The decoder of a translator attends to all of the source, so it needs all of it. Use "
-            "generate."
+            "The decoder of a translator attends to all of the source, so it needs the whole text. "
+            "Use generate."
         )
 
     @staticmethod
