@@ -15,7 +15,8 @@ _received = []
 
 @contextlib.contextmanager
 def handled():
-    """Context manager: Ctrl-C raises KeyboardInterrupt in it, and SIGTERM exits with status 143.
+    """Context manager: Ctrl-C raises KeyboardInterrupt inside it, and SIGTERM exits with status
+    143.
 
     Outside the main thread, which alone receives signals, it does nothing.
     """

@@ -162,7 +162,7 @@ def halve(path):
             values = half[name][()].astype(np.float16)
             del half[name]
             half[name] = values
-    # HDF5 keeps the space of deleted data; copying drops it.
+    # HDF5 keeps the space of deleted data; copying frees it.
     with h5py.File(temporary) as half, h5py.File(path, "w") as file:
         for name in half:
             half.copy(name, file)

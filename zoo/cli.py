@@ -176,7 +176,7 @@ def forecast_command(options):
     ending = os.path.splitext(options.plot or "")[1].removeprefix(".").lower()
     if options.plot and ending not in PICTURES:
         raise ValueError(
-            f"A picture must end with .{', .'.join(PICTURES)}. Received: {options.plot}"
+            f"The plot's name must end with .{', .'.join(PICTURES)}. Received: {options.plot}"
         )
     model = zoo.load(options.preset, verify=options.verify)
     forecasts = model.forecast_file(options.series, options.horizon, options.quantiles)
@@ -428,7 +428,7 @@ def _parser():
         "--quantiles", type=float, nargs="*", help="such as 0.1 0.9; by default the model's"
     )
     command.add_argument("--output", help="the CSV file to write instead of printing")
-    command.add_argument("--plot", help="the picture to write: .png, .svg or .pdf")
+    command.add_argument("--plot", help="the plot to write: .png, .svg or .pdf")
     command.set_defaults(run=forecast_command)
     command = commands.add_parser(
         "transcribe", help=transcribe_command.__doc__, parents=[preset, raw]
@@ -445,7 +445,7 @@ def _parser():
     command.add_argument("--length", type=int, help="time steps or samples of tflite's input")
     command.set_defaults(run=export_command)
     command = commands.add_parser("serve", help=serve_command.__doc__, parents=[preset])
-    command.add_argument("--host", default="127.0.0.1", help="the address to listen at")
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     command.add_argument("--port", type=int, default=8000, help="0 for a free one")
     command.set_defaults(run=serve_command)
     return parser

@@ -1,7 +1,7 @@
 """A server that answers raw input over HTTP: `zoo serve`.
 
 `POST /answers` takes `{"inputs": [...]}` and returns `{"answers": [...]}`, in the order of the
-inputs; an input is what `predict` or `generate` of the model take, or `{"b64": "..."}`, the bytes
+inputs; an input is what `predict` or `generate` of the model takes, or `{"b64": "..."}`, the bytes
 of a file. `POST /files` takes such files as `multipart/form-data`. `GET /` says what the model
 takes, and `GET /health` that it is ready. `GET /openapi.json` has the types.
 """
@@ -167,7 +167,7 @@ def serve(model: "TaskModel", host: str = "127.0.0.1", port: int = 8000) -> None
 
     Args:
         model: a task model of the zoo.
-        host: str, the address to listen at.
+        host: str, the address to listen on.
         port: int; 0 for a free one.
 
     Raises:

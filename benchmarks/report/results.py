@@ -99,7 +99,7 @@ def _write_gaps(name, found):
 
 
 def _write_curves(name, found):
-    """Writes the learning curves of an experiment's architectures, and a picture of each task; see
+    """Writes the learning curves of an experiment's architectures, and a figure per task; see
     `_write_gaps`."""
     new = [row for records in found for row in curves.rows(records)]
     if not new:

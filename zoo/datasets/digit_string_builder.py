@@ -1,4 +1,4 @@
-"""The base of datasets of digit strings, concatenated from recordings of single digits."""
+"""The base class of datasets of digit strings, concatenated from recordings of single digits."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def strings(recordings, passes, generator):
 
 
 class DigitStringBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of builders of digit strings; a builder defines `SOUND` and `recordings`.
+    """Base class of builders of digit strings; a builder defines `SOUND` and `recordings`.
 
     Attributes:
         SOUND: Pair of the name of the feature of the sound, and its TFDS feature.

@@ -117,6 +117,6 @@ def divided(examples, tenths):
         if not found:
             raise FolderError(
                 f"The data has too few examples to take any for {name}: {count} in all. "
-                f"Add examples, or put some for {name} into files of their own."
+                f"Add examples, or put some for {name} into separate files."
             )
     return splits

@@ -1,4 +1,4 @@
-"""The base of generated datasets that measure memory over gaps of growing length."""
+"""The base class of generated datasets that measure memory over gaps of growing length."""
 
 import abc
 
@@ -13,7 +13,7 @@ SEEDS = {"validation": 1, "test": 2}
 
 
 class GapBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of builders whose examples are drawn at random, for each gap in `GAPS`.
+    """Base class of builders whose examples are drawn at random, for each gap in `GAPS`.
 
     The splits are `validation_<gap>` and `test_<gap>`, with `EXAMPLES` examples each, drawn with
     their own seeds. There is no training split: `draw` draws any number of training examples, with

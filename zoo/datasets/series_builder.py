@@ -1,4 +1,4 @@
-"""The base of datasets of time series: their features, and how a series is divided in time."""
+"""The base class of time series datasets: their features, and how a series is split in time."""
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
@@ -46,7 +46,7 @@ def divided(series, validation, test, **facts):
 
 
 class SeriesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of builders of time series; a builder defines `splits`."""
+    """Base class of builders of time series; a builder defines `splits`."""
 
     LICENSE: str | None = None
     HOMEPAGE: str | None = None

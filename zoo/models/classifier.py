@@ -57,7 +57,7 @@ class Classifier(Predictor):
         keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def answer_of(self, output: np.ndarray) -> dict[str, Any]:
-        """The likeliest label and the probabilities of all, a dict
+        """The likeliest label and the probabilities of all labels, a dict
         `{"label": str, "probabilities": {label: float}}`."""
         return {
             "label": self.labels[output.argmax()],

@@ -86,7 +86,7 @@ class AtGap(Task):
         return accuracy >= self.problem.solved
 
     def is_clearly_solved(self, accuracy):
-        """Whether an accuracy on validation solves this gap by two standard errors.
+        """Whether an accuracy on validation exceeds this gap's threshold by two standard errors.
 
         An accuracy that has just crossed the threshold is biased upwards: on the test split it
         would often fall short. The standard error is that of one answer per sequence, which is too

@@ -13,7 +13,7 @@ ROUNDS = 50  # of expectation maximisation
 
 
 class TemporalOrder(Problem):
-    """Names two symbols in the order in which they appeared."""
+    """Predicts two symbols in the order in which they appeared."""
 
     feature = "symbols"
     target_feature = "label"

@@ -357,7 +357,7 @@ struct BFloat16 {
 };
 #endif
 
-// Rounds to the nearest integers, to even ones in the middle.
+// Rounds to the nearest integers, halves to even ones.
 ZOO_INLINE Vector<int32_t> to_integers(Vector<float> x) {
 #if defined(__AVX512F__)
   return (Vector<int32_t>)_mm512_cvtps_epi32((__m512)x);

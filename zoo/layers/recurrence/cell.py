@@ -315,7 +315,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             config: A `keras.quantizers.Int8QuantizationConfig`, or `None` for the default.
 
         Raises:
-            NotImplementedError: If `mode` is another one, or the cell is refused, or `config` has a
+            NotImplementedError: If `mode` isn't `"int8"`, or the cell is refused, or `config` has a
             quantizer of activations that isn't a `keras.quantizers.AbsMaxQuantizer`. ValueError: If
             the cell isn't built, or is quantized already.
         """

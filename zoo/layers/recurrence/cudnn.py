@@ -27,11 +27,11 @@ class CuDNNLayer(RecurrentLayer):
         units: Positive integer, the size of the output and of each state.
         use_cudnn: `"auto"`, `True` or `False`: whether to use the function of Keras' backend. With
             `True`, a call that cuDNN does not support raises an error, as with Keras' layers. With
-            `"auto"`, it runs otherwise.
+            `"auto"`, the call then runs without it.
         **kwargs: Arguments of `RecurrentLayer`.
 
     Raises:
-        ValueError: If `use_cudnn` is another value, or `True` and there is no such function; when
+        ValueError: If `use_cudnn` is invalid, or `True` and there is no such function; when
             the layer is called, if it is `True` and the function does not support the call.
     """
 

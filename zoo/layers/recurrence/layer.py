@@ -191,7 +191,7 @@ class RecurrentLayer(keras.layers.RNN):
         if training and cell.recurrent_dropout:
             raise kernels.Declined("recurrent_dropout drops units inside of each step")
         if training and cell.dropout and cell.has_masks_per_block:
-            raise kernels.Declined("implementation=1 drops other inputs for each gate")
+            raise kernels.Declined("implementation=1 drops different inputs for each gate")
         if training and cell.recurrent_weight_dropout and cell.quantization_mode:
             raise kernels.Declined("recurrent_weight_dropout drops quantized weights")
         # The kernels round weights themselves.

@@ -52,8 +52,8 @@ class LogMel(FrontEnd):
         `(features, padding_mask)`: float32 `[batch, frames, features]`, bool `[batch, frames]`.
 
     Attributes:
-        reach: pair of int, how many samples before the centre of a frame, and from it on, the frame
-            depends on, unless its clip is normalised.
+        reach: pair of int, the samples that a frame depends on, unless its clip is normalised:
+            their number before its centre, and from the centre on.
     """
 
     def __init__(

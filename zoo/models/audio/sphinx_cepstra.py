@@ -25,8 +25,8 @@ class SphinxCepstra(FrontEnd):
     and P. Mermelstein 1980). Window and transform are one strided convolution, which every export
     format supports.
 
-    Frames of 25.6 ms begin every 10 ms. Those that aren't full count as padding, but every clip has
-    at least one frame.
+    Frames of 25.6 ms begin every 10 ms. Incomplete frames count as padding, but every clip has at
+    least one frame.
 
     Args:
         sampling_rate: int, in Hz.
@@ -43,9 +43,8 @@ class SphinxCepstra(FrontEnd):
         `[batch, frames]`.
 
     Attributes:
-        frame_step: int, samples from a frame to the next.
-        reach: pair of int, how many samples before the first of a frame, and from it on, the frame
-            depends on.
+        frame_step: int, samples from one frame to the next. reach: pair of int, the samples that a
+            frame depends on: their number before its first sample, and from that sample on.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from zoo.typing import Shape, Tensor
 
 @register
 class MemoryRecaller(MemoryInput, SequencePredictor, keras_hub.models.Task):
-    """Names a remembered symbol at each of the last steps of a sequence, by a softmax.
+    """Predicts a remembered symbol at each of the last steps of a sequence, by a softmax.
 
     `generate` takes and returns a list of str; `predict` returns the probabilities, float32
     `[batch, count, len(symbols)]`.

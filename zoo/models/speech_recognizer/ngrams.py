@@ -13,7 +13,8 @@ END = 1
 
 
 class Ngrams:
-    """Base of n-gram models: probabilities of tokens, given those before them, from transcripts.
+    """Base class of n-gram models: probabilities of tokens, given those before them, from
+    transcripts.
 
     Modified Kneser-Ney smoothing, see `KneserNey`. A token that isn't in the transcripts has the
     probability of an unseen one. A subclass says what a token is.

@@ -40,7 +40,7 @@ class _Prefix:
 class PrefixBeamSearch:
     """Finds the likeliest text, summed over its paths, with an optional n-gram model.
 
-    The value of a text is log p_CTC + weight * log p_n-gram + word_bonus * words (A. Hannun et al.,
+    The score of a text is log p_CTC + weight * log p_n-gram + word_bonus * words (A. Hannun et al.,
     "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs",
     2014, https://arxiv.org/abs/1408.2873, algorithm 1), whatever the tokens of the n-gram model.
 

@@ -236,7 +236,7 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
 
         Returns:
             A list of `Timestamp`: the likeliest times of the characters, given the text. CTC may
-            write a character at a single step, and blanks up to the next one.
+            emit a character at a single step, and blanks until the next one.
         """
         (row,) = self.log_probabilities([input])
         labels = self._decode(row, beam_width)

@@ -108,7 +108,7 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
 
     @property
     def frame_seconds(self) -> float | None:
-        """Seconds from a frame to the next; None for frames without a front end."""
+        """Seconds from one frame to the next; None for frames without a front end."""
         if self.front_end_layer is None:
             return None
         return self.front_end_layer.frame_step / self.sampling_rate

@@ -195,7 +195,7 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
 
         Returns:
             `(weights, source_tokens, target_tokens)`: float32 `[target, source]`, rows sum to
-            one; the subwords of both, each closed with `</s>`.
+            one; the subwords of both, each ending with `</s>`.
         """
         x, y, _ = self.preprocessor({"encoder_text": [source], "decoder_text": [target]})
         count = int(x["encoder_padding_mask"][0].sum())
@@ -220,7 +220,7 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
 
     def export_obstacle(self, format: str) -> str | None:
         return (
-            "A translator can't be exported: its search for the best translation isn't one "
+            "A translator can't be exported: its search for the best translation isn't a single "
             "network. Use zoo.load, or serve it with MLflow."
         )
 

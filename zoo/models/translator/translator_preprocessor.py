@@ -16,7 +16,7 @@ from zoo.typing import Shape, Tensor
 class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     """Tokenizes source and target and pads each to the longest of the batch.
 
-    The source is closed with `</s>`, so an empty text is a sequence of one step; a batch has at
+    The source ends with `</s>`, so an empty text is a sequence of one step; a batch has at
     least two. The decoder reads `<s> y_1 ... y_n`, and its targets are `y_1 ... y_n </s>` (teacher
     forcing).
 
