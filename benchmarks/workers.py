@@ -13,7 +13,7 @@ OBJECT_STORE = 100 * 2**20  # bytes of shared memory; results are a few words
 
 
 class WorkerError(RuntimeError):
-    """Workers can't be started, or died again and again. The message says what to do."""
+    """Workers can't be started, or died repeatedly. The message says what to do."""
 
 
 class Pool:
@@ -37,7 +37,7 @@ class Pool:
             `(name, result)`, in the order in which the calls end.
 
         Raises:
-            WorkerError: a call's workers died again and again.
+            WorkerError: a call's workers died repeatedly.
         """
         import ray
         from ray.exceptions import RayError, RayTaskError

@@ -351,7 +351,7 @@ def _answer(model, inputs, as_json):
 
 
 def _answers(model, read, inputs):
-    """Yields the answer to each raw input; those before one that the model refuses come first."""
+    """Yields the answer to each raw input; those before a rejected input come first."""
     with contextlib.suppress(ValueError):
         yield from model.answers(read) if read else []
         return

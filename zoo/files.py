@@ -1,4 +1,4 @@
-"""Files that users name, and disks that are full."""
+"""Checks of files given by users, and errors of full disks."""
 
 import errno
 import os

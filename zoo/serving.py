@@ -51,7 +51,7 @@ class Batcher:
     def answer(self, input: Any) -> Future[dict[str, Any]]:
         """A `concurrent.futures.Future` of the answer to one raw input, a dict.
 
-        Its exception is a ValueError if the model refuses the input.
+        Its exception is a ValueError if the model rejects the input.
         """
         future: Future[dict[str, Any]] = Future()
         self._waiting.put((input, future))
@@ -71,7 +71,7 @@ class Batcher:
         except Exception as error:
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
-            else:  # one refused input must not cost the others their answers
+            else:  # one rejected input must not cost the others their answers
                 for one in batch:
                     self._answer([one])
             return

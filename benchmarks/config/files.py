@@ -93,7 +93,7 @@ def _check_depth(text):
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses repeated keys, of which YAML would use the last."""
+    """A safe loader that rejects repeated keys, of which YAML would use the last."""
 
     def construct_mapping(self, node, deep=False):
         seen = set()

@@ -113,7 +113,7 @@ class Task(abc.ABC):
         baselines: names of its methods that fit and evaluate a baseline; they begin with
             `baseline`, and suites name them like architectures.
         one_direction: whether its models read in one direction alone, so that bidirectional
-            architectures are refused.
+            architectures are rejected.
         Model: the `ModelConfig` of its `model` keys.
         examples: `read_examples`, cached.
 

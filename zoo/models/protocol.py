@@ -134,7 +134,7 @@ def _floats(value, rank):
         raise TypeError
     if np.issubdtype(array.dtype, np.complexfloating):
         raise TypeError
-    with np.errstate(over="ignore"):  # becomes infinite, which models refuse
+    with np.errstate(over="ignore"):  # becomes infinite, which models reject
         return array.astype("float32")
 
 

@@ -310,14 +310,14 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
 
         Args:
             mode: `"int8"`.
-            type_check: Whether to refuse a cell whose equations aren't those of the zoo, since it
+            type_check: Whether to reject a cell whose equations aren't those of the zoo, since it
                 may not read its weights by `read_kernel`.
             config: A `keras.quantizers.Int8QuantizationConfig`, or `None` for the default.
 
         Raises:
-            NotImplementedError: If `mode` isn't `"int8"`, or the cell is refused, or `config` has a
-            quantizer of activations that isn't a `keras.quantizers.AbsMaxQuantizer`. ValueError: If
-            the cell isn't built, or is quantized already.
+            NotImplementedError: If `mode` isn't `"int8"`, or the cell is rejected, or `config` has
+                a quantizer of activations that isn't a `keras.quantizers.AbsMaxQuantizer`.
+            ValueError: If the cell isn't built, or is quantized already.
         """
         if type_check and self.native() is None:
             raise self._not_implemented_error(self.quantize)

@@ -19,9 +19,9 @@ class FrontEnd(keras.layers.Layer):
         `(features, padding_mask)`: float32 `[batch, frames, features]`, bool `[batch, frames]`.
 
     Attributes:
-        frame_step: int, samples from one frame to the next. reach: pair of int, the samples that a
-            frame depends on: their number before its first or central sample, and from that sample
-            on.
+        frame_step: int, samples from one frame to the next.
+        reach: pair of int, the samples that a frame depends on: their number before its first or
+            central sample, and from that sample on.
     """
 
     def __init__(self, dtype: DType = "float32", **kwargs: Any) -> None:

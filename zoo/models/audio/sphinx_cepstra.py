@@ -43,8 +43,9 @@ class SphinxCepstra(FrontEnd):
         `[batch, frames]`.
 
     Attributes:
-        frame_step: int, samples from one frame to the next. reach: pair of int, the samples that a
-            frame depends on: their number before its first sample, and from that sample on.
+        frame_step: int, samples from one frame to the next.
+        reach: pair of int, the samples that a frame depends on: their number before its first
+            sample, and from that sample on.
     """
 
     def __init__(

@@ -76,7 +76,8 @@ class DialogueModel(EagerPreprocessing, CausalTask):
             A str or a list of str, in the order of `inputs`.
 
         Raises:
-            ValueError: as in `CausalTask.generate`, or the penalty is negative or not possible.
+            ValueError: as in `CausalTask.generate`, or the penalty is negative or isn't supported
+                by the sampler.
 
         Reference:
             J. Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation

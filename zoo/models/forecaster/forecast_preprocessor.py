@@ -34,7 +34,7 @@ class ForecastPreprocessor(keras_hub.models.Preprocessor):
 
     Raises:
         InputError: a series is empty, has the wrong shape, has only NaN, or has a value that is
-        infinite as float32.
+            infinite as float32.
     """
 
     backbone_cls = ForecastBackbone

@@ -123,12 +123,12 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
 
         Returns:
             float32 array `[len(x), horizon]` or `[len(x), horizon, features]`, in the order of `x`;
-            with `quantiles`, those are one more axis at the end, and never cross. The point is the
-            median, or for a model trained with the squared error the mean.
+            with `quantiles`, there is one more axis for them at the end, and they never cross. The
+            point is the median, or for a model trained with the squared error the mean.
 
         Raises:
             ValueError: a series is empty, has the wrong shape or holds infinity; or the model can't
-            forecast a quantile; or the scale isn't positive.
+                forecast a quantile; or the scale isn't positive.
         """
         if quantiles is not None:
             self._check(quantiles)

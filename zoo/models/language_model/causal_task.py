@@ -326,14 +326,14 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
 
         Args:
             input, sampler, temperature, seed: as in `generate`, except that the sampler must choose
-                one token at a time, so `"beam"` and `"contrastive"` aren't possible.
+                one token at a time, so `"beam"` and `"contrastive"` aren't allowed.
             max_length: int, tokens to generate; by default 128.
 
         Returns:
             An iterator over str, the pieces of the continuation.
 
         Raises:
-            ValueError: the sampler isn't possible, or an argument isn't positive.
+            ValueError: the sampler isn't allowed, or an argument isn't positive.
         """
         self._use(sampler, temperature, seed)
         check_count("max_length", max_length)

@@ -39,7 +39,8 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
 
     Raises:
         InputError: a sequence is empty, has a symbol outside the alphabet, the wrong shape or
-        length, or values that aren't finite. ValueError: the arguments aren't as described.
+            length, or values that aren't finite.
+        ValueError: the arguments aren't as described.
     """
 
     backbone_cls = MemoryBackbone

@@ -17,18 +17,18 @@ class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
 
     The end token turns an empty text into a sequence of one step.
 
-        Args:
-            tokenizer: a `SubwordTokenizer`.
-            sequence_length: int, longer texts are truncated to this many subwords.
+    Args:
+        tokenizer: a `SubwordTokenizer`.
+        sequence_length: int, longer texts are truncated to this many subwords.
 
-        Call arguments:
-            x: list of str, or a string tensor `[batch]`.
-            y: labels, passed through.
-            sample_weight: passed through.
+    Call arguments:
+        x: list of str, or a string tensor `[batch]`.
+        y: labels, passed through.
+        sample_weight: passed through.
 
-        Returns:
-            `x` as a dict of `"token_ids"`, int32 `[batch, time]`, and `"padding_mask"`, bool
-            `[batch, time]`; with `y` and `sample_weight` if given.
+    Returns:
+        `x` as a dict of `"token_ids"`, int32 `[batch, time]`, and `"padding_mask"`, bool
+        `[batch, time]`; with `y` and `sample_weight` if given.
     """
 
     backbone_cls = TextBackbone
