@@ -151,9 +151,9 @@ def _parsed(content):
 def load(preset: str | os.PathLike[str], verify: bool = True) -> "TaskModel":
     """Loads a pretrained model, ready for raw input.
 
-    Needs no network, unless the zoo was installed from a wheel, which lacks the weights of large
-    presets. They are then downloaded once, from `ZOO_PRESETS` if it is set: a folder or URL with
-    the presets.
+    Needs no network, unless the zoo was installed from a wheel, which doesn't include the weights
+    of large presets. They are then downloaded once, from `ZOO_PRESETS` if it is set: a folder or
+    URL with the presets.
 
     Args:
         preset: str, a name of `list_presets()`, the path of a preset's folder, or the MLflow URI

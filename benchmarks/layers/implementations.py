@@ -4,8 +4,8 @@ An implementation is a function from a `Problem` to a dict of functions without 
 `"inference"` returns the outputs of all steps, `"training"` a list of gradients, the input's first,
 and `"padded"` the same with a mask that keeps half of the steps. The dict also has `"kernel"`, the
 name of the kernel that ran, if the layer reports it, and `"scale"`, a factor of all times, if it
-isn't 1. An implementation that isn't installed raises `ImportError`, and one that lacks the
-architecture `NotImplementedError`.
+isn't 1. An implementation that isn't installed raises `ImportError`, and one without the
+architecture raises `NotImplementedError`.
 """
 
 import dataclasses

@@ -80,7 +80,7 @@ def fit(inputs, labels, names, preprocessor, order, count):
 
 
 def _found(token_ids, padding_mask, order, rows=1000):
-    """The distinct n-grams of each text: int arrays `[pairs]` of text numbers and of hashes."""
+    """The distinct n-grams of each text: int arrays `[pairs]` of text indices and of hashes."""
     parts = []
     for start in range(0, len(token_ids), rows):
         part = slice(start, start + rows)

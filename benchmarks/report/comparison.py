@@ -77,8 +77,7 @@ def rows(records):
 
 
 def merged(old, new):
-    """The new rows, and the old ones of architectures that are missing from them in the same
-    experiments.
+    """The new rows, plus the old ones of other architectures in the same experiments.
 
     A row of fewer seeds doesn't replace one of more.
     """

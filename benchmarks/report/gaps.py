@@ -71,7 +71,7 @@ def rows(records):
 
 
 def merged(old, new):
-    """The new rows, and the old ones of architectures that they lack in the same experiments.
+    """The new rows, plus the old ones of other architectures in the same experiments.
 
     Rows of fewer seeds don't replace those of more.
     """

@@ -118,7 +118,7 @@ def _prepared(make, quietly):
 
 @contextlib.contextmanager
 def _without_warnings():
-    """Hides what TFDS logs about configurations that its catalogue lacks."""
+    """Hides what TFDS logs about configurations that aren't in its catalogue."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -140,8 +140,8 @@ def _prepared_once(make, quietly):
                 for leftover in found.data_path.parent.glob("incomplete.*"):
                     shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed
                 _prepare(found, quietly)
-        # A builder reads its metadata when it is created, so one created earlier lacks that of the
-        # other process.
+        # A builder reads its metadata when it is created, so one created earlier doesn't have that
+        # of the other process.
         found = make()
     return found
 

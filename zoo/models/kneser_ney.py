@@ -178,7 +178,7 @@ class Order:
             keys: int64 array `[any]`.
 
         Returns:
-            int64 array `[any]`, -1 for an n-gram that the training data lacks.
+            int64 array `[any]`, -1 for an n-gram that isn't in the training data.
         """
         rows = np.searchsorted(self.keys, keys)
         inside = rows < len(self.keys)

@@ -151,9 +151,9 @@ def compiled(method: Any) -> Callable[..., Any]:
     """A method as a function that is compiled once for pieces of any length.
 
     Args:
-        method: of a Keras layer or model, of nested arrays or tensors. Those of two or more axes in
-            the first argument are pieces `[1, time, ...]` of any length; all others have the same
-            shape at each call.
+        method: of a Keras layer or model, of nested arrays or tensors. Those with two or more axes
+            in the first argument are pieces `[1, time, ...]` of any length; all others have the
+            same shape in every call.
 
     Returns:
         A function that returns a flat list of tensors, outside training. An argument may also be a

@@ -54,7 +54,7 @@ def replies_of(conversations):
         ]
         if found:
             return found
-    raise DatasetError("dialogue needs conversations of at least two turns, and found none.")
+    raise DatasetError("dialogue needs conversations of at least two turns, but found none.")
 
 
 def first_replies(replies):

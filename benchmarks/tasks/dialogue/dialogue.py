@@ -276,6 +276,6 @@ class Dialogue(Task):
 
 
 def _beginning(count, fraction):
-    """The turn after a fraction of a conversation's turns, with two turns left at least; else 0."""
+    """The turn after a fraction of a conversation's turns, with at least two turns left; else 0."""
     later = count - 2
     return 0 if fraction is None or later < 1 else 1 + int(fraction * later)

@@ -1,4 +1,4 @@
-"""Conversations of two students about anything, for dialogue."""
+"""Conversations of two students on any topic, for dialogue."""
 
 import itertools
 import json
@@ -25,8 +25,8 @@ BEGINNINGS = {"train": "2018-04", "validation": "2018-09", "test": "2018-10-14"}
 def turns_of(conversation):
     """Returns the senders of a conversation and its turns, two lists of equal length.
 
-    A turn is what one sender writes without interruption: messages, joined by spaces. Messages
-    without a character are left out.
+    A turn is what one sender writes without interruption: messages, joined by spaces. Empty
+    messages are left out.
     """
     messages = [
         (message["sender"], text)

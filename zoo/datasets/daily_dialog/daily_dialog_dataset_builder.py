@@ -71,7 +71,7 @@ def duplicates(dialogues):
 
 
 def _having(dialogues):
-    """A dict from each part of dialogues to the numbers of those that have it."""
+    """A dict from each part to the indices of the dialogues that have it."""
     numbers = collections.defaultdict(list)
     for number, of_dialogue in enumerate(dialogues):
         for part in of_dialogue:

@@ -18,8 +18,8 @@ namespace zoo {
 template <class T, int W>
 constexpr int64_t kBlockRows = 32768 / (W * kVectorBytes);
 
-// The rows of a tile: as many as leave registers for a row of W vectors and a broadcast. Double
-// mainly serves to check gradients, so it has few, which compile faster.
+// The number of rows of a tile, which leaves registers for a row of W vectors and a broadcast.
+// Double mainly serves to check gradients, so it has few, which compile faster.
 template <class T, int W>
 constexpr int kTileRows = sizeof(T) == 8     ? 2
                           : kRegisters == 16 ? (W == 4 ? 2 : W == 3 ? 3 : 4)

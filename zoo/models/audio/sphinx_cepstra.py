@@ -19,7 +19,7 @@ FLOOR = 1e-5  # the least energy of a band
 class SphinxCepstra(FrontEnd):
     """Mel cepstra as CMU Sphinx computes them by default.
 
-    The front end with which the cepstra of AN4 were made: pre-emphasis, a Hamming window, the power
+    The front end that computed the cepstra of AN4: pre-emphasis, a Hamming window, the power
     of a Fourier transform, triangles of equal area on the mel scale whose corners lie on bins of
     the transform, logarithms, and a cosine transform in which the first band counts half (S. Davis
     and P. Mermelstein 1980). Window and transform are one strided convolution, which every export

@@ -84,7 +84,7 @@ class DialoguePreprocessor(CausalPreprocessor):
         """The token id of `<cut>`."""
         id = self.tokenizer.token_to_id(CUT)
         if self.tokenizer.id_to_token(id) != CUT:
-            raise ValueError(f"The tokenizer must have the marker {CUT!r}, and lacks it.")
+            raise ValueError(f"The tokenizer must have the marker {CUT!r}, but doesn't.")
         return id
 
     @staticmethod

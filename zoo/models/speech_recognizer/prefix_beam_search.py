@@ -12,14 +12,14 @@ LEAST = math.log(1e-4)  # labels below this probability don't extend a prefix
 
 @dataclasses.dataclass(eq=False)
 class _Prefix:
-    """A text in the beam. Prefixes make up a tree, so each is made once.
+    """A text in the beam. Prefixes form a tree, so each is created once.
 
     Attributes:
         label: int, its last label; 0 for the empty text.
         parent: the `_Prefix` without it.
         history: tuple of str, its last complete tokens of the n-gram model.
         partial: str, the beginning of the next token.
-        bonus: float, what the n-gram model adds to its logarithmic probability.
+        bonus: float, what the n-gram model adds to its log-probability.
     """
 
     label: int
@@ -49,7 +49,7 @@ class PrefixBeamSearch:
         beam_width: int, the number of texts kept after each step.
         ngrams: `Ngrams`, such as `WordNgrams`, or None.
         weight: float, the weight of the n-gram model.
-        word_bonus: float, added for each word, as an n-gram model prefers few.
+        word_bonus: float, added for each word, since an n-gram model prefers few words.
     """
 
     def __init__(

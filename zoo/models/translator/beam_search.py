@@ -14,7 +14,7 @@ NEVER = -1e9
 
 @keras.saving.register_keras_serializable(package="zoo")
 class BeamSearchSampler(keras_hub.samplers.Sampler):
-    """Keeps the `beam_width` best hypotheses; a finished one stays and competes.
+    """Keeps the `beam_width` best hypotheses; a finished one stays in the beam and competes.
 
     Hypotheses are ranked by `log P(y) / ((5 + |y|) / 6) ** length_penalty` (Wu et al. 2016,
     https://arxiv.org/abs/1609.08144, equation 14, without coverage). The search ends when every
