@@ -168,7 +168,7 @@ def alignment(frames, characters):
 
 
 def context_curve(perplexities):
-    """Plots the perplexity of replies by how many turns before them a model reads.
+    """Plots the perplexity of replies by the number of turns before them that a model reads.
 
     Args:
         perplexities: dict from the number of turns to the perplexity; the largest number means all

@@ -25,9 +25,9 @@ from zoo.layers import architectures
 def export(suite, console, out=None):
     """Writes a preset for each dataset and architecture with finished runs of a suite.
 
-    Of several seeds, the best on the validation split is taken. An existing preset is replaced once
-    the new one is complete. Cross-validation runs are skipped, since none of them is trained on all
-    folds.
+    With several seeds, the best on the validation split is used. An existing preset is replaced
+    once the new one is complete. Cross-validation runs are skipped, since none of them is trained
+    on all folds.
 
     Args:
         suite: str, name of a suite, or path of a YAML file.
@@ -45,7 +45,7 @@ def export(suite, console, out=None):
     """
     if out is None and suite not in suites.suites():
         raise ConfigError(
-            f"Say where the models of {suite} are to be written, such as: make presets "
+            f"Say where to write the models of {suite}, such as: make presets "
             f"SUITE={suite} OUT=models"
         )
     folder = pretrained.PRESETS if out is None else Path(out).expanduser()

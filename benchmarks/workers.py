@@ -58,7 +58,7 @@ class Pool:
                 raise WorkerError(
                     f"{name}: its worker died {RETRIES + 1} times ({type(error).__name__}). Fewer "
                     "workers need less memory. What is trained so far is kept; run the same "
-                    "command again to go on."
+                    "command again to continue."
                 ) from error
             yield name, result
 

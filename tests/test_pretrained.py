@@ -355,7 +355,7 @@ def test_what_is_no_preset_is_refused(presets, preset, tmp_path, monkeypatch):
 def test_an_mlflow_uri_without_a_store_makes_none(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with pytest.raises(zoo.PresetError, match="MLFLOW_TRACKING_URI names none"):
+    with pytest.raises(zoo.PresetError, match="MLFLOW_TRACKING_URI isn't set"):
         zoo.load("models:/sentiment@champion")
     assert list(tmp_path.iterdir()) == []
 

@@ -110,5 +110,5 @@ def test_months_are_those_of_the_calendar():
 
 def test_one_time_tells_no_step():
     assert following(dates("2024-01-01"), "D", 1) == ["2024-01-02"]
-    with pytest.raises(ValueError, match=r"series\.csv: one time alone"):
+    with pytest.raises(ValueError, match=r"series\.csv: a single time"):
         following(dates("2024-01-01"), None)

@@ -400,7 +400,7 @@ def _parser():
     command.add_argument(
         "--stream",
         action="store_true",
-        help="read one input from standard input as it comes, and print its answer whenever it "
+        help="read one input from standard input as it arrives, and print its answer whenever it "
         "changes: raw 16-bit samples of one channel, or lines",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object per line")

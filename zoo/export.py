@@ -34,7 +34,7 @@ def export(
     The exported network takes the preprocessor's output and returns the model's: a classifier
     returns `probabilities`. The inputs of a text model are `token_ids`, int32 `[batch, time]`,
     those of an audio model `audio`, float32, or `frames` of a recogniser without a front end, and
-    all take `padding_mask`, bool `[batch, time]`. Of a language model, one step is exported:
+    all take `padding_mask`, bool `[batch, time]`. For a language model, one step is exported:
     `token_ids`, int32 `[batch]`, and the states before it in, `logits` and the states after it out;
     `tflite` returns them in the order of their names. Batch and time may vary, except in `tflite`,
     which fixes them to 1 and `length`. The network contains no native kernels, so it runs without
@@ -110,7 +110,7 @@ def _check(network, path, format, length):
 
 
 def _example(network, batch, length):
-    """Inputs of the network: a dict of arrays, with noise, ones, and masks of nothing."""
+    """Inputs of the network: a dict of arrays, with noise, ones, and masks that hide nothing."""
     generator = np.random.default_rng(0)
     inputs = {}
     for x in network.inputs:

@@ -210,7 +210,7 @@ def _download(uri, folder):
     """
     if "MLFLOW_TRACKING_URI" not in os.environ and not any(map(os.path.exists, LOCAL_STORES)):
         raise PresetError(
-            f"{uri} is in an MLflow store, and MLFLOW_TRACKING_URI names none. Set it, such as to "
+            f"{uri} is in an MLflow store, but MLFLOW_TRACKING_URI isn't set. Set it, such as to "
             "sqlite:///mlruns/mlflow.db."
         )
     command = [sys.executable, "-m", "mlflow", "artifacts", "download", "--artifact-uri"]
@@ -225,7 +225,7 @@ def _download(uri, folder):
         )
     for path in Path(folder).rglob(TASK):
         return str(path.parent)
-    raise PresetError(f"{uri} is no model of the benchmarks: it has no {TASK}.")
+    raise PresetError(f"{uri} is not a model of the benchmarks: it has no {TASK}.")
 
 
 def _folder(preset):

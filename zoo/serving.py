@@ -35,7 +35,7 @@ MAX_BYTES = 64 << 20  # of a request
 
 
 class Batcher:
-    """Answers inputs in batches: those that arrive while a batch is computed make the next one.
+    """Answers inputs in batches: those that arrive while a batch is computed form the next one.
 
     So no input waits for a batch to fill up, and batches grow with the load.
 

@@ -49,7 +49,7 @@ def unknown(kind, received, known, compared=None):
 
 
 def short(value):
-    """The repr of a value from a file, cut to a length that a message can show."""
+    """The repr of a value from a file, truncated for use in a message."""
     try:
         text = repr(value)
     except ValueError:  # of a number with thousands of digits

@@ -43,7 +43,7 @@ class Fit(Step, frozen=True):
     warmup_epochs: pydantic.NonNegativeFloat = 0.0
     clip_norm: pydantic.PositiveFloat = 1.0
     monitor: str = "loss"
-    # Left out of a configuration without it, so that runs older than it are found.
+    # Left out of a configuration without it, so that older runs are still found.
     averaging: float | None = pydantic.Field(
         None, gt=0, lt=1, exclude_if=lambda momentum: momentum is None
     )

@@ -40,7 +40,7 @@ class Standing:
         return statistics.fmean(self.scores[name] for name in self.ranking)
 
     def values(self):
-        """What MLflow logs of it: a dict of float by name."""
+        """The metrics that are logged to MLflow: a dict of float by name."""
         values = {"tasks": sum(name in self.scores for name in self.ranking)}
         for name, row in self.rows.items():
             data = label(name)

@@ -117,7 +117,7 @@ class LanguageModelling(Task):
         return np.concatenate([start, *self.documents(model, self.examples(split))])
 
     def _with_cache(self, model, scores, tokens):
-        """The log-probabilities with a neural cache that is chosen on the validation split."""
+        """The log-probabilities with a neural cache, which is chosen on the validation split."""
         validation = self._text(model, "validation")
         cache = NeuralCache.chosen(
             model.score_token_ids([validation])[0], model.outputs_of(validation), validation[1:]

@@ -42,7 +42,7 @@ class Section:
 
 
 def compare(experiment_id, comparison, records, grouped=True):
-    """Arranges the comparison of a task: the test metric, what it costs, and learning curves.
+    """Arranges the comparison of a task: the test metric, its costs, and learning curves.
 
     Args:
         experiment_id: str.

@@ -105,6 +105,6 @@ def _check_free(port):
             tried.bind((HOST, port))
         except OSError as error:
             raise errors.TrackingError(
-                f"Port {port} is taken, perhaps by an earlier make ui. Stop that, or take another "
+                f"Port {port} is taken, perhaps by an earlier make ui. Stop that, or use another "
                 f"port: make ui PORT={port + 1}"
             ) from error

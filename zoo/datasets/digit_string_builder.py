@@ -33,7 +33,7 @@ class DigitStringBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     """Base class of builders of digit strings; a builder defines `SOUND` and `recordings`.
 
     Attributes:
-        SOUND: Pair of the name of the feature of the sound, and its TFDS feature.
+        SOUND: Pair of the name of the sound's feature, and its TFDS feature.
         FEATURES: Dict of the other features, which `recordings` gives for each group.
     """
 

@@ -37,7 +37,7 @@ class EttBuilder(series_builder.SeriesBuilder, skip_registration=True):
         Config(name=f"h{horizon}", description=f"{horizon} hours ahead.", horizon=horizon)
         for horizon in HORIZONS
     ]
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "The original file, compressed, is used instead of its address."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "The original file, compressed, is used instead of the download."
     LICENSE = "CC BY-ND 4.0"
     HOMEPAGE = "https://github.com/zhouhaoyi/ETDataset"
     FILE: HashedFile

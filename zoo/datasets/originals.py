@@ -28,7 +28,7 @@ class HashedFile:
         """Returns the content, a str, from `manual_dir`, or else from its address.
 
         Raises:
-            NonMatchingChecksumError: The content has another hash.
+            NonMatchingChecksumError: The content has a different hash.
         """
         path = manual_path(dl_manager, f"{self.name}.gz")
         if path:
@@ -69,7 +69,7 @@ class HashedArchive:
         """Returns a dict from the name of each file to its content, bytes, in the order of names.
 
         Raises:
-            NonMatchingChecksumError: The files have another hash.
+            NonMatchingChecksumError: The files have different hashes.
         """
         path = manual_path(dl_manager, self.name) or dl_manager.download(self.url)
         files = self.files(path)

@@ -50,7 +50,7 @@ def names() -> list[str]:
 
 
 def builder(name: str) -> "tfds.core.DatasetBuilder":
-    """Returns the TFDS builder of a dataset, and prepares its data first if need be.
+    """Returns the TFDS builder of a dataset, and prepares its data first if necessary.
 
     Prepared data is looked up in the folder `TFDS_DATA_DIR`, if set, which is only read. Otherwise
     it is in the cache (`ZOO_DATA_DIR`): fetched, split and written there on first use. Original

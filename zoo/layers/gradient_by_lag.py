@@ -25,7 +25,7 @@ def gradient_by_lag(
         ‖dL_b / ds_{T-k}‖
 
     where `s_t` is the state after step `t`. It is a total derivative: a product of Jacobians, one
-    a step. The gradient vanishes if it falls exponentially with `k`, and explodes if it grows
+    per step. The gradient vanishes if it falls exponentially with `k`, and explodes if it grows
     exponentially. The state is every tensor that the cell carries from step to step, concatenated:
     for an LSTM both `h` and `C`. The derivative with respect to `h` alone would miss the path
     through `C`.

@@ -125,7 +125,7 @@ def ensemble(members: Sequence[TaskModel]) -> TaskModel:
     if len(classes) != 1 or None in classes:
         raise ValueError(
             "Members of an ensemble must be one or more models of one task kind that has "
-            "ensembles, and none an ensemble itself. Received: "
+            "ensembles, and none may be an ensemble itself. Received: "
             f"{[type(member).__name__ for member in members]}"
         )
     first = members[0]

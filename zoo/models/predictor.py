@@ -16,7 +16,7 @@ class Predictor(TaskModel):
     """
 
     def predict(self, x: Any, batch_size: int = 32, **kwargs: Any) -> np.ndarray:
-        """Predictions of raw inputs of any length.
+        """Predictions for raw inputs of any length.
 
         Args:
             x: a list, an array or a tensor of raw inputs; or whatever

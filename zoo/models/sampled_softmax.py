@@ -1,4 +1,4 @@
-"""Sampled softmax: the loss of a large vocabulary from a few of its tokens, for training."""
+"""Sampled softmax: the loss over a large vocabulary from a few of its tokens, for training."""
 
 from keras import ops
 

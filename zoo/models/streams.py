@@ -20,7 +20,7 @@ def stream(model: TaskModel) -> "Stream":
         A `Stream`.
 
     Raises:
-        ValueError: the model needs all of its input; the message says why.
+        ValueError: the model needs its whole input; the message says why.
 
     Example:
     ```python
@@ -75,7 +75,7 @@ class Stream:
             See the class of the model's stream.
 
         Raises:
-            InputError: the model doesn't take the piece, which isn't read then.
+            InputError: the model doesn't take the piece, which is then not read.
             ValueError: the input has ended.
         """
         if self.is_over:

@@ -71,7 +71,7 @@ class AtGap(Task):
         return Evaluation(value, None, signature)
 
     def accuracy(self, model, split):
-        """The fraction of correct answers of a model to a split, a float.
+        """The fraction of a model's answers on a split that are correct, a float.
 
         Args:
             model: a task model, or a `Fitted` baseline.

@@ -63,7 +63,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES = {"1.0.0": "Initial release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"A file {ARCHIVE.name} in this folder, with the folder an4 of the repository, is used "
-        "instead of its address."
+        "instead of the download."
     )
 
     def _info(self):

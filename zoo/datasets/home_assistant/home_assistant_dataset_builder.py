@@ -1,4 +1,4 @@
-"""The user interface of a home automation program, in pairs of languages."""
+"""User interface texts of a home automation program, in pairs of languages."""
 
 import dataclasses
 import hashlib

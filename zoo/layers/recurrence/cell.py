@@ -325,7 +325,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             raise self._quantization_mode_error(mode)
         config = config or keras.quantizers.Int8QuantizationConfig()
         if not isinstance(config.activation_quantizer, keras.quantizers.AbsMaxQuantizer):
-            message = "It quantizes its inputs by an AbsMaxQuantizer."
+            message = "It quantizes its inputs with an AbsMaxQuantizer."
             raise self._not_implemented_error(self.quantize, message)
         quantizer = config.weight_quantizer or keras.quantizers.AbsMaxQuantizer(axis=0)
         quantized = {}

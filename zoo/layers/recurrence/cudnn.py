@@ -49,8 +49,8 @@ class CuDNNLayer(RecurrentLayer):
     def use_cudnn(self) -> bool | Literal["auto"]:
         return False if self.cell.quantization_mode else self._use_cudnn
 
-    # `keras.layers.Bidirectional` sets it, and may run both directions by one function if it is not
-    # `False`.
+    # `keras.layers.Bidirectional` sets it, and may run both directions with one function if it is
+    # not `False`.
     @use_cudnn.setter
     def use_cudnn(self, value: bool | Literal["auto"]) -> None:
         if value not in ("auto", True, False):

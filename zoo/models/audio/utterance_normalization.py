@@ -42,7 +42,7 @@ class UtteranceNormalization(keras.layers.Layer):
         self.variance = self.add_weight((width,), "ones", trainable=False, name="variance")
 
     def adapt(self, frames: Sequence[np.ndarray]) -> None:
-        """Sets mean and variance to those of all frames of arrays `[frames, features]`, a list."""
+        """Sets mean and variance to those of all frames in a list of `[frames, features]`."""
         frames = np.concatenate(frames)
         self.mean.assign(np.mean(frames, axis=0, dtype="float64"))
         self.variance.assign(np.maximum(np.var(frames, axis=0, dtype="float64"), 1e-8))

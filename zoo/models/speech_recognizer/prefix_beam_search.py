@@ -72,7 +72,8 @@ class PrefixBeamSearch:
         Args:
             log_probabilities: float array `[steps, 1 + labels]`.
         """
-        # Of each text, the probability of its paths that end with a blank, and with its last label.
+        # For each text, the probability of its paths that end with a blank, and with its last
+        # label.
         beam = {_Prefix(0): (0.0, -math.inf)}
         for row in log_probabilities:
             likely = [int(label) for label in np.flatnonzero(row > LEAST) if label]
