@@ -48,7 +48,7 @@ def test_the_long_format_holds_several_series_in_any_order_of_columns(tmp_path):
         ("1\n-1e39\n", "line 2: .* of at most 3.4e.38.* Received: '-1e39'"),
         ("1\n2,3\n", "line 2: 2 fields"),
         ("a,b\n1,2\n", "needs one column of values, or the columns unique_id, ds and y"),
-        ("ds,y\n", "has a header and no values"),
+        ("ds,y\n", "has a header but no values"),
         ("ds,y\n1,2,3\n", "line 2: 3 fields, but the header has 2"),
         ("ds,y,y\n1,2,3\n", "a column is named twice"),
         ("ds,y\n1,two\n", "line 2: a value must be a finite number"),

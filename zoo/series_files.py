@@ -118,7 +118,7 @@ def _long(path, header, rows):
         raise ValueError(f"{path}: a column is named twice. Received: {', '.join(header)}.")
     places = {name: header.index(name) for name in LONG if name in header}
     if not rows:
-        raise ValueError(f"{path} has a header and no values. Add a line for each value.")
+        raise ValueError(f"{path} has a header but no values. Add a line for each value.")
     times, values = {}, {}
     for line, row in rows:
         if len(row) != len(header):

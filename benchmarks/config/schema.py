@@ -366,7 +366,7 @@ class PresetsConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_n
         presets: pattern of preset names, with wildcards.
         also: dict from a dataset with a split `test` to the pattern of presets that are measured on
             it, too.
-        quantize: the mode of `keras.Model.quantize` in which models are measured, if any.
+        quantize: the mode of `keras.Model.quantize` for the measured models, if any.
         tolerances: dict from a metric to the largest accepted difference between a measured preset
             and its card, instead of the metric's own.
     """

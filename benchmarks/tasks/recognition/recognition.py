@@ -195,13 +195,13 @@ class Recognition(Task):
         )
 
     def baseline_hmm(self):
-        """A hidden Markov model a word, decoded by Viterbi's algorithm over the string."""
+        """One hidden Markov model per word, decoded by Viterbi's algorithm over the string."""
         splits = {split: self.examples(split) for split in ("train", "validation", "test")}
         words = word_hmm.vocabulary(splits["train"].targets)
         if len(words) > HMM_WORDS:
             raise DatasetError(
-                f"A hidden Markov model a word needs a vocabulary of at most {HMM_WORDS} words. "
-                f"Received: {len(words)} words. Leave `baseline_hmm` out."
+                "One hidden Markov model per word needs a vocabulary of at most "
+                f"{HMM_WORDS} words. Received: {len(words)} words. Leave `baseline_hmm` out."
             )
         frames = {
             split: [word_hmm.with_slopes(self._cepstra(one)) for one in found.inputs]

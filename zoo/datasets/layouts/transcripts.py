@@ -18,9 +18,7 @@ class Transcripts(Layout):
     Sounds are stored with 16 bits at 16 kHz.
     """
 
-    description = (
-        f"train/{TABLE} with a sound file's name, a tab and what is said in it on each line"
-    )
+    description = f"train/{TABLE} with a sound file's name, a tab and its transcript on each line"
     endings = (".tsv", *ENDINGS)
 
     def recognises(self, folder):
