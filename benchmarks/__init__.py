@@ -6,5 +6,5 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 from benchmarks import interrupts
 
-with interrupts.handled():  # Python drops an exception that a signal raises in a lock of imports
+with interrupts.handled():  # Python drops an exception that a signal raises in an import lock
     import zoo  # noqa: F401 - before TensorFlow, to silence its start-up log

@@ -66,7 +66,7 @@ def run(options, console):
         return measure_presets(options, config.load_presets(options.suite), console)
     scope = {"tasks": options.task, "seeds": options.seeds, "epochs": options.epochs}
     configs = config.load(options.suite, chosen=options.arch, **scope)
-    # Beside the chosen architectures, the tables show finished ones of the suite.
+    # In addition to the chosen architectures, the tables show finished ones of the suite.
     shown = [*config.load(options.suite, **scope), *configs]
     console.print(f"Suite {options.suite}: {len(configs)} runs.")
     from benchmarks import report, workers
@@ -85,7 +85,7 @@ def run(options, console):
 
 
 def _check_choices(options, kind):
-    """Raises ConfigError for a choice that a suite of this kind doesn't have."""
+    """Raises ConfigError for a choice that doesn't apply to a suite of this kind."""
     from benchmarks.config import ConfigError
 
     choices = ("task", "arch", "seeds", "epochs", "rerun", "workers")
@@ -132,7 +132,7 @@ def _logged(console):
 
 
 def sweep(options, console):
-    """Searches for good values of each architecture, and trains with the best ones again."""
+    """Searches for good hyperparameters of each architecture, and retrains with the best ones."""
     from benchmarks import config, report, sweep, workers
     from benchmarks.tracking import store
 
@@ -197,7 +197,7 @@ def _written(paths, console):
 
 
 def ui(options, console):
-    """Serves the MLflow UI on the local store, opened on the newest comparison."""
+    """Serves the MLflow UI for the local store, opened on the newest comparison."""
     import webbrowser
 
     from benchmarks.tracking import server, store
@@ -298,15 +298,17 @@ def _parser():
     command.add_argument("--seeds", type=seeds, help="number of seeds instead of the suite's")
     command.add_argument("--epochs", type=count, help="number of epochs instead of the suite's")
     command.add_argument("--rerun", action="store_true", help="train finished runs again")
-    command.add_argument("--workers", type=count, help="runs side by side, by Ray; by default one")
+    command.add_argument(
+        "--workers", type=count, help="runs side by side, with Ray; by default one"
+    )
     command = commands.add_parser("sweep", help=sweep.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
     command.add_argument("--task", type=words, help="only these tasks, comma-separated")
     command.add_argument("--arch", type=words, help="architectures instead of the suite's")
-    command.add_argument("--trials", type=count, default=20, help="of each architecture")
-    command.add_argument("--seeds", type=seeds, default=3, help="of the best trial, trained again")
+    command.add_argument("--trials", type=count, default=20, help="per architecture")
+    command.add_argument("--seeds", type=seeds, default=3, help="for retraining the best trial")
     command.add_argument("--epochs", type=count, help="number of epochs instead of the suite's")
-    command.add_argument("--workers", type=count, help="architectures side by side, by Ray")
+    command.add_argument("--workers", type=count, help="architectures side by side, with Ray")
     command = commands.add_parser("report", help=report.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
     command = commands.add_parser("presets", help=presets.__doc__)
@@ -317,7 +319,7 @@ def _parser():
     command = commands.add_parser("serve", help=serve.__doc__)
     command.add_argument("--suite", default="quick", help="name of a suite, or path of a YAML file")
     command.add_argument("--task", type=words, default=[], help="the task whose model is served")
-    command.add_argument("--host", default="127.0.0.1", help="the address to listen at")
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     command.add_argument("--port", type=int, default=8000, help="0 for a free one")
     command = commands.add_parser("new", help=new.__doc__)
     command.add_argument("path", help="the YAML file to write; must not exist")

@@ -1,4 +1,4 @@
-"""Files and folders that are replaced whole: a kill leaves the old one or the new one."""
+"""Atomic replacement of files and folders: a kill leaves either the old one or the new one."""
 
 import tempfile
 from pathlib import Path

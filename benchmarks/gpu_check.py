@@ -1,4 +1,4 @@
-"""Compares layers with those of Keras on a GPU, values and times: python -m benchmarks.gpu_check
+"""Compares layers with those of Keras on a GPU, in values and times: python -m benchmarks.gpu_check
 
 Set `KERAS_BACKEND` to `tensorflow`, `jax` or `torch`. It takes less than three minutes, and fails
 if values differ.
@@ -20,7 +20,7 @@ import zoo
 
 SHAPES = [(32, 100, 256, 512), (64, 200, 128, 128), (1, 100, 128, 256)]  # batch, time, input, units
 TOLERANCE = 1e-3  # cuDNN computes float32 products with ten bits of precision by default
-SECONDS = 120  # after which no more is timed
+SECONDS = 120  # after which nothing more is timed
 ROUNDS, STEPS = 5, 10
 
 

@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM, which end a command wherever they find it.
+"""Ctrl-C and SIGTERM, which end a command at any point.
 
 Python drops an exception that a signal raises inside a destructor or a library's callback, and
-libraries make other exceptions of it. So the signal is remembered too, and whatever runs for long
-asks for it with `check`.
+libraries convert it to other exceptions. So the signal is remembered too, and long-running code
+polls it with `check`.
 """
 
 import contextlib
@@ -15,9 +15,10 @@ _received = []
 
 @contextlib.contextmanager
 def handled():
-    """Context manager: Ctrl-C raises KeyboardInterrupt in it, and SIGTERM exits with status 143.
+    """Context manager: Ctrl-C raises KeyboardInterrupt inside it, and SIGTERM exits with status
+    143.
 
-    In another thread than the main one, which alone receives signals, it does nothing.
+    Outside the main thread, which alone receives signals, it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -37,7 +38,7 @@ def handled():
 
 
 def check():
-    """Raises what a signal raised before, if it was lost."""
+    """Re-raises the exception of an earlier signal, if it was lost."""
     if _received:
         _raise(_received[0])
 

@@ -1,4 +1,4 @@
-"""Measurements of a trained model apart from its metric: latency and kernels."""
+"""Measurements of a trained model other than its metric: latency and kernels."""
 
 import time
 

@@ -22,7 +22,7 @@ class Metric:
         interval: function from the values of all examples to their 95 % confidence interval
             `(low, high)`, or None if the library that computes the metric returns one.
         center: function from the values of all seeds to the one in tables.
-        spread: function from the values of all seeds to what follows it after ±, or to None.
+        spread: function from the values of all seeds to the number after ±, or to None.
         best: the best possible value, None if there is none.
     """
 
@@ -48,8 +48,8 @@ class Metric:
         return value == target or self.is_better(value, target)
 
     def score(self, value, reference):
-        """The part of a reference's error that a value avoids: 1 if it is perfect, 0 if it is as
-        good as the reference, negative if it is worse.
+        """The fraction of a reference's error that a value avoids: 1 if it is perfect, 0 if it is
+        as good as the reference, negative if it is worse.
 
         Returns:
             float; None if the metric has no best value, or the reference has it.

@@ -22,7 +22,7 @@ HEADER = """\
 
 
 def write(path, task, data):
-    """Writes a suite once its data has been read and suits it.
+    """Writes a suite once its data has been read and checked.
 
     Args:
         path: str, the YAML file to write.

@@ -1,4 +1,4 @@
-"""Batches that are made while the last ones are trained on."""
+"""Batches that are made while the model trains on the previous ones."""
 
 
 def prefetched(generate, signature, count):
@@ -13,7 +13,7 @@ def prefetched(generate, signature, count):
 
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
-    # There is nothing to tune, and an iterator would wait for its tuning thread at its end.
+    # There is nothing to tune, and an iterator would wait for its tuning thread at the end.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)

@@ -168,11 +168,11 @@ def alignment(frames, characters):
 
 
 def context_curve(perplexities):
-    """Plots the perplexity of replies by how many turns before them a model reads.
+    """Plots the perplexity of replies by the number of turns before them that a model reads.
 
     Args:
-        perplexities: dict from the number of turns to the perplexity; the largest number stands for
-            all turns.
+        perplexities: dict from the number of turns to the perplexity; the largest number means all
+            turns.
 
     Returns:
         A Matplotlib `Figure`.
@@ -188,7 +188,7 @@ def context_curve(perplexities):
 
 
 def forecasts(examples):
-    """Plots forecasts against what happened.
+    """Plots forecasts against the true values.
 
     Args:
         examples: dict from a title to a dict: `"history"`, float array `[time]`; `"truth"` and
@@ -262,7 +262,7 @@ def gradient_by_lag(curves):
 
 
 def gaps(experiments):
-    """Plots the climbs of architectures: solved gaps, accuracy by gap, and gradients by lag.
+    """Plots runs of the step `climb`: solved gaps, accuracy by gap, and gradients by lag.
 
     Args:
         experiments: dict from the name of an experiment to a dict from an architecture to a dict of

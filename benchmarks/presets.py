@@ -26,9 +26,10 @@ from zoo.layers import architectures
 def export(suite, console, out=None):
     """Writes a preset for each dataset and architecture with finished runs of a suite.
 
-    Of several seeds, the best on the validation split is taken. An existing preset is replaced once
-    the new one is complete. Cross-validation runs are skipped, since none of them is trained on all
-    folds. Of a suite that measures presets, the values on further data are written on their cards.
+    With several seeds, the best on the validation split is used. An existing preset is replaced
+    once the new one is complete. Cross-validation runs are skipped, since none of them is trained
+    on all folds. For a suite that measures presets, the values on further data
+    are written on their cards.
 
     Args:
         suite: str, name of a suite, or path of a YAML file.
@@ -41,11 +42,12 @@ def export(suite, console, out=None):
 
     Raises:
         ConfigError: if an existing preset of that name is for another dataset, the data has changed
-            since the run, or a suite of one's own has no `out`. Presets written so far are kept.
+            since the run, or `out` is missing for a suite of the user's own. Presets written so far
+            are kept.
     """
     if out is None and suite not in suites.suites():
         raise ConfigError(
-            f"Say where the models of {suite} are to be written, such as: make presets "
+            f"Say where to write the models of {suite}, such as: make presets "
             f"SUITE={suite} OUT=models"
         )
     if suites.kind(suite) == "presets":
@@ -184,7 +186,7 @@ def halve(path):
             values = half[name][()].astype(np.float16)
             del half[name]
             half[name] = values
-    # HDF5 keeps the space of deleted data; copying drops it.
+    # HDF5 keeps the space of deleted data; copying frees it.
     with h5py.File(temporary) as half, h5py.File(path, "w") as file:
         for name in half:
             half.copy(name, file)
@@ -208,7 +210,7 @@ def measure(config, console):
         metric = metrics.get(card.metric)
         try:
             task, trained, digest = _load(card.suite, card.entry, card.architecture)
-            task.read("test")  # cached for all presets of this data, and not timed
+            task.read("test")  # cached for all presets with this data, and not timed
         # The suite may no longer exist, or its data may not be there.
         except (ConfigError, DatasetError, WheelError, OSError) as error:
             message = f"{name}: not measured. {error}"

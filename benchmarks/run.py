@@ -33,7 +33,7 @@ from zoo.layers.kernels import build
 def run_suite(configs, console, rerun=False, pool=None):
     """Runs the configurations that have no finished run yet, and registers champions.
 
-    Several processes of a machine may run the same suite: each configuration is trained by one.
+    Several processes on a machine may run the same suite: each configuration is trained by one.
 
     Args:
         configs: list of `RunConfig`.
@@ -48,7 +48,7 @@ def run_suite(configs, console, rerun=False, pool=None):
         for number, config in enumerate(configs, 1)
     }
     run_each = functools.partial(_side_by_side, pool) if pool else _in_turn
-    # What another process is training is looked at again when all else is done.
+    # Runs that another process is training are checked again when everything else is done.
     taken = _reported(run_each(named, console, rerun), console)
     for name in taken:
         console.print(f"{name}: another process is training it; waiting", highlight=False)
@@ -103,16 +103,16 @@ def _run_in_worker(config, rerun, timeout, *earlier):
 
 @functools.cache
 def prepare_worker():
-    """Prepares this process once; what it returns is kept until the process ends."""
+    """Prepares this process once; the returned claim is held until the process ends."""
     claim = _own_processor()
     store.connect()
     return claim
 
 
 def _own_processor():
-    """Pins this process to a processor that no other worker of this machine has, if one is free.
+    """Pins this process to a processor that no other worker on this machine has, if one is free.
 
-    The native kernels and Keras' backend make a thread for each processor that they may use, later.
+    The native kernels and Keras' backend later create a thread per processor that they may use.
 
     Returns:
         The claim of the processor, or None.
@@ -127,7 +127,7 @@ def _own_processor():
 
 
 def _reported(outcomes, console):
-    """Prints each outcome as it comes; returns the names of the runs that are taken, a list."""
+    """Prints each outcome as it arrives; returns the names of the runs that are taken, a list."""
     taken = []
     for name, outcome in outcomes:
         if outcome is None:
@@ -141,7 +141,8 @@ def _reported(outcomes, console):
 
 
 def _run_unless_taken(config, rerun=False, timeout=0, update=lambda **progress: None):
-    """Runs a configuration unless it is finished, or another process of this machine trains it.
+    """Runs a configuration unless it is finished, or another process on this machine is training
+    it.
 
     Args:
         config: `RunConfig`.
@@ -150,7 +151,8 @@ def _run_unless_taken(config, rerun=False, timeout=0, update=lambda **progress: 
         update: see `run_one`.
 
     Returns:
-        `(text, warnings)`, what to tell of the finished run; None if another process trains it.
+        `(text, warnings)`, what to print about the finished run; None if another process is
+        training it.
     """
     interrupts.check()
     task, digest = task_of(config)
@@ -188,10 +190,10 @@ def _runnable(configs, console):
     """Prepares and checks the data of all configurations before the first of them is trained.
 
     Returns:
-        The configurations, without those whose dataset can't be had and needn't be.
+        The configurations, without those whose dataset is optional and isn't available.
 
     Raises:
-        DatasetError: a dataset can't be had, or doesn't suit its entry of the suite.
+        DatasetError: a dataset isn't available, or doesn't suit its entry of the suite.
     """
     missing, checked, runnable = set(), set(), []
     for config in configs:
@@ -258,7 +260,7 @@ def run_one(config, task, dataset_digest, update=lambda **progress: None, rerun=
 
 @contextlib.contextmanager
 def _dtype_policy(name):
-    """Layers without a policy of their own have this one."""
+    """Layers without their own policy use this one."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -270,8 +272,8 @@ def _dtype_policy(name):
 def resolve(config, task):
     """The configuration with the units that `equal_parameters` implies.
 
-    The units are chosen so that the model has as many parameters as that architecture with the
-    configured units, as near as possible (compare K. Greff et al., "LSTM: A Search Space Odyssey",
+    The units are chosen so that the model has, as nearly as possible, as many parameters as that
+    architecture with the configured units (compare K. Greff et al., "LSTM: A Search Space Odyssey",
     2017).
 
     Args:
@@ -293,13 +295,13 @@ def _build_kernels():
     Loading them is left to the main thread: TensorFlow imports parts of itself on first use, which
     two threads must not do at once.
     """
-    with contextlib.suppress(Exception):  # whatever fails here is tried and reported on first use
+    with contextlib.suppress(Exception):  # failures here recur and are reported on first use
         build.build()
 
 
 @functools.cache
 def _units_of_equal_size(task, config):
-    """Bisects for the units with the nearest parameter count, which grows with the units."""
+    """Bisects for the number of units with the nearest parameter count, which grows with it."""
 
     @functools.cache
     def parameters(architecture, units):

@@ -1,8 +1,8 @@
 """Sweeps: each architecture gets the same search space and the same number of trials.
 
-Compare K. Greff et al., "LSTM: A Search Space Odyssey", 2017. TPE proposes the points, at first at
-random (J. Bergstra et al., 2011). A trial stops early when its validation metric is worse than the
-median of the earlier ones at the same epoch (D. Golovin et al., 2017).
+Compare K. Greff et al., "LSTM: A Search Space Odyssey", 2017. TPE proposes the points, the first
+ones at random (J. Bergstra et al., 2011). A trial stops early when its validation metric is worse
+than the median of the earlier ones at the same epoch (D. Golovin et al., 2017).
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ SUITE = "sweep"
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """The parent of trials, as the store identifies a run.
+    """The parent run of trials, as the store identifies it.
 
     Attributes:
         configs: list of `RunConfig`, the start of each architecture.
@@ -77,7 +77,7 @@ class Trial:
 def run(configs, space, trials, seeds, console, pool=None):
     """Searches for each architecture, and trains its best trial again with fresh seeds.
 
-    Finished trials are kept: the same sweep, started again, goes on behind them.
+    Finished trials are kept: the same sweep, started again, resumes after them.
 
     Args:
         configs: list of `RunConfig` of one entry of a suite, one for each architecture.
@@ -120,14 +120,14 @@ def run(configs, space, trials, seeds, console, pool=None):
     for config in configs:
         best = max(found[config.architecture], key=lambda trial: _rank(task, trial))
         chosen = _renamed(config, "sweep").with_values(best.values)
-        # Seed 0 is that of the trials, which were selected by their luck with it.
+        # Seed 0 is that of the trials, and selection favours those that were lucky with it.
         again += [chosen.model_copy(update={"seed": seed}) for seed in range(1, seeds + 1)]
     run_suite(again, console, pool=pool)
     return table, again
 
 
 def _renamed(config, what):
-    """A configuration whose runs are in an experiment of their own."""
+    """A configuration whose runs are in a separate experiment."""
     plain = config.entry in (config.task, config.dataset_name)
     entry = what if plain else f"{config.entry}_{what}"
     return config.model_copy(update={"suite": SUITE, "entry": entry})
@@ -177,7 +177,7 @@ def search(config, space, trials, parent, update=lambda **progress: None):
             update(total=trials, completed=number)
             trial = study.ask(_distributions(config, space))
             changed = config.with_values(trial.params)
-            # The sampler is seeded, so a sweep that goes on proposes the same points again.
+            # The sampler is seeded, so a resumed sweep proposes the same points again.
             record = store.find_finished(changed, digest)
             if record:
                 for epoch, values in sorted(store.epochs(record).items()):
@@ -192,12 +192,12 @@ def search(config, space, trials, parent, update=lambda **progress: None):
             epochs, seconds = len(store.epochs(record)), record.metrics["train_seconds"]
             found.append(Trial(trial.params, None if pruned else value, epochs, seconds))
     if all(trial.value is None for trial in found):
-        raise ConfigError(f"{config.title}: no trial was trained to its end. Choose other ranges.")
+        raise ConfigError(f"{config.title}: no trial was completed. Choose other ranges.")
     return found
 
 
 def _run_trial(config, task, digest, parent, trial):
-    """Trains a trial and logs it, without a look at the test split."""
+    """Trains a trial and logs it, without reading the test split."""
     import optuna
 
     killed = store.find_killed(config, digest)

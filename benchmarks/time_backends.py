@@ -1,7 +1,7 @@
 """Times layers on a backend of Keras, next to Keras' own: python -m benchmarks.time_backends
 
 Set `KERAS_BACKEND` to `jax` or `torch`. Outputs and gradients are first checked against Keras.
-Printed are the median time of a call and, in brackets, how many times faster than Keras it is.
+It prints the median time of a call and, in brackets, how many times faster than Keras it is.
 """
 
 import argparse

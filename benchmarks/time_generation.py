@@ -1,6 +1,6 @@
 """Times text generation and the training of a language model: python -m benchmarks.time_generation
 
-Every implementation is timed in turn, in one process, several times; medians are printed.
+All implementations are timed in turn, in one process, several times; it prints medians.
 """
 
 import statistics

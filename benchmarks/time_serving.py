@@ -1,8 +1,8 @@
-"""Loads the server of a pretrained classifier of texts: python -m benchmarks.time_serving
+"""Load test of a server of a pretrained text classifier: python -m benchmarks.time_serving
 
 wrk, which must be installed (`apt-get install wrk`), keeps 32 connections busy with single
-sentences of rotten_tomatoes. Printed are requests per second, latencies, answers that weren't 200,
-the server's memory before and after, and how long it takes to stop while it is under load.
+sentences of rotten_tomatoes. The script prints requests per second, latencies, answers that
+weren't 200, the server's memory before and after, and how long it takes to stop under load.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Times pretrained models that read their input piece by piece: python -m benchmarks.time_stream
 
-An hour of sound is read in chunks of 20 ms, one after the other without pauses, and of text 10,000
-words. Printed are the time from a piece to its answer, how much faster than sound that is, and the
-memory of the process after a minute and at the end.
+It reads an hour of sound in chunks of 20 ms without pauses, or 10,000 words of text, and prints the
+time from a piece to its answer, how much faster than real time that is, and the memory of the
+process after a minute and at the end.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from rich.table import Table
 import zoo
 
 PRESETS = ["spoken_digit_gru", "an4_lstm", "imdb_gru", "wikitext2_lstm"]
-CHUNKS = 50  # of 20 ms in a second
+CHUNKS = 50  # chunks of 20 ms in a second
 HOUR = 3600 * CHUNKS
 WORDS = 10_000
 WARM_UP = 60 * CHUNKS  # pieces that aren't timed
@@ -65,7 +65,7 @@ def _chunks(sampling_rate):
 
 
 def _times(stream, pieces, count):
-    """Seconds until the answer to each of `count` pieces, which begin again when they end."""
+    """Seconds until the answer to each of `count` pieces, which are repeated when they run out."""
     times = np.zeros(count)
     for index in range(count):
         piece = pieces[index % len(pieces)]

@@ -1,8 +1,9 @@
 """Times runs on one and on several nodes: python -m benchmarks.time_workers
 
-The nodes are Ray's, of one processor each, all on this machine, and log to one MLflow server. Each
-line is a whole `python -m benchmarks run` in a new store. The target is the time of one run, times
-the runs a node; more of it is what nodes cost each other. Leave the machine alone meanwhile.
+The nodes are Ray nodes with one processor each, all on this machine, and log to one MLflow server.
+Each line is a whole `python -m benchmarks run` in a new store. The target is the time of one run,
+times the runs per node; anything above it is the overhead of several nodes. Leave the machine idle
+otherwise.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def main():
 
 
 def _seconds(runs, nodes, options):
-    """The wall time of a bench of so many seeds on so many nodes."""
+    """The wall time of a bench with this many seeds on this many nodes."""
     with (
         tempfile.TemporaryDirectory() as folder,
         server.of_folder(folder) as tracking,

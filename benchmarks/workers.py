@@ -6,18 +6,18 @@ import logging
 import os
 import signal
 
-STARTS = 3  # of Ray on this machine, which gives up early if the processors are busy
+STARTS = 3  # starts of Ray on this machine, which gives up early if the processors are busy
 RETRIES = 3  # of a call whose process or node died
-SECONDS_TO_END = 20  # for calls that are cancelled to end by themselves
+SECONDS_TO_END = 20  # for cancelled calls to end by themselves
 OBJECT_STORE = 100 * 2**20  # bytes of shared memory; results are a few words
 
 
 class WorkerError(RuntimeError):
-    """Workers can't be started, or died again and again. The message says what to do."""
+    """Workers can't be started, or died repeatedly. The message says what to do."""
 
 
 class Pool:
-    """Connected workers, each with a processor of its own."""
+    """Connected workers, each with its own processor."""
 
     def __init__(self):
         self._waiting = {}
@@ -28,8 +28,8 @@ class Pool:
         A call whose process or node dies is repeated.
 
         Args:
-            function: a function of a module, which gets the arguments and the results of the
-                calls before it.
+            function: a module-level function, which gets the arguments and the results of the calls
+                before it.
             calls: dict from the name of a call to a tuple of its arguments.
             after: dict from the name of each call to the names of those that end before it begins.
 
@@ -37,7 +37,7 @@ class Pool:
             `(name, result)`, in the order in which the calls end.
 
         Raises:
-            WorkerError: a call's workers died again and again.
+            WorkerError: a call's workers died repeatedly.
         """
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -58,12 +58,12 @@ class Pool:
                 raise WorkerError(
                     f"{name}: its worker died {RETRIES + 1} times ({type(error).__name__}). Fewer "
                     "workers need less memory. What is trained so far is kept; run the same "
-                    "command again to go on."
+                    "command again to continue."
                 ) from error
             yield name, result
 
     def cancel(self):
-        """Interrupts the calls that haven't ended, as Ctrl-C does, and waits for their end."""
+        """Interrupts the calls that haven't ended, as Ctrl-C does, and waits for them to end."""
         import ray
 
         for result in self._waiting:
@@ -107,7 +107,7 @@ def started(count=None):
         raise WorkerError(
             "Workers need Ray: pip install -e '.[distributed]' (make bench installs it)."
         ) from error
-    # What workers print is repeated by nobody: they return what there is to tell.
+    # What workers print isn't shown: they return what is to be printed.
     options = {"log_to_driver": False, "logging_level": logging.ERROR}
     if count:
         options |= {"num_cpus": count, "object_store_memory": OBJECT_STORE}
@@ -123,7 +123,7 @@ def started(count=None):
         except Exception as error:  # Ray has no class of its own for it
             ray.shutdown()
             if attempt == STARTS or address():
-                hint = "" if address() else " Without it, runs follow one another: WORKERS=1."
+                hint = "" if address() else " To run without it, one run at a time: WORKERS=1."
                 raise WorkerError(f"Ray can't be started: {error}.{hint}") from error
     signal.signal(signal.SIGTERM, handler)  # which Ray has replaced
     pool = Pool()

@@ -88,7 +88,7 @@ def test_files_are_written_whole(preset, series, tmp_path, capsys):
         (["--horizon", "7"], "This model forecasts 1 to 6 values. Received: horizon=7"),
         (["--horizon", "0"], "This model forecasts 1 to 6 values"),
         (["--quantiles", "0.95"], "quantiles from 0.1 to 0.9. Received: 0.95"),
-        (["--plot", "picture.txt"], "A picture ends with .png"),
+        (["--plot", "picture.txt"], "The plot's name must end with .png"),
         (["--output", "nowhere/table.csv"], "No such file"),
     ],
 )

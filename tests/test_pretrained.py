@@ -196,12 +196,12 @@ def test_a_file_that_the_card_does_not_list_is_refused(presets):
 def test_links_to_folders_and_pipes_are_refused(presets, tmp_path):
     folder = presets / "films_gru"
     os.mkfifo(folder / "pipe")
-    with pytest.raises(zoo.PresetError, match=r"pipe .* is no regular file"):
+    with pytest.raises(zoo.PresetError, match=r"pipe .* is not a regular file"):
         zoo.load("films_gru")
     (folder / "pipe").unlink()
     (folder / "assets").rename(tmp_path / "elsewhere")
     (folder / "assets").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(zoo.PresetError, match=r"assets .* is no regular file"):
+    with pytest.raises(zoo.PresetError, match=r"assets .* is not a regular file"):
         zoo.load("films_gru")
 
 
@@ -355,7 +355,7 @@ def test_what_is_no_preset_is_refused(presets, preset, tmp_path, monkeypatch):
 def test_an_mlflow_uri_without_a_store_makes_none(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with pytest.raises(zoo.PresetError, match="MLFLOW_TRACKING_URI names none"):
+    with pytest.raises(zoo.PresetError, match="MLFLOW_TRACKING_URI isn't set"):
         zoo.load("models:/sentiment@champion")
     assert list(tmp_path.iterdir()) == []
 

@@ -48,7 +48,7 @@ def test_the_long_format_holds_several_series_in_any_order_of_columns(tmp_path):
         ("1\n-1e39\n", "line 2: .* of at most 3.4e.38.* Received: '-1e39'"),
         ("1\n2,3\n", "line 2: 2 fields"),
         ("a,b\n1,2\n", "needs one column of values, or the columns unique_id, ds and y"),
-        ("ds,y\n", "has a header and no values"),
+        ("ds,y\n", "has a header but no values"),
         ("ds,y\n1,2,3\n", "line 2: 3 fields, but the header has 2"),
         ("ds,y,y\n1,2,3\n", "a column is named twice"),
         ("ds,y\n1,two\n", "line 2: a value must be a finite number"),
@@ -56,7 +56,7 @@ def test_the_long_format_holds_several_series_in_any_order_of_columns(tmp_path):
         ("ds,y\n2024-02-30,2\n", "line 2: ds must be a date or time"),
         ("unique_id,ds,y\n,1,2\n", "line 2: the unique_id is missing"),
         ("unique_id,ds,y\na,2,1\nb,1,1\na,1,1\n", "line 4: the time 1 of 'a' comes after 2"),
-        ("ds,y\n1,1\n1,1\n", "line 3: the time 1 stands twice"),
+        ("ds,y\n1,1\n1,1\n", "line 3: the time 1 appears twice"),
         ("ds,y\n1,1\n2024-01-01,1\n", "line 3: the times are of different kinds"),
         ('ds,y\n1,"2\n', "Is a double quote left open"),
     ],
@@ -110,5 +110,5 @@ def test_months_are_those_of_the_calendar():
 
 def test_one_time_tells_no_step():
     assert following(dates("2024-01-01"), "D", 1) == ["2024-01-02"]
-    with pytest.raises(ValueError, match=r"series\.csv: one time alone"):
+    with pytest.raises(ValueError, match=r"series\.csv: a single time"):
         following(dates("2024-01-01"), None)

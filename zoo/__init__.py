@@ -6,7 +6,7 @@ from zoo import _command
 from zoo.pretrained import Card, PresetError, card, list_presets, load
 
 # Keras takes seconds to import, and `zoo list` doesn't need it. Elsewhere `import zoo` registers
-# the models with Keras, so that KerasHub loads their presets.
+# the models with Keras, so that KerasHub can load their presets.
 if TYPE_CHECKING or not _command.is_running():
     from zoo import _quiet_start  # noqa: F401, I001 - before anything imports TensorFlow
     from zoo import layers, models

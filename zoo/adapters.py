@@ -16,8 +16,8 @@ except ImportError as error:
 class SktimeForecaster(BaseForecaster):
     """A trained forecaster of the zoo as a forecaster of sktime.
 
-    `fit` only keeps the series, since the model is trained already, and `update` appends to it. The
-    columns of a data frame are series of their own. NaN is a missing value.
+    `fit` only keeps the series, since the model is trained already, and `update` appends to it.
+    Each column of a data frame is a separate series. NaN is a missing value.
 
     Args:
         preset: str, the name of a preset of the kind `forecasting`, or the path of its folder.
@@ -47,7 +47,7 @@ class SktimeForecaster(BaseForecaster):
         "capability:update": True,
         "requires-fh-in-fit": False,
     }
-    _config = {"remember_data": False}  # `history_` is all that is kept
+    _config = {"remember_data": False}  # only `history_` is kept
 
     def __init__(self, preset, verify=True):
         self.preset = preset
@@ -68,7 +68,7 @@ class SktimeForecaster(BaseForecaster):
         return pd.DataFrame(values, index, self.history_.columns)
 
     def _predict_quantiles(self, fh, X, alpha):
-        # Of the coverage 0.8, sktime makes the quantile 0.09999999999999998.
+        # sktime turns the coverage 0.8 into the quantile 0.09999999999999998.
         values = self._next_values(fh, [round(quantile, 9) for quantile in alpha])
         columns = pd.MultiIndex.from_product([self._get_varnames(), alpha])
         index = fh.to_absolute_index(self.cutoff)
@@ -93,5 +93,5 @@ class SktimeForecaster(BaseForecaster):
         return {"preset": "tourism_monthly_rnn"}
 
 
-# A forecaster is copied for each series of a panel, and its model needn't be.
+# A forecaster is copied for each series of a panel, but its model needn't be.
 _model = functools.cache(load)

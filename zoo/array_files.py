@@ -16,8 +16,8 @@ def read_array(path, schema, shape):
 
     Raises:
         OSError: The file can't be opened.
-        ValueError: The path doesn't end with `.npy` or isn't a file's, or the file holds no array
-            of that rank.
+        ValueError: The path doesn't end with `.npy` or isn't that of a file, or the file holds no
+            array of that rank.
     """
     import numpy as np
 
@@ -29,14 +29,17 @@ def read_array(path, schema, shape):
         )
     require_file(path)
     try:
-        # A map takes no memory, so a header with a huge shape is found out by the file's size.
+        # Memory mapping takes no memory, so a header with a huge shape is detected by the file's
+        # size.
         mapped = np.lib.format.open_memmap(path, mode="r")
         return schema.parse(np.array(mapped))
     except OSError:
         raise
     except MemoryError:
-        raise ValueError(f"{path} holds more {schema.name} than memory. Split it.") from None
-    except Exception as error:  # NumPy parses a damaged header as Python, with errors of any kind
+        raise ValueError(
+            f"{path} holds more {schema.name} than fits in memory. Split it."
+        ) from None
+    except Exception as error:  # NumPy evaluates a damaged header as Python: any error is possible
         reason = (str(error) or type(error).__name__).splitlines()[0]
         if "mmap length" in reason:
             reason = "it is shorter than its header says"

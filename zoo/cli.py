@@ -32,7 +32,7 @@ def main(arguments=None):
         print(f"zoo: {_reason(error)}", file=sys.stderr)
         try:
             sys.stdout.flush()
-        except OSError:  # such as a full disk: Python would fail to write it again as it ends
+        except OSError:  # such as a full disk: Python would fail again to write it at exit
             _leave_standard_output()
         return 2
 
@@ -40,7 +40,7 @@ def main(arguments=None):
 def _open_closed_streams():
     """Opens the standard streams that were closed before Python started.
 
-    Otherwise the next file to be opened would take the place of one, and be written to.
+    Otherwise the next file opened would take the descriptor of one, and be written to.
     """
     if None not in (sys.stdin, sys.stdout, sys.stderr):
         return
@@ -48,7 +48,7 @@ def _open_closed_streams():
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest descriptor that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
@@ -60,10 +60,10 @@ def _leave_standard_output():
 
 
 def _reason(error):
-    """What an error says, on one line."""
+    """The message of an error, on one line."""
     if isinstance(error, MemoryError):
         return "There isn't enough memory. Give shorter inputs, or one at a time."
-    if isinstance(error, OSError) and error.strerror:  # its text would begin with its number
+    if isinstance(error, OSError) and error.strerror:  # its text would begin with the error number
         return ": ".join(filter(None, [error.strerror, error.filename and str(error.filename)]))
     lines = (line for line in str(error).splitlines() if line.strip())
     return next(lines, type(error).__name__)
@@ -120,7 +120,7 @@ def predict_command(options):
     if not options.stream and not options.input:
         raise ValueError("Give an INPUT, or --stream and the input on standard input.")
     if not options.stream and options.rate:
-        raise ValueError("--rate is for the raw sound of --stream; a file tells its own.")
+        raise ValueError("--rate is for the raw sound of --stream; a file has its own.")
     model = zoo.load(options.preset, verify=options.verify)
     if options.stream:
         _answer_stream(zoo.stream(model), options)
@@ -131,7 +131,7 @@ def predict_command(options):
 
 
 def generate_command(options):
-    """Continues a text with a pretrained language model and prints it as it is made."""
+    """Continues a text with a pretrained language model and prints it as it is generated."""
     import zoo
 
     model = zoo.load(options.preset, verify=options.verify)
@@ -145,7 +145,7 @@ def generate_command(options):
 
 
 def chat_command(options):
-    """Converses with a pretrained dialogue model. /reset begins anew, /quit or Ctrl-D ends."""
+    """Converses with a pretrained dialogue model. /reset starts over, /quit or Ctrl-D ends."""
     import zoo
 
     model = zoo.load(options.preset, verify=options.verify)
@@ -175,7 +175,9 @@ def forecast_command(options):
 
     ending = os.path.splitext(options.plot or "")[1].removeprefix(".").lower()
     if options.plot and ending not in PICTURES:
-        raise ValueError(f"A picture ends with .{', .'.join(PICTURES)}. Received: {options.plot}")
+        raise ValueError(
+            f"The plot's name must end with .{', .'.join(PICTURES)}. Received: {options.plot}"
+        )
     model = zoo.load(options.preset, verify=options.verify)
     forecasts = model.forecast_file(options.series, options.horizon, options.quantiles)
     if options.plot:
@@ -198,11 +200,11 @@ def _replace(path, content):
 
 
 def transcribe_command(options):
-    """Writes what is said in sound files, or in raw sound as it comes from standard input."""
+    """Transcribes sound files, or raw sound as it arrives on standard input."""
     import zoo
 
     model = zoo.load(options.preset, verify=options.verify)
-    model.transcribe([])  # tells if models of this kind don't
+    model.transcribe([])  # raises an error if models of this kind can't
     for argument in options.input:
         if argument == "-":
             stream = zoo.stream(model)
@@ -216,9 +218,9 @@ def transcribe_command(options):
 
 
 def _answer_stream(stream, options):
-    """Prints the answer to standard input while it is read, whenever it is another, and at its end.
+    """Prints the answer to standard input as it is read, whenever it changes, and at its end.
 
-    Probabilities alone don't make it another.
+    A change of probabilities alone doesn't count.
     """
     told, as_told = None, lambda answer: {**answer, "probabilities": None}
     for piece, is_last in _pieces(stream, options.rate):
@@ -233,11 +235,13 @@ def _answer_stream(stream, options):
 def _pieces(stream, rate):
     """What a stream reads from standard input: pairs of a piece and whether it is the last.
 
-    A stream of sound reads 20 ms of raw sound at a time, another one a line.
+    A stream of sound reads 20 ms of raw sound at a time, any other stream a line.
     """
     if stream.sampling_rate is None:
         if rate:
-            raise ValueError(f"This model reads no raw sound. Leave out --rate. Received: {rate}")
+            raise ValueError(
+                f"This model doesn't read raw sound. Leave out --rate. Received: {rate}"
+            )
         for line in _standard_input():
             yield stream.piece_of(line), False
         yield None, True
@@ -252,7 +256,7 @@ def _pieces(stream, rate):
 
 
 def _sampling(options):
-    """The arguments of a sampler that were chosen on the command line."""
+    """The sampler's arguments that were given on the command line."""
     return {name: getattr(options, name) for name in ("sampler", "temperature", "seed")}
 
 
@@ -306,7 +310,7 @@ def _batches(inputs):
             for one in inputs:
                 waiting.put(one)
             waiting.put(None)
-        except BaseException as error:  # such as bytes that aren't UTF-8; or it would wait forever
+        except BaseException as error:  # such as bytes that aren't UTF-8
             waiting.put(error)
 
     threading.Thread(target=read, daemon=True).start()
@@ -347,7 +351,7 @@ def _answer(model, inputs, as_json):
 
 
 def _answers(model, read, inputs):
-    """Yields the answer to each raw input; those before one that the model refuses come first."""
+    """Yields the answer to each raw input; those before a rejected input come first."""
     with contextlib.suppress(ValueError):
         yield from model.answers(read) if read else []
         return
@@ -396,7 +400,7 @@ def _parser():
     command.add_argument(
         "--stream",
         action="store_true",
-        help="read one input from standard input as it comes, and print its answer whenever it "
+        help="read one input from standard input as it arrives, and print its answer whenever it "
         "changes: raw 16-bit samples of one channel, or lines",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
@@ -424,7 +428,7 @@ def _parser():
         "--quantiles", type=float, nargs="*", help="such as 0.1 0.9; by default the model's"
     )
     command.add_argument("--output", help="the CSV file to write instead of printing")
-    command.add_argument("--plot", help="the picture to write: .png, .svg or .pdf")
+    command.add_argument("--plot", help="the plot to write: .png, .svg or .pdf")
     command.set_defaults(run=forecast_command)
     command = commands.add_parser(
         "transcribe", help=transcribe_command.__doc__, parents=[preset, raw]
@@ -441,7 +445,7 @@ def _parser():
     command.add_argument("--length", type=int, help="time steps or samples of tflite's input")
     command.set_defaults(run=export_command)
     command = commands.add_parser("serve", help=serve_command.__doc__, parents=[preset])
-    command.add_argument("--host", default="127.0.0.1", help="the address to listen at")
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     command.add_argument("--port", type=int, default=8000, help="0 for a free one")
     command.set_defaults(run=serve_command)
     return parser

@@ -16,7 +16,7 @@ from zoo.files import explain_full_disk
 if TYPE_CHECKING:  # loading a model imports it, and KerasHub
     from zoo.models.protocol import TaskModel
 
-TOLERANCE = 1e-3  # of an output, as a fraction of the largest value or of 1
+TOLERANCE = 1e-3  # allowed difference, as a fraction of the largest value or of 1
 
 
 class ExportError(ValueError):
@@ -34,7 +34,7 @@ def export(
     The exported network takes the preprocessor's output and returns the model's: a classifier
     returns `probabilities`. The inputs of a text model are `token_ids`, int32 `[batch, time]`,
     those of an audio model `audio`, float32, or `frames` of a recogniser without a front end, and
-    all take `padding_mask`, bool `[batch, time]`. Of a language model, one step is exported:
+    all take `padding_mask`, bool `[batch, time]`. For a language model, one step is exported:
     `token_ids`, int32 `[batch]`, and the states before it in, `logits` and the states after it out;
     `tflite` returns them in the order of their names. Batch and time may vary, except in `tflite`,
     which fixes them to 1 and `length`. The network contains no native kernels, so it runs without
@@ -52,7 +52,7 @@ def export(
         ExportError: the format is unknown, or the model can't be exported in it; the path exists,
             or its folder doesn't; tf2onnx or onnxruntime isn't installed; `length` isn't positive,
             or given for another format; the backend of Keras isn't TensorFlow; or what was written
-            can't be loaded, or returns something else than the model.
+            can't be loaded, or its outputs differ from the model's.
         OSError: the path can't be written, as on a full disk.
     """
     path = Path(path)
@@ -104,13 +104,13 @@ def _check(network, path, format, length):
         other = keras.ops.convert_to_numpy(other)
         if not np.allclose(one, other, rtol=0, atol=TOLERANCE * max(1, np.abs(other).max())):
             raise ExportError(
-                f"The exported {format} returns something else than the model, by up to "
+                f"The outputs of the exported {format} differ from the model's by up to "
                 f"{np.abs(one - other).max():.2g}. Nothing was written."
             )
 
 
 def _example(network, batch, length):
-    """Inputs of the network: a dict of arrays, with noise, ones, and masks of nothing."""
+    """Inputs of the network: a dict of arrays, with noise, ones, and masks that hide nothing."""
     generator = np.random.default_rng(0)
     inputs = {}
     for x in network.inputs:

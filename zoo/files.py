@@ -1,4 +1,4 @@
-"""Files that users name, and disks that are full."""
+"""Checks of files given by users, and errors of full disks."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-# As libraries tell it that lose the number.
+# The wording of libraries that drop the error number.
 FULL_TEXTS = ("no space left on device", "disk quota exceeded", "database or disk is full")
 
 
@@ -24,7 +24,7 @@ def read_bytes(path):
 
 
 def full_disk(error):
-    """Returns the first exception, of one and those that caused it, that says that a disk is full.
+    """Returns the first exception that reports a full disk, of one and those that caused it.
 
     Args:
         error: An exception.
@@ -41,7 +41,7 @@ def full_disk(error):
 
 
 def explain_full_disk(error, folder):
-    """Raises an OSError of one line if an exception, or one that caused it, says so.
+    """Raises a one-line OSError if an exception, or one that caused it, reports a full disk.
 
     Args:
         error: An exception.
@@ -52,7 +52,7 @@ def explain_full_disk(error, folder):
 
 
 def require_file(path):
-    """Checks that a path leads to a regular file: a pipe or a device might never end.
+    """Checks that a path is a regular file: a pipe or a device might never end.
 
     Args:
         path: str or Path.

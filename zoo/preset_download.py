@@ -1,4 +1,4 @@
-"""Downloads the files of presets that an installation doesn't carry."""
+"""Downloads the files of presets that an installation doesn't include."""
 
 import hashlib
 import http.client
@@ -19,7 +19,7 @@ TIMEOUT = 30  # seconds without an answer
 def folder(installed: Path, sha256: dict[str, str]) -> Path:
     """The folder with all files of a preset, downloaded on first use.
 
-    A wheel carries every card, but the weights of small presets alone. The rest comes from
+    A wheel includes every card, but only the weights of small presets. The rest comes from
     `ZOO_PRESETS`, a folder or URL that holds folders of presets, by default that of this release,
     and stays in the cache of data.
 
@@ -31,7 +31,7 @@ def folder(installed: Path, sha256: dict[str, str]) -> Path:
         A `Path`: `installed` if no file is missing there.
 
     Raises:
-        PresetError: a file can't be had, or isn't the one that the card lists.
+        PresetError: a file isn't available, or isn't the one that the card lists.
     """
     if all((installed / name).is_file() for name in sha256):
         return installed
@@ -82,5 +82,5 @@ def _rename(folder, name):
     try:
         folder.rename(name)
     except OSError:
-        if not name.is_dir():  # else another process was faster
+        if not name.is_dir():  # otherwise another process was faster
             raise

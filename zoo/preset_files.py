@@ -1,8 +1,8 @@
-"""The files of a preset, checked before anything is built of them.
+"""The files of a preset, checked before anything is built from them.
 
 KerasHub builds the classes that a preset's JSON files name: those that `registered_name` names in
-Keras' registry, and else any public class or function of Keras, by its module and name. Here only
-the classes of registered task models pass, and Keras' dtype policies.
+Keras' registry, and else any public class or function of Keras, by its module and name. Here, only
+the classes of registered task models and Keras' dtype policies are allowed.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def digests(folder: str | os.PathLike[str]) -> dict[str, str]:
         if path.is_file() and name != CARD:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         elif not path.is_file() and (path.is_symlink() or not path.is_dir()):
-            raise PresetError(f"{name} in the folder {folder} is no regular file. Remove it.")
+            raise PresetError(f"{name} in the folder {folder} is not a regular file. Remove it.")
     return found
 
 
@@ -65,11 +65,11 @@ def verify(folder: str | os.PathLike[str], card: Any) -> None:
 
 
 def model_class(folder: str | os.PathLike[str]) -> "type[TaskModel]":
-    """The class of a preset's model, after all classes that its files name were checked.
+    """The class of a preset's model, after checking all classes that its files name.
 
     Raises:
-        PresetError: a file can't be read, or names something that isn't a part of a registered
-            task model.
+        PresetError: a file can't be read, or names something that isn't part of a registered task
+            model.
     """
     from zoo.models import protocol
 
@@ -148,6 +148,6 @@ def _check_object(value, allowed, where):
     if not is_ours or not isinstance(value.get("config"), dict):
         raise PresetError(
             f"{where} names {str(registered or name)[:100]!r} of {str(value.get('module'))[:100]!r}"
-            ", which is no part of a model that the zoo knows. Register your own model with "
+            ", which is not part of a model that the zoo knows. Register your own model with "
             "`zoo.models.register` before you load it."
         )

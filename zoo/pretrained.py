@@ -23,7 +23,7 @@ __all__ += ["load"]
 
 PRESETS = Path(__file__).parent / "presets"
 FORMAT = 1
-LOCAL_STORES = ("mlflow.db", "mlruns")  # MLflow's own, which it would make in the current folder
+LOCAL_STORES = ("mlflow.db", "mlruns")  # MLflow's default, created in the current folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _parsed(content):
     strings = [*parsed.sha256, *parsed.sha256.values()]
     numbers = [*parsed.seeds, *(parsed.interval or (0, 0))]
     if not all(isinstance(one, str) for one in strings) or len(numbers) != len(parsed.seeds) + 2:
-        raise ValueError("'sha256' must map files to digests, and 'interval' have two numbers")
+        raise ValueError("'sha256' must map files to digests, and 'interval' must have two numbers")
     if not all(isinstance(one, (int, float)) for one in [*numbers, *parsed.elsewhere.values()]):
         raise ValueError("'seeds', 'interval' and 'elsewhere' must hold numbers")
     return parsed
@@ -153,16 +153,16 @@ def _parsed(content):
 def load(preset: str | os.PathLike[str], verify: bool = True) -> "TaskModel":
     """Loads a pretrained model, ready for raw input.
 
-    Needs no network, unless the zoo was installed from a wheel, which lacks the weights of large
-    presets. They are then downloaded once, from `ZOO_PRESETS` if it is set: a folder or URL with
-    the presets.
+    Needs no network, unless the zoo was installed from a wheel, which doesn't include the weights
+    of large presets. They are then downloaded once, from `ZOO_PRESETS` if it is set: a folder or
+    URL with the presets.
 
     Args:
         preset: str, a name of `list_presets()`, the path of a preset's folder, or the MLflow URI
             of a benchmark's model, such as `models:/sentiment.rotten_tomatoes@champion`, in the
             store that `MLFLOW_TRACKING_URI` names.
         verify: bool, whether to compare every file with the preset's card. A folder without a card,
-            such as one that `save_to_preset` wrote, loads with `verify=False` alone. Either way,
+            such as one that `save_to_preset` wrote, loads only with `verify=False`. Either way,
             only classes of registered models are built.
 
     Returns:
@@ -196,11 +196,11 @@ def load(preset: str | os.PathLike[str], verify: bool = True) -> "TaskModel":
         if verify:
             preset_files.verify(folder, card(preset))
         model_class = preset_files.model_class(folder)
-        # The whole path: KerasHub would look for some names on a hub.
+        # The whole path: KerasHub would look up some names on a hub.
         return model_class.from_preset(str(folder.resolve()))
     except PresetError:
         raise
-    except Exception as error:  # of any kind, as damaged files provoke in Keras
+    except Exception as error:  # damaged files cause errors of any kind in Keras
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PresetError(f"Preset {_short(preset)} can't be loaded: {reason}") from error
 
@@ -212,7 +212,7 @@ def _download(uri, folder):
     """
     if "MLFLOW_TRACKING_URI" not in os.environ and not any(map(os.path.exists, LOCAL_STORES)):
         raise PresetError(
-            f"{uri} is in an MLflow store, and MLFLOW_TRACKING_URI names none. Set it, such as to "
+            f"{uri} is in an MLflow store, but MLFLOW_TRACKING_URI isn't set. Set it, such as to "
             "sqlite:///mlruns/mlflow.db."
         )
     command = [sys.executable, "-m", "mlflow", "artifacts", "download", "--artifact-uri"]
@@ -227,7 +227,7 @@ def _download(uri, folder):
         )
     for path in Path(folder).rglob(TASK):
         return str(path.parent)
-    raise PresetError(f"{uri} is no model of the benchmarks: it has no {TASK}.")
+    raise PresetError(f"{uri} is not a model of the benchmarks: it has no {TASK}.")
 
 
 def _folder(preset):

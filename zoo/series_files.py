@@ -37,8 +37,8 @@ class Series:
 def read_series(path):
     """Reads the series of a CSV file.
 
-    The file has one column of values, with or without a name above it; or a header with the columns
-    `ds` and `y`, and `unique_id` for several series, whose rows are together or not. `ds` is a date
+    The file has one column of values, with or without a header; or a header with the columns
+    `ds` and `y`, and `unique_id` for several series, whose rows may be interleaved. `ds` is a date
     or time in ISO 8601, or a whole number, and increases within a series. An empty value, or NaN,
     is a missing value.
 
@@ -50,7 +50,7 @@ def read_series(path):
 
     Raises:
         OSError: The file can't be read.
-        ValueError: The file isn't UTF-8 or no such CSV; the message names the line.
+        ValueError: The file isn't UTF-8 or such a CSV file; the message names the line.
     """
     if not str(path):
         raise ValueError("This model takes CSV files: give a path. Received an empty line.")
@@ -118,7 +118,7 @@ def _long(path, header, rows):
         raise ValueError(f"{path}: a column is named twice. Received: {', '.join(header)}.")
     places = {name: header.index(name) for name in LONG if name in header}
     if not rows:
-        raise ValueError(f"{path} has a header and no values. Add a line for each value.")
+        raise ValueError(f"{path} has a header but no values. Add a line for each value.")
     times, values = {}, {}
     for line, row in rows:
         if len(row) != len(header):
@@ -163,7 +163,7 @@ def _check_order(path, line, name, earlier, time):
         ) from None
     if is_same:
         raise ValueError(
-            f"{path}, line {line}: the time {time}{of} stands twice. Keep one value for each time."
+            f"{path}, line {line}: the time {time}{of} appears twice. Keep one value for each time."
         )
     if not is_later:
         raise ValueError(
@@ -178,15 +178,14 @@ def next_times(series, count, frequency, path):
         series: `Series`.
         count: int.
         frequency: str or None, the time between values as pandas names it. Months, quarters and
-            years are counted in the calendar; any other step is that of the series, the most
-            frequent one.
+            years follow the calendar; any other step is the most frequent one of the series.
         path: str, the file of the series, for error messages.
 
     Returns:
         A list of `count` datetimes or ints; 1, 2, ... if the series has no times.
 
     Raises:
-        ValueError: One time alone tells no step, or the times exceed the calendar.
+        ValueError: A single time doesn't give the step, or the times exceed the calendar.
     """
     if series.times is None:
         return list(range(1, count + 1))
@@ -203,7 +202,7 @@ def next_times(series, count, frequency, path):
         step = {"h": "hours", "D": "days", "W": "weeks", "min": "minutes"}.get(frequency)
         if step is None:
             raise ValueError(
-                f"{path}: one time alone doesn't tell the time between values. Add an earlier one."
+                f"{path}: a single time doesn't give the time between values. Add one."
             )
         steps = [datetime.timedelta(**{step: 1})]
     ((step, _),) = collections.Counter(steps).most_common(1)
@@ -225,7 +224,7 @@ def _months_later(time, months, is_end):
 
 
 def time_text(time):
-    """A time as a CSV file has it: ISO 8601, a date alone if it is midnight."""
+    """A time as in a CSV file: ISO 8601, only the date if it is midnight."""
     if not isinstance(time, datetime.datetime):
         return str(time)
     is_midnight = time.time() == datetime.time() and time.tzinfo is None

@@ -1,8 +1,8 @@
 """A server that answers raw input over HTTP: `zoo serve`.
 
 `POST /answers` takes `{"inputs": [...]}` and returns `{"answers": [...]}`, in the order of the
-inputs; an input is what `predict` or `generate` of the model take, or `{"b64": "..."}`, the bytes
-of a file. `POST /files` takes such files as `multipart/form-data`. `GET /` tells what the model
+inputs; an input is what `predict` or `generate` of the model takes, or `{"b64": "..."}`, the bytes
+of a file. `POST /files` takes such files as `multipart/form-data`. `GET /` says what the model
 takes, and `GET /health` that it is ready. `GET /openapi.json` has the types.
 """
 
@@ -35,9 +35,9 @@ MAX_BYTES = 64 << 20  # of a request
 
 
 class Batcher:
-    """Answers inputs in batches: those that arrive while a batch is computed make the next one.
+    """Answers inputs in batches: those that arrive while a batch is computed form the next one.
 
-    So nothing waits for a batch to fill up, and the batches grow with the load.
+    So no input waits for a batch to fill up, and batches grow with the load.
 
     Args:
         model: a task model of the zoo. One thread uses it.
@@ -51,7 +51,7 @@ class Batcher:
     def answer(self, input: Any) -> Future[dict[str, Any]]:
         """A `concurrent.futures.Future` of the answer to one raw input, a dict.
 
-        Its exception is a ValueError if the model refuses the input.
+        Its exception is a ValueError if the model rejects the input.
         """
         future: Future[dict[str, Any]] = Future()
         self._waiting.put((input, future))
@@ -71,7 +71,7 @@ class Batcher:
         except Exception as error:
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
-            else:  # one refused input must not cost the others their answers
+            else:  # one rejected input must not cost the others their answers
                 for one in batch:
                     self._answer([one])
             return
@@ -163,17 +163,18 @@ def application(model: "TaskModel") -> fastapi.FastAPI:
 
 
 def serve(model: "TaskModel", host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Serves a model until the process is told to end; running requests are answered first.
+    """Serves a model until the process is asked to stop; running requests are answered first.
 
     Args:
         model: a task model of the zoo.
-        host: str, the address to listen at.
+        host: str, the address to listen on.
         port: int; 0 for a free one.
 
     Raises:
-        OSError: the address can't be had.
+        OSError: the address isn't available.
     """
-    # What is loaded stays, so the garbage collector needn't search it, for which all would wait.
+    # What is loaded stays in memory, so the garbage collector needn't scan it, which would stall
+    # all requests.
     gc.collect()
     gc.freeze()
     with socket.create_server((host, port)) as listener:

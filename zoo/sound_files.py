@@ -4,7 +4,7 @@ import io
 
 from zoo.files import read_bytes
 
-# Of sound files, also of those that can't be read, so that they aren't passed over.
+# Endings of sound files, even unreadable ones, so that they aren't skipped silently.
 ENDINGS = (".aac", ".aif", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg")
 ENDINGS += (".opus", ".w64", ".wav", ".webm", ".wma")
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz
@@ -32,20 +32,20 @@ def read_sound(path, sampling_rate):
 
     content = read_bytes(path)
     try:
-        # Without its name, which alone would make soundfile take a file for headerless samples.
+        # Without its name, since some names alone make soundfile read headerless samples.
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             rate, blocks = file.samplerate, []
             # Block by block: a damaged header may claim more samples than memory holds.
             while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-                with np.errstate(over="ignore", invalid="ignore"):  # told below
+                with np.errstate(over="ignore", invalid="ignore"):  # reported below
                     blocks.append(block.mean(axis=1))
-    except Exception as error:  # of any kind, as damaged files provoke in the decoders
-        told = getattr(error, "error_string", str(error))  # without the name of our copy
+    except Exception as error:  # damaged files cause errors of any kind in decoders
+        told = getattr(error, "error_string", str(error))  # without the name of the copy
         reason = (told or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path} can't be read as a sound file: {reason}") from error
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise ValueError(
-            f"{path} has a sampling rate of {rate} Hz, and sound has one from {LOWEST_RATE} to "
+            f"{path} has a sampling rate of {rate} Hz, which must be from {LOWEST_RATE} to "
             f"{HIGHEST_RATE} Hz. Export it again."
         )
     samples = np.concatenate(blocks or [np.zeros(0, "float32")])
@@ -59,7 +59,7 @@ def read_sound(path, sampling_rate):
 
 
 class RawSound:
-    """Decodes raw sound that comes piece by piece: 16-bit little-endian samples of one channel.
+    """Decodes raw sound that arrives in pieces: 16-bit little-endian samples of one channel.
 
     Args:
         rate: int, in Hz, the sampling rate of the sound.
@@ -72,7 +72,7 @@ class RawSound:
     def __init__(self, rate, sampling_rate):
         if not LOWEST_RATE <= rate <= HIGHEST_RATE:
             raise ValueError(
-                f"Sound has a sampling rate from {LOWEST_RATE} to {HIGHEST_RATE} Hz. Received: "
+                f"The sampling rate must be from {LOWEST_RATE} to {HIGHEST_RATE} Hz. Received: "
                 f"{rate}"
             )
         self._half = b""  # of a sample
@@ -86,7 +86,7 @@ class RawSound:
         """Decodes a piece.
 
         Args:
-            content: bytes, of any number.
+            content: bytes, any number of them.
             is_last: bool, whether the sound ends.
 
         Returns:
@@ -102,7 +102,7 @@ class RawSound:
         self._half = content[2 * count :]
         if is_last and self._half:
             raise ValueError(
-                "Raw sound must be 16-bit samples, and ended in the middle of one. Received an odd "
+                "Raw sound must be 16-bit samples, but ended in the middle of one. Received an odd "
                 "number of bytes."
             )
         samples = np.frombuffer(content, "<i2", count).astype("float32") / 32768

@@ -1,4 +1,4 @@
-"""The types that annotations of several modules share."""
+"""Type aliases that several modules share."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias

@@ -39,7 +39,8 @@ def unknown(kind, received, known, compared=None):
         kind: str, what is named, such as `"task"`.
         received: str, the name as the message shows it.
         known: iterable of str.
-        compared: str or None, the part of the name to compare with the known ones; by default all.
+        compared: str or None, the part of the name to compare with the known ones; by default the
+            whole name.
     """
     known = list(known)
     near = difflib.get_close_matches(str(compared or received)[:200], known, n=1, cutoff=0.4)
@@ -48,7 +49,7 @@ def unknown(kind, received, known, compared=None):
 
 
 def short(value):
-    """The repr of a value from a file, cut to a length that a message can show."""
+    """The repr of a value from a file, truncated for use in a message."""
     try:
         text = repr(value)
     except ValueError:  # of a number with thousands of digits
@@ -59,7 +60,7 @@ def short(value):
 def _explained(cls, detail):
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
-        prefix = f"{place}: " if place else ""  # a check across several keys has no place
+        prefix = f"{place}: " if place else ""  # a check across several keys has no location
         return f"{prefix}{detail['msg']}. Received: {short(detail['input'])}"
     *parents, key = detail["loc"]
     return unknown("key", place, _model_at(cls, parents).model_fields, str(key))

@@ -70,7 +70,7 @@ def _parsed(path):
         _check_depth(text)
         content = yaml.load(text, _Loader)
         size = _size(content, {})
-    # Beside its own errors, YAML raises ValueError for numbers and dates that don't exist.
+    # Besides its own errors, YAML raises ValueError for numbers and dates that don't exist.
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
@@ -93,7 +93,7 @@ def _check_depth(text):
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses repeated keys, of which YAML would take the last."""
+    """A safe loader that rejects repeated keys, of which YAML would use the last."""
 
     def construct_mapping(self, node, deep=False):
         seen = set()
@@ -108,7 +108,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _size(content, known):
-    """The number of values in nested lists and dicts, those of references counted each time."""
+    """The number of values in nested lists and dicts, counting those of references each time."""
     if not isinstance(content, list | dict):
         return 1
     if id(content) in known:

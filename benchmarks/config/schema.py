@@ -13,10 +13,10 @@ from benchmarks.layers.implementations import FAMILIES, IMPLEMENTATIONS
 from benchmarks.recipes import Step
 
 BASELINE = "baseline"
-# Policies of Keras that the models of a run may have.
+# Keras policies that the models of a run may have.
 FLOAT32 = "float32"
 DTYPES = (FLOAT32, "mixed_bfloat16")
-# The value for architectures without one of their own, where a value may differ by architecture.
+# The value for architectures without their own, where a value may differ by architecture.
 BY_DEFAULT = "default"
 MAX_SEEDS = 20
 # Keys that don't affect what a run computes, and so aren't in its digest.
@@ -89,8 +89,8 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
         model: the task's validated `model` keys; None for a baseline.
         recipe: the steps of the training; empty for a baseline.
         equal_parameters: name of an architecture or None. `model.units` are that architecture's;
-            this run gets the units that give it as many parameters.
-        if_available: whether the run is skipped if its dataset can't be had.
+            this run gets the number of units that gives it as many parameters.
+        if_available: whether the run is skipped if its dataset isn't available.
         dtype: the data type policy of the model, one of `DTYPES`. Presets have float32.
     """
 
@@ -108,11 +108,11 @@ class RunConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
     recipe: tuple[pydantic.SerializeAsAny[Step], ...] = ()
     equal_parameters: str | None = None
     if_available: bool = False
-    # Left out of a configuration without it, so that runs older than it are found.
+    # Left out of a configuration without it, so that older runs are still found.
     dtype: Literal[DTYPES] = pydantic.Field(FLOAT32, exclude_if=lambda dtype: dtype == FLOAT32)
 
     def owners(self, name):
-        """What has a key: the model, or else steps of the recipe; a list."""
+        """The objects with a key: the model, or else steps of the recipe; a list."""
         has = lambda part: name in type(part).model_fields
         return [self.model] if has(self.model) else [step for step in self.recipe if has(step)]
 
@@ -197,13 +197,12 @@ def experiment_name(task, dataset, entry):
 
 
 def is_baseline(name):
-    """Whether a name is that of a baseline, `baseline` or `baseline_<what>`, and no
-    architecture's."""
+    """Whether a name is a baseline's, `baseline` or `baseline_<what>`, not an architecture's."""
     return name.split("_")[0] == BASELINE
 
 
 def _without_off(content, model):
-    """The content of a pydantic model without what is off, as it is by default."""
+    """The content of a pydantic model without the options that are off by default and still off."""
     off = {
         name
         for name, field in type(model).model_fields.items()
@@ -229,7 +228,7 @@ def folder_name(dataset):
 
 
 def _by_architecture(seeds):
-    """Seeds by architecture, of a number for all or of a dict with a default."""
+    """Seeds by architecture, from a number for all or a dict with a default."""
     if not isinstance(seeds, dict):
         return {BY_DEFAULT: seeds}
     if BY_DEFAULT not in seeds:
@@ -289,7 +288,7 @@ class TaskConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=
         architectures: those of this entry; by default the suite's.
         seeds: as in `SuiteConfig`; by default the suite's.
         baselines: names of the task's baselines to compare with.
-        if_available: whether the entry is skipped if its dataset can't be had.
+        if_available: whether the entry is skipped if its dataset isn't available.
         dtype: the data type policy of the models; by default the suite's.
         search: ranges of keys of the model and of the recipe, for sweeps; by default those of
             `SEARCH` that it has.
@@ -367,7 +366,7 @@ class PresetsConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_n
         presets: pattern of preset names, with wildcards.
         also: dict from a dataset with a split `test` to the pattern of presets that are measured on
             it, too.
-        quantize: the mode of `keras.Model.quantize` in which models are measured, if any.
+        quantize: the mode of `keras.Model.quantize` for the measured models, if any.
         tolerances: dict from a metric to the largest accepted difference between a measured preset
             and its card, instead of the metric's own.
     """

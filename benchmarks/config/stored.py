@@ -1,4 +1,4 @@
-"""Stored configurations: reads back what a run was configured with."""
+"""Stored configurations: reads back the configuration of a run."""
 
 import json
 

@@ -90,7 +90,7 @@ def _check_experiments(config, where):
 
 
 def load_sweeps(suite, *, tasks=None, chosen=None, epochs=None):
-    """What sweeps of a suite start from, by entry.
+    """The starting points of a suite's sweeps, by entry.
 
     Args:
         suite, tasks, chosen, epochs: as for `load`.

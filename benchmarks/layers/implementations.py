@@ -4,8 +4,8 @@ An implementation is a function from a `Problem` to a dict of functions without 
 `"inference"` returns the outputs of all steps, `"training"` a list of gradients, the input's first,
 and `"padded"` the same with a mask that keeps half of the steps. The dict also has `"kernel"`, the
 name of the kernel that ran, if the layer reports it, and `"scale"`, a factor of all times, if it
-isn't 1. An implementation that isn't installed raises `ImportError`, and one that lacks the
-architecture `NotImplementedError`.
+isn't 1. An implementation that isn't installed raises `ImportError`, and one without the
+architecture raises `NotImplementedError`.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ class Problem:
         return architectures.make(self.family, self.units, return_sequences=True, **options)
 
     def keras_layer(self):
-        """Keras' layer or, if it has none, its loop around the zoo's cell."""
+        """Keras' layer or, if it has none, Keras' loop around the zoo's cell."""
         if self.family in TWINS:
             name = architectures.get(self.family).layer.__name__
             return getattr(keras.layers, name)(self.units, return_sequences=True)
@@ -120,7 +120,7 @@ def zoo_bfloat16(problem):
 
 
 def lstm_per_operation(problem):
-    """The zoo's LSTM, with its times scaled to as many operations in products as the problem has.
+    """The zoo's LSTM, with its times scaled to the number of operations in the problem's products.
 
     An architecture that is as fast uses the processor as well as the LSTM does.
     """
@@ -163,14 +163,14 @@ def torch(problem):
 def torch_int8(problem):
     """torch's layer, dynamically quantized."""
     if problem.family not in ("lstm", "gru"):
-        raise NotImplementedError(f"torch quantizes no {problem.family}")
+        raise NotImplementedError(f"torch does not quantize {problem.family}")
     from torch.ao.quantization import quantize_dynamic
     from torch.nn import Sequential
 
     # Only the layers inside a module are replaced.
     quantized = lambda layer: quantize_dynamic(Sequential(layer))
     with warnings.catch_warnings():
-        # In favour of another package, as functions that it calls are.
+        # It is deprecated in favour of another package, as are the functions that it calls.
         warnings.filterwarnings("ignore", "(?s).*deprecated")
         return {"inference": _torch_layer(problem, quantized)[2]}
 
@@ -183,7 +183,7 @@ def onnxruntime(problem):
 def onnxruntime_int8(problem):
     """ONNX Runtime's operator, dynamically quantized."""
     if problem.family != "lstm":
-        raise NotImplementedError(f"ONNX Runtime quantizes no {problem.family}")
+        raise NotImplementedError(f"ONNX Runtime does not quantize {problem.family}")
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -10,7 +10,7 @@ from benchmarks.layers.implementations import IMPLEMENTATIONS, Problem
 
 MODES = ("inference", "training", "padded")
 REFERENCE = "keras"
-# These compute other numbers.
+# These compute different numbers.
 BOUNDS = (
     "products",
     "lstm_per_operation",

@@ -47,7 +47,7 @@ def migrate():
             title = f"{record.tags.get('task')}, {record.tags.get('architecture')}, {record.run_id}"
             left[title] = str(error).splitlines()[0] if str(error) else type(error).__name__
             if "config" not in record.tags:
-                store.update_run(record.run_id, {"config": "null"})  # known to be left
+                store.update_run(record.run_id, {"config": "null"})  # known not to be updatable
             continue
         tags = {
             "config": current.as_json(),

@@ -1,4 +1,4 @@
-"""Checkpoints: one atomically written file with all that a killed step needs to resume.
+"""Checkpoints: one atomically written file with everything that a killed step needs to resume.
 
 `keras.callbacks.BackupAndRestore` overwrites its file in place, so a kill can truncate it, and
 stores neither the weights of the best epoch nor the metrics of earlier epochs.
@@ -69,7 +69,7 @@ class Checkpoint:
         with temporary.open("wb") as file:
             np.savez(file, facts=json.dumps({**facts, **about}), **content)
             file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave an empty file
+            os.fsync(file.fileno())  # otherwise a power cut could leave an empty file
         temporary.replace(self.path)
 
 
@@ -90,7 +90,7 @@ def write_variables(model, values):
 
     Args:
         model: a compiled `keras.Model` whose optimizer is built.
-        values: list of arrays, from a model of the same shape.
+        values: list of arrays, from a model with the same architecture and sizes.
 
     Raises:
         ValueError: if the number of variables or a shape differs.

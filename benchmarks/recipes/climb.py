@@ -12,8 +12,8 @@ class Climb(Fit, frozen=True):
     """Trains a new model at each gap, as `fit` does, until the gap is solved or given up.
 
     A gap is solved when the accuracy on its validation split reaches that of the problem, and the
-    next gap is tried only then. Training ends early when it is reached by two standard errors. The
-    model of the longest solved gap is kept; if none is solved, that of the first gap.
+    next gap is tried only then. Training ends early when the accuracy exceeds it by two standard
+    errors. The model of the longest solved gap is kept; if none is solved, that of the first gap.
 
     Attributes:
         gaps: increasing ints.
@@ -37,7 +37,7 @@ class Climb(Fit, frozen=True):
         if list(self.gaps) != sorted(set(self.gaps)):
             raise ValueError(f"`gaps` must increase. Received: {', '.join(map(str, self.gaps))}")
         if before:
-            raise ValueError("it trains anew at each gap, so no step can come before it")
+            raise ValueError("it trains a new model at each gap, so no step can come before it")
 
     def total_epochs(self, before):
         return self.epochs * len(self.gaps)
@@ -72,7 +72,7 @@ class Climb(Fit, frozen=True):
 
 
 class _GapLog:
-    """The part of a `RunLog` that one gap fills.
+    """The part of a `RunLog` that belongs to one gap.
 
     Args:
         log: the `RunLog`.

@@ -22,13 +22,13 @@ class NgramKeys(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=F
 
 
 class Ensemble(Step, frozen=True):
-    """Trains models that differ by their seed, and averages their outputs.
+    """Trains models that differ in their seeds, and averages their outputs.
 
     A member that already has a finished run, in any suite, is loaded from it.
 
     Attributes:
         members: number of recurrent models.
-        ngrams: `NgramKeys` of an auxiliary n-gram model, which is one more member; or None.
+        ngrams: `NgramKeys` of an auxiliary n-gram model, an additional member; or None.
     """
 
     name: ClassVar[str] = "ensemble"

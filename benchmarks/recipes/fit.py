@@ -14,8 +14,8 @@ from benchmarks.recipes.optimizer import adam
 from benchmarks.recipes.step import Step, Trained, total_epochs, train
 from zoo.models.eager_preprocessing import without_preprocessor
 
-# Between two executions TensorFlow hands over to Python and back, which takes longer than a step of
-# a small model.
+# Between two executions TensorFlow returns to Python, which takes longer than a step of a small
+# model.
 STEPS_PER_EXECUTION = 16
 
 
@@ -31,7 +31,7 @@ class Fit(Step, frozen=True):
         monitor: `"loss"` or the name of the task's validation metric. The weights of the epoch with
             the best value on the validation split are kept.
         averaging: momentum of an exponential moving average of the weights, which is validated and
-            kept instead of them; None for none.
+            kept instead of them; None for no averaging.
     """
 
     name: ClassVar[str] = "fit"
@@ -43,7 +43,7 @@ class Fit(Step, frozen=True):
     warmup_epochs: pydantic.NonNegativeFloat = 0.0
     clip_norm: pydantic.PositiveFloat = 1.0
     monitor: str = "loss"
-    # Left out of a configuration without it, so that runs older than it are found.
+    # Left out of a configuration without it, so that older runs are still found.
     averaging: float | None = pydantic.Field(
         None, gt=0, lt=1, exclude_if=lambda momentum: momentum is None
     )
@@ -192,7 +192,7 @@ class _Epochs(keras.callbacks.Callback):
         self.model.stop_training = self.step.is_over(self.task, self.records)
 
     def _exchange_average(self):
-        """Exchanges the weights and their average, from the validation to the end of an epoch."""
+        """Swaps the weights with their average, from the validation to the end of an epoch."""
         if self.step.averaging is None:
             return
         optimizer = self.model.optimizer

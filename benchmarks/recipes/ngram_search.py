@@ -1,4 +1,4 @@
-"""Steps `word_ngrams` and `character_ngrams`: beam search of a trained recogniser consults them."""
+"""Steps `word_ngrams` and `character_ngrams`: n-gram models for a recogniser's beam search."""
 
 import itertools
 from typing import ClassVar
@@ -9,7 +9,7 @@ from benchmarks.recipes.step import Step, Trained, train
 
 
 class NgramSearch(Step, frozen=True):
-    """Base of the steps that add an n-gram model of the training transcripts to a recogniser.
+    """Base class of the steps that add an n-gram model of the training transcripts to a recogniser.
 
     The weight of the n-gram model and the bonus for each word are those of the candidates with the
     best validation metric. A recogniser with a finished run of the earlier steps, in any suite, is

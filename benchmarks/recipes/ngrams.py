@@ -11,7 +11,7 @@ from zoo.models.ngram_classifier.ngram_backbone import hashes
 
 MIN_TEXTS = 2  # rarer n-grams are dropped
 INVERSE_STRENGTH = 1.0  # C of scikit-learn: smaller values regularise more
-CERTAIN = 10.0  # magnitude of the log-odds of a class that all texts have, or none has
+CERTAIN = 10.0  # magnitude of the log-odds of a class that all texts have, or none
 
 
 def fitted(examples, member, order, count):
@@ -80,7 +80,7 @@ def fit(inputs, labels, names, preprocessor, order, count):
 
 
 def _found(token_ids, padding_mask, order, rows=1000):
-    """The distinct n-grams of each text: int arrays `[pairs]` of text numbers and of hashes."""
+    """The distinct n-grams of each text: int arrays `[pairs]` of text indices and of hashes."""
     parts = []
     for start in range(0, len(token_ids), rows):
         part = slice(start, start + rows)

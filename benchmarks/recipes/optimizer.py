@@ -6,11 +6,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="benchmarks")
 class FusedAdam(keras.optimizers.Adam):
-    """Adam that updates each variable by one operation of TensorFlow.
+    """Adam that updates each variable with a single TensorFlow operation.
 
-    It computes what `keras.optimizers.Adam` does by an operation for each term, so that a large
-    variable passes through memory once. Arguments are the same but for `amsgrad`, which isn't
-    possible.
+    It computes the same as `keras.optimizers.Adam`, which uses an operation for each term, so that
+    a large variable passes through memory only once. Arguments are the same except `amsgrad`, which
+    isn't supported.
     """
 
     def update_step(self, gradient, variable, learning_rate):
@@ -41,7 +41,7 @@ def adam(learning_rate, batches, warmup, clip_norm=1.0, averaging=None):
         warmup: int, number of batches until the peak, capped at half of `batches`.
         clip_norm: float, maximum global norm of the gradients.
         averaging: float, the momentum of an exponential moving average of the weights, which the
-            optimizer keeps beside them (B. Polyak and A. Juditsky 1992); None for none.
+            optimizer keeps in addition (B. Polyak and A. Juditsky 1992); None for no averaging.
 
     Returns:
         A `FusedAdam`.

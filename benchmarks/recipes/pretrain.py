@@ -132,7 +132,7 @@ def pretrain(backbone, token_ids, window, epochs, seed, progress=lambda part: No
     chance = frequency**0.75 / (frequency**0.75).sum()
     network = _network(backbone, chance)
     directions = (1, -1)[: len(network.outputs)]
-    # Each pass starts at a random offset, which may cost the last piece.
+    # Each pass starts at a random offset, so the last piece may be lost.
     pieces = max(1, len(token_ids) // STEPS - 1)
     size = min(PIECES, pieces)
     batches = pieces // size

@@ -25,7 +25,7 @@ class PseudoLabel(Step, frozen=True):
     Attributes:
         rounds: number of students.
         sentences: number of sentences of each unlabelled text that are labelled too, so that a
-            student has also learnt from short texts.
+            student also learns from short texts.
         single: whether a student is one model where the teacher is an ensemble.
     """
 
@@ -62,7 +62,7 @@ class PseudoLabel(Step, frozen=True):
         return trained
 
     def _of_students(self, before):
-        """The steps that train a student, of those that train the teacher."""
+        """The steps that train a student, derived from those that train the teacher."""
         return tuple(step for step in before if not (self.single and step.name == Ensemble.name))
 
     def _labels(self, training, teacher, inputs, number):
@@ -80,7 +80,7 @@ class PseudoLabel(Step, frozen=True):
 
 
 def sentences_of(texts, count, seed):
-    """Draws up to `count` different sentences of each text, of `LEAST_WORDS` words at least.
+    """Draws up to `count` different sentences of each text, with at least `LEAST_WORDS` words.
 
     Args:
         texts: list of str.

@@ -1,4 +1,4 @@
-"""The log of a run in training: metrics and times of its epochs, and its progress."""
+"""The log of a run during training: metrics and times of its epochs, and its progress."""
 
 import statistics
 

@@ -14,7 +14,7 @@ from benchmarks.recipes.run_log import RunLog
 class Step(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """One step of a recipe; its fields are its keys in a suite.
 
-    A step runs the earlier steps itself, with `train`: once, or several times as an ensemble does.
+    A step runs the earlier steps itself, with `train`: once, or several times, as an ensemble does.
 
     Attributes:
         VERSION: int, increased whenever the step computes something else, so that earlier results
@@ -84,7 +84,7 @@ class Trained:
         best: dict of its metrics on the validation split, such as `"val/loss"`, and its `"epoch"`
             if they are from a single epoch; empty if it hasn't been fitted.
         evaluation: the `Evaluation` on the test split of a step that trains one model after
-            another; None if it is that of the model alone, which the task computes.
+            another; None if the task computes it from the model alone.
     """
 
     model: Any

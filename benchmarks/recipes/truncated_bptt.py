@@ -1,4 +1,4 @@
-"""Step `truncated_bptt`: trains a language model on one long text, its states carried along."""
+"""Step `truncated_bptt`: trains a language model on one long text, carrying its states along."""
 
 from typing import ClassVar
 
@@ -17,13 +17,13 @@ class TruncatedBPTT(Fit, frozen=True):
 
     The text is divided into `batch_size` rows. Each batch holds the next `steps` tokens of every
     row and starts from the states that the last batch ended with (R. J. Williams and J. Peng, 1990;
-    T. Mikolov et al., 2010). In each epoch, the documents have another order, and the rows begin
-    elsewhere.
+    T. Mikolov et al., 2010). In each epoch, the documents are in a different order, and the rows
+    begin at different places.
 
     Attributes:
         steps: tokens per row and batch.
         candidates: tokens of the sampled softmax in training; 0 for the full softmax. Validation
-            always computes the full softmax. `train/perplexity` is that of the loss in training.
+            always computes the full softmax. `train/perplexity` is computed from the training loss.
     """
 
     name: ClassVar[str] = "truncated_bptt"

@@ -13,9 +13,9 @@ NOTES = """\
 Produced by `make bench SUITE={name}` and `make report SUITE={name}`. The line below each table
 gives the number of seeds (`SEEDS=3`).
 
-Within a table, only the recurrent layer differs, and what the suite sets for an architecture. The
-weights are those of the epoch that is best on the validation split. A run reads the test split
-when its training is over; a climb, when that of each gap is.
+Within a table, models differ only in the recurrent layer and in what the suite sets per
+architecture. The weights are those of the epoch that is best on the validation split. A run reads
+the test split after training; a run of the step `climb`, after training at each gap.
 
 - **test**: the mean over seeds ± their standard deviation; of longest gaps, the median.
 - **95 % interval**: reflects the size of the test split; for several seeds, the mean of the bounds.
@@ -35,10 +35,10 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
         deviation: the standard deviation of the metric over seeds; None for one seed.
         low, high: the 95 % interval of the metric, None if it has none.
         seeds: number of runs.
-        folds: whether each seed holds out another fold.
+        folds: whether each seed holds out a different fold.
         signature: how the metric is computed.
         note: describes the baseline.
-        conditions: under which conditions times were measured, if that affects them.
+        conditions: the conditions under which times were measured, if they matter.
     """
 
     task: str
@@ -77,7 +77,7 @@ def rows(records):
 
 
 def merged(old, new):
-    """The new rows, and the old ones of architectures that they lack in the same experiments.
+    """The new rows, plus the old ones of other architectures in the same experiments.
 
     A row of fewer seeds doesn't replace one of more.
     """
@@ -181,7 +181,7 @@ def _cells(row):
 
 
 def conclusion(rows):
-    """What the rows of an experiment say, in a sentence or two; empty without architectures."""
+    """What an experiment's rows show, in a sentence or two; empty without architectures."""
     metric = metrics.get(rows[0].metric)
     trained = [row for row in rows if not is_baseline(row.architecture)]
     baselines = [row for row in rows if is_baseline(row.architecture)]
@@ -224,7 +224,7 @@ def _footnote(rows):
 
 
 def _baseline_wins(rows):
-    """Whether a baseline is at least as good as every architecture, of which there is one."""
+    """Whether a baseline is at least as good as every architecture; False without architectures."""
     metric = metrics.get(rows[0].metric)
     baselines = [row.value for row in rows if is_baseline(row.architecture)]
     others = [row.value for row in rows if not is_baseline(row.architecture)]

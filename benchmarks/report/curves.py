@@ -12,9 +12,10 @@ from benchmarks.report.table import Table, by_experiment, kept_rows
 from benchmarks.tracking import store
 
 NOTES = """\
-Produced by `make bench` and `make report`. The metric on the validation split, the mean over seeds:
-its best value, the epoch of that, and the value after the first epoch. The pages of the tasks show
-the curves. Ensembles, climbs and data with a single architecture are left out.
+Produced by `make bench` and `make report`. For the metric on the validation split, as a mean over
+seeds: its best value, the epoch of that value, and the value after the first epoch. The pages of
+the tasks show the curves. Ensembles, runs of the step `climb` and data with a single architecture
+are left out.
 """
 
 
@@ -73,7 +74,7 @@ def rows(records):
 
 
 def merged(old, new):
-    """The new rows, and the old ones of architectures that they lack in the same experiments.
+    """The new rows, plus the old ones of other architectures in the same experiments.
 
     Rows of fewer seeds don't replace those of more.
     """

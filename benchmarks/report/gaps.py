@@ -1,4 +1,4 @@
-"""Results of climbs: the accuracy, seconds and gradients of each gap, as a table and a picture."""
+"""Results of the step `climb`: accuracy, seconds and gradients by gap, as a table and a figure."""
 
 import statistics
 
@@ -13,16 +13,16 @@ from benchmarks.tracking import store
 NOTES = """\
 Produced by `make bench SUITE=memory` and `make report SUITE=memory`. Each cell is the accuracy on
 the test split at this gap and the training time of this gap in seconds, means over the seeds that
-tried it. A seed tries a gap when it solved the one before. An asterisk marks gaps that a seed gave
-up because its seconds were spent, before its sequences were.
+tried it. A seed tries a gap if it solved the previous one. An asterisk marks gaps that a seed gave
+up because it ran out of time before it ran out of sequences.
 
-In the picture, *trained* is the model of the longest solved gap, and *untrained* a new one.
+In the figure, *trained* is the model of the longest solved gap, and *untrained* a new one.
 
 ![Solved gaps against seconds, accuracy against gap, and gradient by lag]({name}.png)
 """
 
 
-SOLVED = "gap/solved"  # a curve that climbs alone have
+SOLVED = "gap/solved"  # a curve that only runs of the step `climb` have
 
 
 class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -49,7 +49,7 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 def rows(records):
-    """The rows of the climbs of one experiment, from a list with the `Record` of each run."""
+    """The rows of one experiment with `climb`, from a list with the `Record` of each run."""
     curves = [(record, store.curves(record)) for record in records]
     found = [
         Row(
@@ -71,7 +71,7 @@ def rows(records):
 
 
 def merged(old, new):
-    """The new rows, and the old ones of architectures that they lack in the same experiments.
+    """The new rows, plus the old ones of other architectures in the same experiments.
 
     Rows of fewer seeds don't replace those of more.
     """

@@ -42,7 +42,7 @@ def _marked(content):
 
 
 def table(rows):
-    """The Markdown table of a task: a line an experiment, the best value in bold.
+    """The Markdown table of a task: one line per experiment, the best value in bold.
 
     Args:
         rows: non-empty list of `comparison.Row` of one task.

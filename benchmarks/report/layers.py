@@ -18,8 +18,8 @@ Keras itself, it is the median time of a call. Columns are shapes: batch x time 
 - **zoo**: `zoo.layers` with the compiled kernel; **zoo_without_kernel**: with Keras operations.
 - **zoo_int8**: quantized to int8, which doesn't train; **zoo_bfloat16**: with the data type policy
   `mixed_bfloat16`. Their numbers aren't compared.
-- **lstm_per_operation**: the zoo's LSTM, its times scaled to as many operations in products as the
-  architecture has. One that is as fast uses the processor as well as the LSTM does.
+- **lstm_per_operation**: the zoo's LSTM, with its times scaled to the number of operations in the
+  architecture's products. One that is as fast uses the processor as well as the LSTM does.
 - **keras**: `keras.layers` in a `tf.function`, or `keras.layers.RNN` around the zoo's cell;
   **keras_xla**: compiled by XLA.
 - **torch**, **onnxruntime**: their own layers; ONNX Runtime doesn't train. **torch_int8**,

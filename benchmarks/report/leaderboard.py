@@ -16,8 +16,8 @@ class Standing:
     Attributes:
         architecture: str.
         rows: dict from an experiment to its `comparison.Row`.
-        scores: dict from an experiment to its score: the part of the error of the order-blind
-            baseline that the architecture avoids. Experiments without such a baseline have none.
+        scores: dict from an experiment to its score: the fraction of the order-blind baseline's
+            error that the architecture avoids. Experiments without such a baseline have none.
         is_complete: bool, whether it has a score in each experiment that ranks architectures.
             Means over different tasks aren't comparable, so the others have none.
         score: float, the mean of the scores that rank architectures; None if it isn't complete.
@@ -40,7 +40,7 @@ class Standing:
         return statistics.fmean(self.scores[name] for name in self.ranking)
 
     def values(self):
-        """What MLflow logs of it: a dict of float by name."""
+        """The metrics that are logged to MLflow: a dict of float by name."""
         values = {"tasks": sum(name in self.scores for name in self.ranking)}
         for name, row in self.rows.items():
             data = label(name)
@@ -73,7 +73,7 @@ def label(experiment):
 def standings(tables):
     """The leaderboard of a suite, the best architecture first, then those that aren't complete.
 
-    Tasks rank architectures if they have scores of at least two.
+    Tasks rank architectures if at least two have scores on them.
 
     Args:
         tables: dict from an experiment to its list of `comparison.Row`.
@@ -121,7 +121,7 @@ def _scores(rows):
 
 
 def table(title, found):
-    """The table of a leaderboard: a row an architecture, a column a task that ranks them."""
+    """The table of a leaderboard: one row per architecture, one column per task that ranks them."""
     ranking = found[0].ranking
     headings = ["architecture", "mean score", *map(label, ranking)]
     rows = [

@@ -1,4 +1,4 @@
-"""The pages of the MLflow UI: what a suite's finished runs say, written anew after each bench."""
+"""The pages of the MLflow UI: results of a suite's finished runs, rewritten after each bench."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from zoo.layers import architectures
 def publish(suite, epochs=None):
     """Arranges and describes the experiments of a suite, and writes the leaderboard.
 
-    Runs with another number of epochs are a comparison of their own: only what a table compares
-    shares a page.
+    Runs with another number of epochs form a separate comparison: a page only has runs that a table
+    compares.
 
     Args:
         suite: str, a name of `config.suites()`, or the path of a YAML file.

@@ -19,7 +19,7 @@ data, the licence, and the command and the commit that made the model.
 - **test**: the preset as it is stored; of several seeds, the best on the validation split.
 - **95 % interval**: reflects the size of the test split.
 - **all seeds**: the mean over the trained seeds ± their standard deviation, and their number.
-- **minutes**: time of training.
+- **minutes**: the training time.
 """
 
 

@@ -43,7 +43,7 @@ def between_marks(content, name, text):
 def best():
     """The table of the best architecture per experiment, and a sentence on where baselines win.
 
-    Experiments with a single architecture are left out. Beside the architecture stand the best
+    Experiments with a single architecture are left out. Next to the architecture are the best
     baseline and the best preset.
     """
     lines, lost, notes = [], [], {}

@@ -79,14 +79,14 @@ def _compared(configs):
 
 
 def _write_gaps(name, found):
-    """Writes the gaps of climbs and their picture.
+    """Writes the table of gaps and its figure.
 
     Args:
         name: str, the name of the files.
         found: iterable of the lists of `Record` of each experiment.
 
     Returns:
-        The paths of the files, a list; empty if no run is a climb.
+        The paths of the files, a list; empty if no run has the step `climb`.
     """
     new = [row for records in found for row in gaps.rows(records)]
     if not new:
@@ -99,7 +99,7 @@ def _write_gaps(name, found):
 
 
 def _write_curves(name, found):
-    """Writes the learning curves of an experiment's architectures, and a picture of each task; see
+    """Writes the learning curves of an experiment's architectures, and a figure per task; see
     `_write_gaps`."""
     new = [row for records in found for row in curves.rows(records)]
     if not new:

@@ -44,7 +44,7 @@ def by_experiment(rows):
 
 
 def kept_rows(old, new, seeds):
-    """The new rows, and the old ones of architectures that they lack in the same experiments.
+    """The new rows, plus the old ones of other architectures in the same experiments.
 
     Args:
         old, new: lists of rows with an `experiment` and an `architecture`.

@@ -22,7 +22,7 @@ class ClassifierConfig(ModelConfig, frozen=True):
             class in the training split, `"none"` doesn't.
     """
 
-    # Left out of a configuration without it, so that runs older than it are found.
+    # Left out of a configuration without it, so that older runs are still found.
     class_weights: Literal["none", "balanced"] = pydantic.Field(
         "none", exclude_if=lambda weights: weights == "none"
     )

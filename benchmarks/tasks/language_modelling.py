@@ -20,7 +20,7 @@ from zoo.models.kneser_ney import KneserNey
 from zoo.models.tokenizer import UNITS
 
 UNKNOWN = "<unk>"
-# Of a single document, from its beginning: its end is most like the test split after it.
+# From the beginning of a single document: its end is most like the test split, which follows it.
 HELD_OUT = 0.05
 BLOCK = 256  # tokens without earlier context, and the blocks of the bootstrap
 WORD_ORDER, CHARACTER_ORDER = 5, 7  # n-grams of the baseline
@@ -32,13 +32,13 @@ class LanguageModelling(Task):
     """Predicts texts, the dataset's feature `text`, with a recurrent `LanguageModel`.
 
     The texts of a split are read as one text, in order. If the suite names the same split for
-    training and validation, which a corpus of one document needs, its beginning validates and isn't
-    trained on.
+    training and validation, which a corpus of one document needs, its beginning is used for
+    validation and not for training.
 
     A corpus with `<unk>` has a closed vocabulary of words, and its metric is the perplexity per
-    word, newlines included; with a `NeuralCache`, it is a detail. The metric of others is bits per
-    character, so that models with different tokens compare. On validation it is the perplexity per
-    token.
+    word, newlines included; the perplexity with a `NeuralCache` is a detail. The metric of others
+    is bits per character, so that models with different tokens are comparable. On validation it is
+    the perplexity per token.
     """
 
     validation_metric = PERPLEXITY
@@ -98,7 +98,7 @@ class LanguageModelling(Task):
         scores = model.score_token_ids([tokens])[0]
         evaluation = self._evaluation(-scores)
         blocks = [tokens[start : start + BLOCK] for start in range(0, len(tokens) - 1, BLOCK)]
-        # Each block's first token is only read.
+        # Each block's first token is only read, not scored.
         cold = np.concatenate(model.score_token_ids([block for block in blocks if len(block) > 1]))
         details = {
             **evaluation.details,
@@ -117,7 +117,7 @@ class LanguageModelling(Task):
         return np.concatenate([start, *self.documents(model, self.examples(split))])
 
     def _with_cache(self, model, scores, tokens):
-        """The log-probabilities with a neural cache that is chosen on the validation split."""
+        """The log-probabilities with a neural cache, which is chosen on the validation split."""
         validation = self._text(model, "validation")
         cache = NeuralCache.chosen(
             model.score_token_ids([validation])[0], model.outputs_of(validation), validation[1:]

@@ -19,7 +19,7 @@ class NeuralCache:
     ICLR 2017, https://arxiv.org/abs/1612.04426.
 
     The cache predicts each of the tokens that followed the last `WINDOW` states, with a probability
-    that grows with the product of that state and the present one. It is mixed linearly with the
+    that grows with the product of that state and the current one. It is mixed linearly with the
     model.
 
     Attributes:

@@ -1,18 +1,18 @@
-"""Sounds that are none of a dataset's words: silence, noise, tones and pieces of words."""
+"""Sounds that aren't words of a dataset: silence, noise, tones and pieces of words."""
 
 import numpy as np
 
 UNKNOWN = "unknown"  # the label of other sounds
-SECONDS = (0.2, 1.0)  # the shortest and the longest sound that isn't made of words
+SECONDS = (0.2, 1.0)  # the shortest and the longest sound that isn't made from words
 LEVELS = (-60, -6)  # root mean square, in decibels below full scale
-PIECE = (0.2, 0.4)  # the fraction of a word that is too little of it
+PIECE = (0.2, 0.4)  # the fraction of a word in a piece that is too short to be the word
 
 
 def other_sounds(clips, count, sampling_rate, generator):
-    """Makes sounds that a classifier of words should refuse.
+    """Makes sounds that a classifier of words should reject.
 
-    A third is silence, noise of any colour or a few steady tones; the others are made of words: the
-    beginning or the end of one, pieces of three in a row, or one that is played backwards.
+    A third is silence, noise of any colour or a few steady tones; the others are made from words:
+    the beginning or the end of one, pieces of three in a row, or one that is played backwards.
 
     Args:
         clips: list of float32 arrays `[samples]`, words.

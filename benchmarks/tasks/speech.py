@@ -34,9 +34,10 @@ class Speech(Classification):
 
     The dataset has a feature `audio`, 1-D waveforms, or `frames`, `[time, features]`.
 
-    With `others`, the models of waveforms have a further label, `"unknown"`. In training and
-    validation it is that of other sounds, as many as this fraction of the examples. On the test
-    split such a label is a mistake, and `refused` is the fraction of other sounds that have it.
+    With `others`, the models of waveforms have an additional label, `"unknown"`. In training and
+    validation it is the label of other sounds, whose number is this fraction of the examples. On
+    the test split this label counts as a mistake, and `refused` is the fraction of other sounds
+    that get it.
     """
 
     def __init__(self, read, features, data):
@@ -132,7 +133,7 @@ class Speech(Classification):
 
         def columns(chosen, generator):
             clips = [examples.inputs[index] for index in chosen]
-            if generator is not None and len(words) < len(examples):  # other ones in each epoch
+            if generator is not None and len(words) < len(examples):  # different ones in each epoch
                 new = iter(other_sounds(words, len(clips), self._sampling_rate(), generator))
                 clips = [
                     next(new) if index >= len(words) else clip
@@ -156,7 +157,7 @@ class Speech(Classification):
         return evaluation
 
     def _with_others(self, examples, fraction):
-        """The examples, and after them other sounds, always the same, as this fraction of them."""
+        """The examples, then this fraction as many other sounds, always the same ones."""
         count = round(fraction * len(examples))
         generator = np.random.default_rng(len(examples))
         others = other_sounds(examples.inputs, count, self._sampling_rate(), generator)

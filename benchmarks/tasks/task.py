@@ -25,13 +25,13 @@ class ModelConfig(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What is known of a task's dataset besides its examples.
+    """What is known about a task's dataset besides its examples.
 
     Attributes:
         licence: str.
         description: str, a paragraph; empty if there is none.
-        counts: dict from a split's name to its number of examples, or to None if only reading
-            tells it.
+        counts: dict from a split's name to its number of examples, or to None if it is known only
+            after reading.
     """
 
     licence: str
@@ -68,7 +68,7 @@ class Evaluation:
         texts: dict of text artifacts by file name.
         curves: dict of metrics by name that depend on an int, such as a gap: a dict from it to the
             value, logged with it as the step.
-        warnings: list of str, what is wrong with the answers, each a sentence to print.
+        warnings: list of str, problems with the answers, each a sentence to print.
     """
 
     value: float
@@ -113,7 +113,7 @@ class Task(abc.ABC):
         baselines: names of its methods that fit and evaluate a baseline; they begin with
             `baseline`, and suites name them like architectures.
         one_direction: whether its models read in one direction alone, so that bidirectional
-            architectures are refused.
+            architectures are rejected.
         Model: the `ModelConfig` of its `model` keys.
         examples: `read_examples`, cached.
 
@@ -196,7 +196,7 @@ class Task(abc.ABC):
         return (self.read("unlabelled") or {self.feature: []})[self.feature]
 
     def with_pseudo_labelled(self, split, added):
-        """The `Examples` of a split, those of the training split with others.
+        """The `Examples` of a split; those of the training split with additional ones.
 
         Args:
             split: str.

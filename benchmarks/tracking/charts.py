@@ -1,7 +1,7 @@
 """The pages of experiments in the MLflow UI: charts and a table, arranged in saved views.
 
 A view is a tag of its experiment, in MLflow's own format. `url` opens it, as does the page's menu
-*Views*. Metrics without a chart in it follow in sections named after their first part, closed.
+*Views*. Metrics without a chart in it follow in collapsed sections named after their first part.
 """
 
 import base64
@@ -18,7 +18,7 @@ from benchmarks.tracking import store
 
 PREFIX = "mlflow.sharedViewState."
 COSTS = ("params", "train_seconds", "predict_ms")
-# What MLflow calls the sections of metrics whose names have no first part, and of the system.
+# MLflow's names for the sections of metrics whose names have no first part, and of the system.
 SECTIONS = {"": "Model metrics", "system": "System metrics"}
 
 
@@ -29,7 +29,7 @@ class Section:
     Attributes:
         name: str.
         charts: list of dict, as `bars`, `points`, `curve` and `lines` make them.
-        columns: int, how many charts stand side by side.
+        columns: int, how many charts are side by side.
         height: int, the height of a chart in pixels.
         is_open: bool.
     """
@@ -42,7 +42,7 @@ class Section:
 
 
 def compare(experiment_id, comparison, records, grouped=True):
-    """Arranges the comparison of a task: the test metric, what it costs, and learning curves.
+    """Arranges the comparison of a task: the test metric, its costs, and learning curves.
 
     Args:
         experiment_id: str.
@@ -78,7 +78,7 @@ def compare(experiment_id, comparison, records, grouped=True):
 
 
 def speeds(experiment_id, comparison, records):
-    """Arranges the timings of layers: the speed relative to Keras, one chart a mode and shape.
+    """Arranges the timings of layers: the speed relative to Keras, one chart per mode and shape.
 
     Args:
         experiment_id, comparison, records: see `compare`.
@@ -102,7 +102,8 @@ def save(experiment_id, comparison, names, sections, order, columns, group=None)
 
     Args:
         experiment_id, comparison: see `compare`.
-        names: list of str, the metrics of these runs. Those without a chart are in closed sections.
+        names: list of str, the metrics of these runs. Those without a chart are in collapsed
+            sections.
         sections: list of `Section`; empty ones are left out.
         order: `(metric, ascending)`, by which runs, and so bars, are sorted.
         columns: list of str, the columns of the table.

@@ -37,7 +37,7 @@ def describe_experiment(record, comparison, table, conclusion, choices):
         record: the `Record` of one of its runs.
         comparison: str, the name of the comparison, whose earlier description is replaced.
         table: str, its table, as Markdown.
-        conclusion: str, what it says.
+        conclusion: str, what it shows.
         choices: dict of those of `make bench` that make it, such as `{"SUITE": "quick"}`.
     """
     tags = record.tags
@@ -98,8 +98,8 @@ def describe_champion(name, version, record):
 
 
 def describe(experiment_id, intro, comparison, parts):
-    """Describes an experiment: what all comparisons share, then this one and, as far as there is
-    room, the others.
+    """Describes an experiment: what all comparisons share, then this one and, space permitting, the
+    others.
 
     Args:
         experiment_id: str.

@@ -1,4 +1,4 @@
-"""Errors of the store: a server that is away, a full disk, a database that can't be opened."""
+"""Errors of the store: an unreachable server, a full disk, a database that can't be opened."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ class TrackingError(RuntimeError):
 
 
 def check_server(uri):
-    """Asks a tracking server whether it is there.
+    """Checks that a tracking server answers.
 
     Raises:
         TrackingError: it doesn't answer within five seconds.
@@ -40,7 +40,7 @@ def answers(uri):
 
 @contextlib.contextmanager
 def explained():
-    """Turns errors of MLflow and of full disks into ones of one line.
+    """Turns errors of MLflow and of full disks into one-line errors.
 
     Raises:
         TrackingError: the store doesn't answer or can't be opened.
@@ -58,7 +58,7 @@ def explained():
         where = f"The tracking server {uri}" if uri.startswith("http") else "The store of runs"
         raise TrackingError(
             f"{where} failed: {_reason(error)}. What is trained so far is kept; run the same "
-            "command again once that is mended."
+            "command again once that is fixed."
         ) from error
     except Exception as error:
         check_space(error)

@@ -1,4 +1,4 @@
-"""The data of a run in MLflow: one dataset a split, with the digest of all of its data."""
+"""The data of a run in MLflow: one dataset per split, with the digest of all of the data."""
 
 import json
 
@@ -60,7 +60,7 @@ class Split(Dataset):
         name: str.
         digest: str, of the whole dataset.
         schema: MLflow's `Schema` of its features.
-        profile: dict of what is known of it, such as its number of examples.
+        profile: dict of facts about it, such as its number of examples.
     """
 
     def __init__(self, source, name, digest, schema, profile):

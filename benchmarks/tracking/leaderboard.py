@@ -1,4 +1,4 @@
-"""The leaderboard in MLflow: an experiment with one run an architecture and comparison."""
+"""The leaderboard in MLflow: an experiment with one run per architecture and comparison."""
 
 import time
 
@@ -46,7 +46,7 @@ def write(comparison, standings, ranking):
 
 
 def _arrange(experiment_id, comparison, names, ranking):
-    """Arranges the page of these metrics: the ranking, what it costs, and each task."""
+    """Arranges the page of these metrics: the ranking, the costs, and each task."""
     costs = [name for name in COSTS if name in names]
     mean = "score/mean"
     parts = {

@@ -32,7 +32,7 @@ def log_model(model, example):
     schema = model.input_schema
     if isinstance(example, np.ndarray):
         example = example.astype(float).tolist()
-    # Of another type, MLflow would make texts of nulls and numbers, and refuse sequences of
+    # With another type, MLflow would turn nulls and numbers into strings, and reject sequences of
     # different lengths. The model checks its inputs itself.
     signature = ModelSignature(
         inputs=Schema([ColSpec(AnyType(), schema.name)]), outputs=Schema([ColSpec(AnyType())])

@@ -1,4 +1,4 @@
-"""Runs that are being logged: opened, resumed, filled and ended."""
+"""Runs that are being logged: opened, resumed, written to and ended."""
 
 import contextlib
 import dataclasses

@@ -14,7 +14,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):
     `predict` takes a data frame with one column, which has the name of the model's `input_schema`
     and values of its type, such as `text` (str) or `audio` (lists of float). It returns the model's
     `answers`, a list of dicts. Inputs that the model doesn't take raise an `MlflowException`, which
-    MLflow's server tells with the status 400.
+    MLflow's server returns with the status 400.
     """
 
     def load_context(self, context):
@@ -25,7 +25,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: pd.DataFrame, params=None):
         schema = self.model.input_schema
         values = list(model_input[schema.name])
-        # MLflow makes one row of a request's texts.
+        # MLflow puts all texts of a request into one row.
         if len(values) == 1 and _depth(values[0]) > schema.rank:
             (values,) = values
         try:

@@ -76,8 +76,8 @@ def of_folder(folder):
 
 
 def ui_url(port):
-    """The URL of the newest run's page: the leaderboard after a bench. Only arranged pages count;
-    without one, it is the list of experiments."""
+    """The URL of the newest run's page: the leaderboard after a bench. Only
+    arranged pages count; without any, it is the list of experiments."""
     server = store.tracking_uri() if is_remote() else f"http://{HOST}:{port}"
     experiments = {one.experiment_id: one for one in mlflow.search_experiments()}
     views = {
@@ -105,6 +105,6 @@ def _check_free(port):
             tried.bind((HOST, port))
         except OSError as error:
             raise errors.TrackingError(
-                f"Port {port} is taken, perhaps by an earlier make ui. Stop that, or take another "
+                f"Port {port} is taken, perhaps by an earlier make ui. Stop that, or use another "
                 f"port: make ui PORT={port + 1}"
             ) from error

@@ -1,4 +1,4 @@
-"""The store of runs: where it is, and what is read back from it."""
+"""The store of runs: its location, and what is read back from it."""
 
 import dataclasses
 import hashlib
@@ -10,7 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# MLflow's own defaults wait more than seven minutes for a server that is away.
+# MLflow's own defaults wait more than seven minutes for an unreachable server.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent.parent
 LOCAL_STORE = Path(os.environ.get("ZOO_RUNS_DIR") or ROOT / "mlruns").expanduser().absolute()
 NOTE = "mlflow.note.content"
 SQLITE = "sqlite:///"
-CURVES = "curves"  # the tag that names the metrics whose steps are no epochs
+CURVES = "curves"  # the tag that names the metrics whose steps aren't epochs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,10 +101,10 @@ def _sqlite_file(uri):
 
 
 def _make_database(path):
-    """Makes an empty store unless there is one.
+    """Creates an empty store unless there is one.
 
-    MLflow's migrations are no transaction: a store whose making was cut off could never be opened
-    again. So it is made under another name, by one process alone.
+    MLflow's migrations aren't transactional: a store whose creation was interrupted could never be
+    opened again. So it is created under another name, by a single process.
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -352,7 +352,7 @@ def curve_names(record):
 
 
 def _history(record, name):
-    """The values of a metric by step; a step logged again has its last value."""
+    """The values of a metric by step; for a step that was logged again, the last value."""
     history = mlflow.MlflowClient().get_metric_history(record.run_id, name)
     return {metric.step: metric.value for metric in history}
 
@@ -369,19 +369,19 @@ def checkpoints(run_id):
 
 
 def lock(run_id):
-    """The lock that a process holds as long as it logs a run; the system frees it if it dies."""
+    """The lock that a process holds while it logs a run; the system releases it if it dies."""
     return filelock.FileLock(checkpoints(run_id) / ".lock")
 
 
 def claim(name):
-    """The lock of what one process of this machine does at a time, such as one configuration."""
+    """The lock of what one process at a time does on this machine, such as a configuration."""
     folder = LOCAL_STORE / "claims"
     folder.mkdir(parents=True, exist_ok=True)
     return filelock.FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")
 
 
 def is_over(run_id):
-    """Whether a run of this machine is logged by no process any more."""
+    """Whether no process on this machine is logging a run any more."""
     if not checkpoints(run_id).is_dir():
         return False
     try:
@@ -392,7 +392,7 @@ def is_over(run_id):
 
 
 def end_runs_of_older_versions():
-    """Marks runs as KILLED that an older version left RUNNING: it had no configuration as JSON."""
+    """Marks as KILLED the runs that older versions, with no configuration as JSON, left RUNNING."""
     for record in every_run():
         if "config_digest" in record.tags and "config" not in record.tags:
             run = mlflow.get_run(record.run_id)
@@ -401,7 +401,7 @@ def end_runs_of_older_versions():
 
 
 def _end_dead_runs():
-    """Marks runs as KILLED that are RUNNING though their process has died."""
+    """Marks as KILLED the runs that are RUNNING although their process has died."""
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
     for record in search(experiments, "attributes.status = 'RUNNING'") if experiments else ():
         if is_over(record.run_id):

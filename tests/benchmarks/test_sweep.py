@@ -149,7 +149,7 @@ def test_a_pruned_trial_is_never_the_best(suite, prune):
 @pytest.mark.usefixtures("only_trials")
 def test_a_sweep_whose_trials_are_all_pruned_is_an_error(suite, prune):
     prune(0)
-    with pytest.raises(ConfigError, match="no trial was trained to its end"):
+    with pytest.raises(ConfigError, match="no trial was completed"):
         run(suite, 1)
 
 

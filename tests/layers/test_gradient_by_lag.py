@@ -168,7 +168,7 @@ def test_sequences_without_three_axes_raise():
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
-        (tf.reduce_sum, r"one value an example.*Received: shape=\(\)"),
+        (tf.reduce_sum, r"one value per example.*Received: shape=\(\)"),
         (lambda outputs: outputs.numpy()[:, -1, 0], "differentiable"),
     ],
 )

@@ -186,7 +186,7 @@ def test_what_cannot_be_quantized_says_so():
     with pytest.raises(NotImplementedError, match="quantization_mode=float8"):
         layer.quantize("float8")
     config = keras.quantizers.Int8QuantizationConfig(activation_quantizer=None)
-    with pytest.raises(NotImplementedError, match="inputs by an AbsMaxQuantizer"):
+    with pytest.raises(NotImplementedError, match="inputs with an AbsMaxQuantizer"):
         layer.quantize(config=config)
     layer.quantize("int8")
     with pytest.raises(ValueError, match="already quantized"):

@@ -77,7 +77,7 @@ def log_probabilities(model, token_ids):
 def test_a_penalty_must_suit_the_sampler(model):
     with pytest.raises(ValueError, match=r"at least 0\. Received: -1"):
         model.generate(["Hi!"], likelihood_penalty=-1)
-    with pytest.raises(ValueError, match=r"one token after the other\. Received: BeamSampler"):
+    with pytest.raises(ValueError, match=r"one token at a time\. Received: BeamSampler"):
         model.generate(["Hi!"], sampler="beam", likelihood_penalty=0.5)
 
 

@@ -159,6 +159,6 @@ def test_no_input_is_one_line_of_error(capsys):
 
 def test_a_rate_of_what_is_no_raw_sound_is_one_line_of_error(texts, run, capsys):
     error = run(texts, "a film\n", "--rate", "8000", status=2)
-    assert error == "zoo: This model reads no raw sound. Leave out --rate. Received: 8000\n"
+    assert error == "zoo: This model doesn't read raw sound. Leave out --rate. Received: 8000\n"
     assert cli.main(["predict", "imdb_rnn", "a film", "--rate", "8000"]) == 2
     assert "--rate is for the raw sound of --stream" in capsys.readouterr().err

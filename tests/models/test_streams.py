@@ -213,7 +213,7 @@ def test_long_pieces_are_read_bit_by_bit(monkeypatch):
 def test_a_front_end_that_measures_the_whole_sound_is_refused(option):
     backbone = models.AudioBackbone("gru", front_end="log_mel", units=6, **option)
     model = models.AudioClassifier(backbone, ["a"], models.AudioClassifierPreprocessor())
-    with pytest.raises(ValueError, match=rf"\({next(iter(option))}\) measures the whole sound"):
+    with pytest.raises(ValueError, match=rf"\({next(iter(option))}\) needs the whole sound"):
         zoo.stream(model)
 
 

@@ -169,7 +169,7 @@ def test_an_ensemble_is_of_the_same_kind_and_no_member_of_another(name):
     assert together.input_schema == model.input_schema
     assert len(together.members) == 2
     assert list(model.members) == [model]
-    with pytest.raises(ValueError, match="none an ensemble itself"):
+    with pytest.raises(ValueError, match="none may be an ensemble itself"):
         models.ensemble([model, together])
 
 

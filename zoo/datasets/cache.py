@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def folder(name):
-    """Returns the folder `name` of the cache, and creates it if need be.
+    """Returns the folder `name` of the cache, and creates it if necessary.
 
     The cache is `ZOO_DATA_DIR`, which users of a machine may share, or `~/.cache/recurrent-zoo`.
 

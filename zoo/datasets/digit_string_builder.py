@@ -1,4 +1,4 @@
-"""The base of datasets of digit strings, joined from recordings of one digit each."""
+"""The base class of datasets of digit strings, concatenated from recordings of single digits."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import tensorflow_datasets.public_api as tfds
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SHORTEST, LONGEST = 3, 7  # digits of a string
-# How often each recording is used: in training in several strings, else in one.
+# How often each recording is used: in several strings in training, else in one.
 PASSES = {"train": 4, "validation": 1, "test": 1}
 
 
@@ -30,11 +30,11 @@ def strings(recordings, passes, generator):
 
 
 class DigitStringBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of builders of digit strings; a builder defines `SOUND` and `recordings`.
+    """Base class of builders of digit strings; a builder defines `SOUND` and `recordings`.
 
     Attributes:
-        SOUND: Pair of the name of the feature of the sound, and its TFDS feature.
-        FEATURES: Dict of the other features that `recordings` tells of a group.
+        SOUND: Pair of the name of the sound's feature, and its TFDS feature.
+        FEATURES: Dict of the other features, which `recordings` gives for each group.
     """
 
     VERSION = tfds.core.Version("1.0.0")

@@ -1,4 +1,4 @@
-"""The base of the datasets of electricity transformers, hour by hour."""
+"""The base class of the hourly datasets of electricity transformers."""
 
 import csv
 import dataclasses
@@ -29,7 +29,7 @@ class Config(tfds.core.BuilderConfig):
 
 
 class EttBuilder(series_builder.SeriesBuilder, skip_registration=True):
-    """Base of the builders; `FILE` is the original table."""
+    """Base class of the builders; `FILE` is the original table."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
@@ -37,7 +37,7 @@ class EttBuilder(series_builder.SeriesBuilder, skip_registration=True):
         Config(name=f"h{horizon}", description=f"{horizon} hours ahead.", horizon=horizon)
         for horizon in HORIZONS
     ]
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "The original file, compressed, is used instead of its address."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "The original file, compressed, is used instead of the download."
     LICENSE = "CC BY-ND 4.0"
     HOMEPAGE = "https://github.com/zhouhaoyi/ETDataset"
     FILE: HashedFile

@@ -1,4 +1,4 @@
-"""A folder of your own files as a TFDS builder.
+"""A folder of your own files, as a TFDS builder.
 
 `zoo.datasets.layouts` says which files are read. `validation` and `test` have the same form as
 `train`. Where one is missing, a tenth of the training examples takes its place: chosen by the hash
@@ -18,7 +18,7 @@ from zoo.datasets.layouts.layout import SPLITS, UNLABELLED, Layout, read_file
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-    """A folder, named after its content: changed files make another dataset.
+    """A folder, named after its content: if files change, it is a different dataset.
 
     Attributes:
         layout: Its `Layout`.
@@ -117,6 +117,6 @@ def divided(examples, tenths):
         if not found:
             raise FolderError(
                 f"The data has too few examples to take any for {name}: {count} in all. "
-                f"Add examples, or put some for {name} into files of their own."
+                f"Add examples, or put some for {name} into separate files."
             )
     return splits

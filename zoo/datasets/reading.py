@@ -13,7 +13,7 @@ from zoo.datasets.errors import DatasetError
 if TYPE_CHECKING:  # it may not be installed
     import tensorflow_datasets as tfds
 
-# Examples to decode or hash at once.
+# Examples decoded or hashed at once.
 _BATCH_SIZE = 1024
 
 
@@ -111,7 +111,7 @@ def _rows(batch):
 def _example_digests(builder, split):
     """Returns the digest of each stored example of a split.
 
-    Hashing the files wouldn't do: the features of a record may be written in any order.
+    Hashing the files wouldn't work: the features of a record may be written in any order.
     """
     import tensorflow as tf
     from tensorflow_datasets.core import file_adapters

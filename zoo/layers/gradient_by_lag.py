@@ -25,9 +25,10 @@ def gradient_by_lag(
         ‖dL_b / ds_{T-k}‖
 
     where `s_t` is the state after step `t`. It is a total derivative: a product of Jacobians, one
-    a step. The gradient vanishes if it falls exponentially with `k`, and explodes if it grows so.
-    The state is every tensor that the cell carries from step to step, concatenated: for an LSTM
-    both `h` and `C`. The derivative with respect to `h` alone would miss the path through `C`.
+    per step. The gradient vanishes if it falls exponentially with `k`, and explodes if it grows
+    exponentially. The state is every tensor that the cell carries from step to step, concatenated:
+    for an LSTM both `h` and `C`. The derivative with respect to `h` alone would miss the path
+    through `C`.
 
     References: S. Hochreiter, "Untersuchungen zu dynamischen neuronalen Netzen", 1991; Y. Bengio,
     P. Simard and P. Frasconi, "Learning Long-Term Dependencies with Gradient Descent is
@@ -35,9 +36,9 @@ def gradient_by_lag(
     recurrent neural networks", ICML 2013.
 
     Args:
-        layer: A layer of one direction, such as `zoo.layers.LSTM`, that reads forwards. It is
-            built if need be. Its settings `return_sequences` and `return_state` don't matter.
-            Dropout doesn't apply.
+        layer: A layer of one direction, such as `zoo.layers.LSTM`, that reads forwards. It is built
+            if necessary. Its settings `return_sequences` and `return_state` don't matter. Dropout
+            doesn't apply.
         sequences: Float array or tensor of shape `(batch, time, features)`. The state before the
             first step is zeros.
         loss: Function of the outputs of the last `min(lags)` steps, a tensor of shape
@@ -52,7 +53,7 @@ def gradient_by_lag(
     Raises:
         NotImplementedError: If the backend of Keras is not TensorFlow.
         ValueError: If `layer` is not a recurrent layer of one direction or reads backwards; if
-            `sequences` has no three axes; if `lags` are not as described; or if the loss has
+            `sequences` doesn't have three axes; if `lags` are not as described; or if the loss has
             another shape or no gradient.
 
     Examples:
@@ -93,7 +94,7 @@ def gradient_by_lag(
     def run(segment, states):
         """Returns the output of the last step, and the states after it."""
         output, _, states = layer.inner_loop(segment, states, None, training=False)
-        # As tensors of their own: in an LSTM, h is computed from the C beside it, and the
+        # As separate tensors: in an LSTM, h is computed from the C returned with it, and the
         # derivative with respect to that C would count the path through h twice.
         return output, [tf.identity(state) for state in states]
 
@@ -121,7 +122,7 @@ def gradient_by_lag(
         total = tf.reduce_sum(losses)
     if losses.shape != (batch,):
         raise ValueError(
-            f"`loss` must return one value an example, a tensor of shape ({batch},). "
+            f"`loss` must return one value per example, a tensor of shape ({batch},). "
             f"Received: shape={tuple(losses.shape)}"
         )
     gradients = tape.gradient(total, states_at_cuts)

@@ -47,7 +47,7 @@ class GRUCell(GatedCell):
         bias_constraint: Constraint of `b` and `d`.
         dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
         recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
-            at every step and another for each gate.
+            at every step but a different one for each gate.
         reset_after: Whether the reset gate applies after the recurrent product, as above, instead
             of before it.
         seed: Integer, the seed of the dropout masks.
@@ -218,7 +218,7 @@ class GRU(CuDNNLayer, keras.layers.GRU):
         bias_constraint: Constraint of `b` and `d`.
         dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
         recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
-            at every step and another for each gate.
+            at every step but a different one for each gate.
         reset_after: Whether the reset gate applies after the recurrent product instead of before
             it.
         seed: Integer, the seed of the dropout masks.

@@ -50,7 +50,7 @@ class LSTMCell(GatedCell):
         bias_constraint: Constraint of `b`.
         dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
         recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
-            at every step and another for each gate.
+            at every step but a different one for each gate.
         seed: Integer, the seed of the dropout masks.
         **kwargs: `name`, `dtype`, `trainable`; `implementation`: with 1, each gate has its own
             dropout mask of `x`; and `max_timescale`: the longest dependency of the data in steps,
@@ -209,7 +209,7 @@ class LSTM(CuDNNLayer, keras.layers.LSTM):
         bias_constraint: Constraint of `b`.
         dropout: Float in [0, 1], the fraction of `x` to drop, with the same mask at every step.
         recurrent_dropout: Float in [0, 1], the fraction of `h_{t-1}` to drop, with the same mask
-            at every step and another for each gate.
+            at every step but a different one for each gate.
         seed: Integer, the seed of the dropout masks.
         activity_regularizer: Regularizer of the output.
         return_sequences: Whether to return the output of every step instead of the last one.

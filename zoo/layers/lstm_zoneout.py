@@ -61,7 +61,7 @@ class ZoneoutLSTMCell(LSTMCell):
 
     def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         batch, time, _ = ops.shape(sequences)
-        # In inference, all rows and steps have the same.
+        # In inference, it is the same for all rows and steps.
         shape = (time, batch, self.units) if training else (1, 1, self.units)
         draw = lambda: self._draw(shape, sequences.dtype, training)
         return {**super().native_arguments(sequences, training), "draw": draw}

@@ -26,7 +26,7 @@ class QuantizedMatrix:
         return self.values.shape
 
     def __getitem__(self, index: tuple[slice, slice]) -> "QuantizedMatrix":
-        """Returns some of the columns, as of a tensor: `matrix[:, first:last]`."""
+        """Returns some of the columns, as for a tensor: `matrix[:, first:last]`."""
         _, columns = index
         return QuantizedMatrix(self.values[:, columns], self.scale[columns])
 
@@ -39,8 +39,8 @@ def multiplier(matrix: Tensor) -> Callable[[Tensor], Tensor]:
     """Returns the function `x -> x matrix`.
 
     For a `QuantizedMatrix`, each row of `x` is quantized too, as by
-    `keras.quantizers.AbsMaxQuantizer`. The gradient takes rounding for the identity, as those of
-    Keras' quantized layers do.
+    `keras.quantizers.AbsMaxQuantizer`. The gradient treats rounding as the identity, as in Keras'
+    quantized layers.
 
     Args:
         matrix: Tensor of shape `(rows, columns)`, or a `QuantizedMatrix`.
@@ -64,7 +64,8 @@ def multiplier(matrix: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def _multiply(x, matrix):
-    # `ops.dot` makes one matrix product of a three-dimensional `x`, `ops.matmul` one per step.
+    # `ops.dot` computes a single matrix product for a three-dimensional `x`, `ops.matmul` one per
+    # step.
     return ops.matmul(x, matrix) if len(x.shape) == 2 else ops.dot(x, matrix)
 
 

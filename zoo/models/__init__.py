@@ -1,4 +1,4 @@
-"""Models in KerasHub's shape, backbone, preprocessor and task, and the protocol of a task model."""
+"""Models as backbone, preprocessor and task, as in KerasHub, and the protocol of a task model."""
 
 from zoo.models.audio_classifier.audio_backbone import AudioBackbone
 from zoo.models.audio_classifier.audio_classifier import AudioClassifier

@@ -6,10 +6,10 @@ import keras_hub
 
 
 class Backbone(keras_hub.models.Backbone):
-    """A KerasHub backbone that says which of its layers low-rank adaptation (LoRA) is for."""
+    """A KerasHub backbone that names the layers to which low-rank adaptation (LoRA) applies."""
 
     def enable_lora(self, rank: int, target_layer_names: Sequence[str] | None = None) -> None:
-        """Freezes all weights but a low-rank update of some layers (Hu et al. 2021,
+        """Freezes all weights except a low-rank update of some layers (Hu et al. 2021,
         https://arxiv.org/abs/2106.09685).
 
         Args:

@@ -14,7 +14,7 @@ from zoo.typing import Tensor
 class Classifier(Predictor):
     """Raw inputs in, probabilities of labels out.
 
-    A mixin ahead of a `keras_hub.models.Task`.
+    A mixin before a `keras_hub.models.Task`.
 
     Args:
         backbone: the task's backbone.
@@ -57,7 +57,7 @@ class Classifier(Predictor):
         keras.Model.compile(self, optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def answer_of(self, output: np.ndarray) -> dict[str, Any]:
-        """The likeliest label and the probabilities of all, a dict
+        """The likeliest label and the probabilities of all labels, a dict
         `{"label": str, "probabilities": {label: float}}`."""
         return {
             "label": self.labels[output.argmax()],

@@ -11,9 +11,10 @@ from zoo.models.protocol import TaskModel
 
 
 class EagerPreprocessing(TaskModel):
-    """`fit` and `evaluate` of lists of raw inputs, for preprocessors that are no TensorFlow graph.
+    """`fit` and `evaluate` of lists of raw inputs, for preprocessors that can't be a TensorFlow
+    graph.
 
-    A mixin ahead of `TaskModel`. All inputs are preprocessed at once, so each is padded to the
+    A mixin before `TaskModel`. All inputs are preprocessed at once, so each is padded to the
     longest of them.
     """
 
@@ -27,7 +28,7 @@ class EagerPreprocessing(TaskModel):
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """As `keras.Model.fit`; `x` and `y` may be a list of raw inputs and what the preprocessor
-        takes beside it. `validation_data` is a tuple of the same, or a `tf.data.Dataset`."""
+        takes with it. `validation_data` is a tuple of the same, or a `tf.data.Dataset`."""
         if not self._are_raw(x):
             return super().fit(x, y, batch_size, sample_weight, validation_data, **kwargs)
         if self._are_raw(validation_data):
@@ -55,13 +56,13 @@ class EagerPreprocessing(TaskModel):
         return self.preprocessor is not None and isinstance(x, (list, tuple, np.ndarray))
 
     def _preprocessed(self, x, y=None, sample_weight=None):
-        """What the preprocessor makes of raw inputs: `(x, y, sample_weight)`."""
+        """The preprocessor's output for raw inputs: `(x, y, sample_weight)`."""
         return keras.utils.unpack_x_y_sample_weight(self.preprocessor(x, y, sample_weight))
 
 
 @contextlib.contextmanager
 def without_preprocessor(model: TaskModel) -> Iterator[None]:
-    """Disables a model's preprocessor while it takes preprocessed batches."""
+    """Disables a model's preprocessor while it is fed preprocessed batches."""
     preprocessor, model.preprocessor = model.preprocessor, None
     try:
         yield

@@ -1,4 +1,4 @@
-"""Ensembles: several models of one task kind that answer with the mean or median of theirs."""
+"""Ensembles: models of one task kind that answer with the mean or median of their outputs."""
 
 import tempfile
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from zoo.models.member_median import MemberMedian
 from zoo.models.protocol import TaskModel
 from zoo.typing import DType, Tensor
 
-# How the outputs of members become one.
+# How the outputs of members are combined.
 COMBINATIONS = {"mean": keras.layers.Average, "median": MemberMedian}
 
 
@@ -22,7 +22,7 @@ class EnsembleBackbone(Backbone):
     P. Salamon, "Neural Network Ensembles", 1990).
 
     Args:
-        members: list of two or more task models of the same input and output, without
+        members: list of two or more task models with the same input and output, without
             preprocessors.
         combination: `"mean"` or `"median"`.
 
@@ -52,14 +52,14 @@ class EnsembleBackbone(Backbone):
 
     @staticmethod
     def combine(outputs: list[Tensor], combination: Literal["mean", "median"]) -> Tensor:
-        """The symbolic output of the ensemble, of those of its members."""
+        """The symbolic output of the ensemble, from those of its members."""
         return COMBINATIONS[combination](dtype="float32", name=combination)(outputs)
 
     def get_config(self) -> dict[str, Any]:
         members = [keras.saving.serialize_keras_object(member) for member in self.members]
         for member in members:
             member.pop("compile_config", None)
-        # Members have data type policies of their own, for layers of the same names.
+        # Members have their own data type policies, for layers of the same names.
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -77,7 +77,7 @@ class EnsembleBackbone(Backbone):
 class Ensemble(TaskModel):
     """A task model whose backbone is an `EnsembleBackbone`.
 
-    A mixin ahead of the other mixins of a task kind.
+    A mixin before the other mixins of a task kind.
     """
 
     backbone_cls = EnsembleBackbone
@@ -125,7 +125,7 @@ def ensemble(members: Sequence[TaskModel]) -> TaskModel:
     if len(classes) != 1 or None in classes:
         raise ValueError(
             "Members of an ensemble must be one or more models of one task kind that has "
-            "ensembles, and none an ensemble itself. Received: "
+            "ensembles, and none may be an ensemble itself. Received: "
             f"{[type(member).__name__ for member in members]}"
         )
     first = members[0]
@@ -149,7 +149,7 @@ def _without_preprocessor(member):
     copy = type(member).from_config({**member.get_config(), "preprocessor": None})
     without_optimizer = lambda model: {"objects_to_skip": list(filter(None, [model.optimizer]))}
     with tempfile.TemporaryDirectory() as folder:
-        # Through a file: unlike `set_weights`, that refreshes what `Normalization` computes of its
+        # Through a file: unlike `set_weights`, that refreshes what `Normalization` derives from its
         # weights.
         path = Path(folder, "member.weights.h5")
         keras.saving.save_weights(member, path, **without_optimizer(member))

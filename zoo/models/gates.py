@@ -40,8 +40,8 @@ def gates(model: TaskModel, input: Any) -> list[Gates]:
 
     Args:
         model: a model of the zoo with its preprocessor, such as `zoo.load` returns.
-        input: one raw input as the model takes it. A model that generates first generates its
-            output, and its decoder's gates are those of that output.
+        input: one raw input as the model takes it. A generating model first generates its output,
+            and its decoder's gates are those for that output.
 
     Returns:
         A list of `Gates`, one for each layer and direction, from the first layer to the last; for

@@ -17,14 +17,14 @@ class KneserNey:
 
     with h' as h without its first token. At the highest order, c counts n-grams. At lower orders,
     c(g) counts the distinct tokens that precede the n-gram g (R. Kneser and H. Ney, "Improved
-    backing-off for m-gram language modeling", ICASSP 1995). D takes one of three values an order,
+    backing-off for m-gram language modeling", ICASSP 1995). D takes one of three values per order,
     see `discounts` (S. Chen and J. Goodman, "An empirical study of smoothing techniques for
     language modeling", Computer Speech and Language 1999). A history without a successor in the
     training data takes p(w | h'). The recursion ends at the uniform distribution over the
     vocabulary, so no token has probability 0.
 
-    One start symbol precedes each sequence. It belongs to histories and is never predicted. The
-    first token has it as its whole history, and no history reaches beyond it. Nothing precedes an
+    One start symbol precedes each sequence. It belongs to histories and is never predicted. It is
+    the whole history of the first token, and no history reaches beyond it. Nothing precedes an
     n-gram that starts with it, so such n-grams keep their plain counts at all orders.
 
     Args:
@@ -73,8 +73,8 @@ class KneserNey:
                 return_inverse=True,
                 return_counts=True,
             )
-            # A distinct n-gram is a distinct predecessor of its last n - 1 tokens. Only what starts
-            # with the start symbol has none.
+            # A distinct n-gram is a distinct predecessor of its last n - 1 tokens. Only n-grams
+            # that start with the start symbol have none.
             predecessors = np.bincount(rows[ends[first]], minlength=len(keys[-1]))
             counts[-1] = np.where(predecessors > 0, predecessors, counts[-1])
             keys.append(key)
@@ -135,8 +135,8 @@ class KneserNey:
 class Order:
     """The n-grams of one length.
 
-    The row of an n-gram is its position in `keys`. Its key joins the row of its history, an n-gram
-    one token shorter, and its last token in one integer.
+    The row of an n-gram is its position in `keys`. Its key combines the row of its history, an
+    n-gram one token shorter, and its last token in one integer.
 
     Args:
         keys: int64 array `[ngrams]`, sorted.
@@ -152,7 +152,7 @@ class Order:
     def estimate(
         cls, keys: np.ndarray, counts: np.ndarray, histories: np.ndarray, history_count: int
     ) -> Self:
-        """Discounts counts and gives what they lose to the lower order.
+        """Discounts counts and gives the discounted mass to the lower order.
 
         Args:
             keys: int64 array `[ngrams]`, sorted.
@@ -178,7 +178,7 @@ class Order:
             keys: int64 array `[any]`.
 
         Returns:
-            int64 array `[any]`, -1 for an n-gram that the training data lacks.
+            int64 array `[any]`, -1 for an n-gram that isn't in the training data.
         """
         rows = np.searchsorted(self.keys, keys)
         inside = rows < len(self.keys)

@@ -10,7 +10,7 @@ from zoo.typing import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="zoo")
 class MemberMedian(keras.layers.Layer):
-    """The median of several tensors, element by element; of an even number, the mean of the middle
+    """The median of several tensors, element by element; for an even number, the mean of the middle
     two.
 
     Call arguments:

@@ -19,8 +19,8 @@ class SequencePooling(keras.layers.Layer):
 
     Call arguments:
         inputs: float tensor `[batch, time, features]`.
-        padding_mask: bool tensor `[batch, time]`, False at padding. A row of padding
-            alone pools to zeros.
+        padding_mask: bool tensor `[batch, time]`, False at padding. A row with only padding is
+            pooled to zeros.
 
     Returns:
         A float tensor `[batch, features]`.
@@ -58,7 +58,7 @@ class SequencePooling(keras.layers.Layer):
         """Pools a piece of a sequence with the pieces before it.
 
         Args:
-            inputs: float tensor `[batch, time, features]`, one step at least, without padding.
+            inputs: float tensor `[batch, time, features]`, at least one step, without padding.
             state: tuple of the pooled steps before it, `[batch, features]`, and their number,
                 `[batch, 1]`.
 
@@ -67,7 +67,7 @@ class SequencePooling(keras.layers.Layer):
         """
         pooled, count = state
         count += ops.cast(ops.shape(inputs)[1], count.dtype)
-        if self.method == "mean":  # a sum would lose digits as it grows
+        if self.method == "mean":  # a sum would lose precision as it grows
             pooled += ops.sum(inputs - pooled[:, None], axis=1) / count
         elif self.method == "max":
             pooled = ops.maximum(pooled, ops.max(inputs, axis=1))

@@ -12,11 +12,11 @@ from zoo.models.protocol import TaskModel
 class Predictor(TaskModel):
     """Raw inputs in, an array out.
 
-    A mixin ahead of a `keras_hub.models.Task` of one output.
+    A mixin before a `keras_hub.models.Task` with one output.
     """
 
     def predict(self, x: Any, batch_size: int = 32, **kwargs: Any) -> np.ndarray:
-        """Predictions of raw inputs of any length.
+        """Predictions for raw inputs of any length.
 
         Args:
             x: a list, an array or a tensor of raw inputs; or whatever
@@ -47,5 +47,5 @@ class Predictor(TaskModel):
         return [self.answer_of(row) for row in self.predict(self.input_schema.parse_all(inputs))]
 
     def answer_of(self, output: np.ndarray) -> dict[str, Any]:
-        """The answer that an element of `predict` stands for, a dict."""
+        """The answer that corresponds to an element of `predict`, a dict."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
 """The protocol of a task model, and the registry of the models that implement it.
 
-The command line, serving, export, gates, ensembles, presets and benchmarks ask a model through
-`TaskModel`, and never for its type. A new task kind implements `TaskModel` and registers its
+The command line, serving, export, gates, ensembles, presets and benchmarks use a model only through
+`TaskModel` and never check its type. A new task kind implements `TaskModel` and registers its
 classes with `@register`; nothing else in the zoo names it.
 """
 
@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from zoo.typing import Tensor
 
-if TYPE_CHECKING:  # what `TaskModel` is mixed into, whose attributes it has then
+if TYPE_CHECKING:  # what `TaskModel` is mixed into, whose attributes it then has
     from keras_hub.models import Task
 else:
     Task = object
@@ -37,7 +37,7 @@ _models: dict[str, type["TaskModel"]] = {}
 class InputError(ValueError):
     """A model doesn't take a raw input; the message says why."""
 
-    # So Keras passes it on. It would hide the message among the arguments of the failing call.
+    # So Keras passes it on. It would bury the message among the arguments of the failing call.
     _keras_call_info_injected = True
 
 
@@ -57,17 +57,17 @@ class InputSchema:
     rank: int = 0
 
     def parse(self, value: Any) -> Any:
-        """Makes a raw input of a value decoded from JSON.
+        """Converts a value decoded from JSON to a raw input.
 
         Args:
             value: str or number, or lists of them, nested as deep as this schema's rank; arrays
-                stand for lists.
+                count as lists.
 
         Returns:
             Strings as a str or nested lists of str, numbers as a float32 array.
 
         Raises:
-            InputError: the value has another rank or type.
+            InputError: the value has the wrong rank or type.
         """
         try:
             return (_strings if self.dtype == "string" else _floats)(value, self.rank)
@@ -84,10 +84,10 @@ class InputSchema:
                 `tf.data.Dataset` of raw inputs or of batches of them.
 
         Returns:
-            A list of strings as `parse` returns them, or of arrays of the dtype that they came in.
+            A list of strings as `parse` returns them, or of arrays with their original dtype.
 
         Raises:
-            InputError: a raw input has another rank or type.
+            InputError: a raw input has the wrong rank or type.
         """
         if isinstance(values, tf.data.Dataset):
             return [one for batch in values for one in self.parse_all(batch)]
@@ -134,7 +134,7 @@ def _floats(value, rank):
         raise TypeError
     if np.issubdtype(array.dtype, np.complexfloating):
         raise TypeError
-    with np.errstate(over="ignore"):  # becomes infinite, which models refuse
+    with np.errstate(over="ignore"):  # becomes infinite, which models reject
         return array.astype("float32")
 
 
@@ -158,7 +158,7 @@ def _short(value):
 
 
 class TaskModel(Task):
-    """The interface of a task model; a mixin ahead of a `keras_hub.models.Task`.
+    """The interface of a task model; a mixin before a `keras_hub.models.Task`.
 
     For `zoo.gates`, the backbone of a model names its `architecture`, and calls each recurrent
     layer with an explicit `mask`, as `recurrent_stack` does.
@@ -189,7 +189,7 @@ class TaskModel(Task):
 
         Raises:
             OSError: the file can't be read.
-            ValueError: the argument is no input of this model.
+            ValueError: the argument isn't an input of this model.
         """
         raise NotImplementedError
 
@@ -205,7 +205,7 @@ class TaskModel(Task):
             A list of str, or a ragged tensor of numbers.
 
         Raises:
-            InputError: a raw input has another type than the model takes.
+            InputError: a raw input isn't of the type that the model takes.
         """
         is_tensor = keras.ops.is_tensor(x) or isinstance(x, (tf.Tensor, tf.RaggedTensor))
         if not is_tensor and not isinstance(x, (list, tuple, np.ndarray)):
@@ -216,7 +216,7 @@ class TaskModel(Task):
         lengths = [len(one) for one in inputs]
         return tf.RaggedTensor.from_row_lengths(np.concatenate(inputs), lengths)
 
-    # Otherwise errors would be told as those of "user code" that TensorFlow has converted.
+    # Otherwise TensorFlow would report errors as those of "user code" that it has converted.
     @tf.autograph.experimental.do_not_convert
     def preprocess_samples(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """As `keras_hub.models.Task.preprocess_samples`."""
@@ -257,8 +257,8 @@ class TaskModel(Task):
     def predict_on_batch(self, x: Any, **kwargs: Any) -> Any:
         """As `keras_hub.models.Task.predict_on_batch`, at the same small cost for every shape.
 
-        TensorFlow searches all shapes that came before for one that suits a new one, which takes
-        longer than a small network. So one function is asked for that serves them all.
+        For each new shape, TensorFlow searches all earlier ones for a match, which takes longer
+        than a small network. So a single function for all shapes is requested.
         """
         if keras.backend.backend() != "tensorflow" or self.run_eagerly:
             return super().predict_on_batch(x, **kwargs)
@@ -362,7 +362,8 @@ class TaskModel(Task):
     @property
     def members(self) -> Sequence["TaskModel"]:
         """The models that hold the recurrent layers: an ensemble's members, else the model."""
-        # Keras' saving descends into every list it finds, here into this model again without end.
+        # Keras' saving descends into every list it finds, and would recurse into this model
+        # forever.
         return collections.UserList([self])
 
     def gate_inputs(self, input: Any) -> dict[str, Tensor]:
@@ -389,7 +390,7 @@ class TaskModel(Task):
         return self.output
 
     def shared_by_members(self) -> dict[str, Any]:
-        """What members of an ensemble must agree on: a dict from its name to its value."""
+        """What members of an ensemble must agree on: a dict from names to values."""
         return {}
 
     def ensemble_options(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def pad_tensor(x: Tensor, feature_dim: int | None) -> tuple[Tensor, Tensor]:
         `(values, padding_mask)`: float32 as `x`, and bool `[batch, time]`, False at padding.
 
     Raises:
-        InputError: the tensor has another rank or type. An empty sequence, or a value that isn't
+        InputError: the tensor has the wrong rank or type. An empty sequence, or a value that isn't
             finite, raises `tf.errors.InvalidArgumentError` when the pipeline runs.
     """
     import tensorflow as tf

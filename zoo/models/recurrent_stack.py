@@ -61,7 +61,7 @@ def recurrent_stack(
 
 
 class RecurrentBackbone(Backbone):
-    """A backbone with a `recurrent_stack` of the name `"encoder"`, which can be read in pieces.
+    """A backbone with a `recurrent_stack` named `"encoder"`, which can read an input in pieces.
 
     A subclass defines `continued`.
 
@@ -83,7 +83,7 @@ class RecurrentBackbone(Backbone):
         if self.bidirectional or architectures.get(self.architecture).bidirectional:
             return (
                 f"This model ({self.architecture}) reads its input in both directions, so it needs "
-                "all of it. Use a model of one direction."
+                "the whole input. Use a unidirectional model."
             )
         return None
 

@@ -1,4 +1,4 @@
-"""Sampled softmax: the loss of a large vocabulary from a few of its tokens, for training."""
+"""Sampled softmax: the loss over a large vocabulary from a few of its tokens, for training."""
 
 from keras import ops
 
@@ -18,8 +18,8 @@ def sampled_softmax(
 
     The sum over candidates, each divided by how often it is expected, estimates that of the full
     softmax over all tokens but the target (Y. Bengio and J.-S. Senécal, "Quick Training of
-    Probabilistic Neural Nets by Importance Sampling", 2003). The logarithm of the estimate is a
-    little too low on average, so the loss isn't that of a perplexity.
+    Probabilistic Neural Nets by Importance Sampling", 2003). The logarithm of the estimate is
+    biased slightly low, so the loss can't be converted to a perplexity.
 
     Args:
         outputs: float tensor `[steps, dim]`; the products with candidates have its dtype.
@@ -30,9 +30,10 @@ def sampled_softmax(
             target of a step don't count there.
         log_expected: float tensor `[tokens]`, the logarithm of how often each token is expected
             among the candidates.
-        correct_targets: bool, whether the target's term is divided too, so that the loss is that
-            of telling the target from the candidates (S. Jean et al., "On Using Very Large Target
-            Vocabulary for Neural Machine Translation", 2015). It saturates for rare targets.
+        correct_targets: bool, whether the target's term is divided too, so that the loss is that of
+            distinguishing the target from the candidates (S. Jean et al., "On Using Very Large
+            Target Vocabulary for Neural Machine Translation", 2015). This loss saturates for rare
+            targets.
 
     Returns:
         A tensor `[steps]` of the dtype of `bias`.

@@ -9,7 +9,7 @@ from zoo.typing import Tensor
 class SequencePredictor(Predictor):
     """A backbone, a layer that reduces its sequence over time, and output layers.
 
-    A mixin ahead of a `keras_hub.models.Task` with a `RecurrentBackbone`.
+    A mixin before a `keras_hub.models.Task` with a `RecurrentBackbone`.
 
     Attributes:
         reduction: str, the name of the layer that reduces the sequence, which has `initial_state`

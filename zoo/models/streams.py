@@ -20,7 +20,7 @@ def stream(model: TaskModel) -> "Stream":
         A `Stream`.
 
     Raises:
-        ValueError: the model needs all of its input; the message says why.
+        ValueError: the model needs its whole input; the message says why.
 
     Example:
     ```python
@@ -38,7 +38,8 @@ def stream(model: TaskModel) -> "Stream":
 
 
 class Stream:
-    """Reads one raw input piece by piece; all pieces together give what the whole input gives.
+    """Reads one raw input piece by piece; all pieces together give the same result as the whole
+    input.
 
     A subclass defines `_begin` and `_read`.
 
@@ -46,8 +47,8 @@ class Stream:
         model: a `TaskModel` without a `stream_obstacle`.
 
     Attributes:
-        sampling_rate: int, in Hz, of the waveform that the stream reads; None if it reads something
-            else.
+        sampling_rate: int, in Hz, of the waveform that the stream reads; None if its input isn't a
+            waveform.
         is_over: bool, whether the input has ended.
     """
 
@@ -66,15 +67,15 @@ class Stream:
         """Reads a piece of the input.
 
         Args:
-            piece: a piece of what the model takes as raw input, of any length; None if there is
-                nothing more to read.
+            piece: a piece of the model's raw input, of any length; None if there is nothing more to
+                read.
             is_last: bool, whether the input ends.
 
         Returns:
             See the class of the model's stream.
 
         Raises:
-            InputError: the model doesn't take the piece, which isn't read then.
+            InputError: the model doesn't take the piece, which is then not read.
             ValueError: the input has ended.
         """
         if self.is_over:
@@ -85,8 +86,8 @@ class Stream:
 
     @property
     def answer(self) -> dict[str, Any] | None:
-        """The answer to what was read so far, a dict as `TaskModel.answers` returns them; None as
-        long as there is none."""
+        """The answer to what was read so far, a dict as `TaskModel.answers` returns them; None
+        if there is none yet."""
         raise NotImplementedError
 
     def answer_text(self, answer: dict[str, Any]) -> str:
@@ -94,7 +95,7 @@ class Stream:
         return self.model.answer_text(answer)
 
     def piece_of(self, line: str) -> Any:
-        """The piece of input that a line of standard input stands for.
+        """The piece of input that a line of standard input represents.
 
         Args:
             line: str, with its newline if it has one.
@@ -102,7 +103,7 @@ class Stream:
         raise NotImplementedError
 
     def _begin(self):
-        """Sets what belongs to one input to its beginning."""
+        """Resets everything that belongs to one input."""
         raise NotImplementedError
 
     def _read(self, piece, is_last):
@@ -132,10 +133,10 @@ class PredictorStream(Stream):
 
 
 def numbers_of(line: str) -> np.ndarray:
-    """The numbers on a line of text, float32 `[numbers]`; commas or spaces are between them.
+    """The numbers on a line of text, float32 `[numbers]`, separated by commas or spaces.
 
     Raises:
-        InputError: there is something else on it.
+        InputError: the line has anything else.
     """
     try:
         return np.array(line.replace(",", " ").split(), "float32")
@@ -150,15 +151,15 @@ def compiled(method: Any) -> Callable[..., Any]:
     """A method as a function that is compiled once for pieces of any length.
 
     Args:
-        method: of a Keras layer or model, of nested arrays or tensors. Those of two or more axes in
-            the first argument are pieces `[1, time, ...]` of any length; all others have the same
-            shape at each call.
+        method: of a Keras layer or model, of nested arrays or tensors. Those with two or more axes
+            in the first argument are pieces `[1, time, ...]` of any length; all others have the
+            same shape in every call.
 
     Returns:
-        A function that returns a flat list of tensors, outside training. An argument may be the
-        flat list of what it holds, too, such as the states that an earlier call returned.
+        A function that returns a flat list of tensors, outside training. An argument may also be a
+        flat list of its elements, such as the states that an earlier call returned.
     """
-    # Past Keras, which would save what it finds in an attribute.
+    # Bypasses Keras, which would save what it finds in an attribute.
     functions = vars(method.__self__).setdefault("_compiled_methods", {})
     if method.__name__ not in functions:
         functions[method.__name__] = _Compiled(method)
@@ -166,7 +167,7 @@ def compiled(method: Any) -> Callable[..., Any]:
 
 
 class _Compiled:
-    """Flat lists in and out: to walk nested ones takes longer than a small network."""
+    """Flat lists in and out: traversing nested ones takes longer than a small network."""
 
     def __init__(self, method):
         self._method = method
@@ -185,7 +186,7 @@ class _Compiled:
         if keras.backend.backend() == "torch":
             import torch
 
-            return torch.no_grad()(call)  # or the states would keep all pieces before them
+            return torch.no_grad()(call)  # or the states would keep all earlier pieces in memory
         if keras.backend.backend() != "tensorflow":
             return call
         import tensorflow as tf

@@ -11,7 +11,7 @@ from zoo.typing import Tensor
 class TextInput(TaskModel):
     """A task model whose raw input is a text.
 
-    A mixin ahead of a `keras_hub.models.Task` whose preprocessor has a `SubwordTokenizer`.
+    A mixin before a `keras_hub.models.Task` whose preprocessor has a `SubwordTokenizer`.
     """
 
     @property

@@ -33,7 +33,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
     """Maps text to subword ids and back.
 
     `<pad>` is 0, `<unk>` 1, `<s>` 2 and `</s>` 3. Ids are int32. If the unit is the word, 1 is
-    `<unknown>`, unless the training texts contain the word `<unk>`, which then stands for unknown
+    `<unknown>`, unless the training texts contain the word `<unk>`, which then represents unknown
     words.
 
     Args:
@@ -73,14 +73,14 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
             texts: iterable of str.
             vocabulary_size: int, the maximum number of pieces, special ones included. A small
                 corpus may give fewer.
-            unit: `"subword"`; `"character"`, each of which is a piece; or `"word"`, what stands
-                between spaces, the most frequent ones.
+            unit: `"subword"`; `"character"`, each of which is a piece; or `"word"`, text between
+                spaces, the most frequent ones.
             lowercase: bool, whether to fold case and compatibility forms (NFKC) first; by
                 default text isn't normalised.
             byte_fallback: bool, whether to spell unknown characters as UTF-8 bytes, so any text
-                survives a round trip; costs 256 pieces. Subwords only.
+                survives a round trip; costs 256 pieces. Only for subwords.
             keep_whitespace: bool, whether decoding returns every space and newline. A newline is
-                a piece of its own then.
+                then a separate piece.
             markers: names of further pieces, such as `"<cut>"`, which no text is encoded to.
 
         Raises:
@@ -94,9 +94,9 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
         if keep_whitespace:
             texts = (line for text in texts for line in text.split("\n"))
             options = {"user_defined_symbols": ["\n"], "max_sentence_length": 1 << 20}
-            if unit != "word":  # words are told apart by the spaces around them
+            if unit != "word":  # words are separated by the spaces around them
                 options |= {"add_dummy_prefix": False, "remove_extra_whitespaces": False}
-        if unit == "word":  # so that <unk> in the texts is a word like others
+        if unit == "word":  # so that <unk> in the texts is a word like any other
             options["unk_piece"] = "<unknown>"
         model = io.BytesIO()
         try:
@@ -178,7 +178,7 @@ class SubwordTokenizer(keras_hub.tokenizers.SentencePieceTokenizer):
 def completed_words(
     text: str, tokenize: Callable[[str], list[int]], unknown_id: int = UNKNOWN_ID
 ) -> tuple[list[int], str]:
-    """Tokenizes the words of a text whose tokens stay the same however it goes on.
+    """Tokenizes the words of a text whose tokens stay the same however the text continues.
 
     They end before a space, which no piece of a `SubwordTokenizer` spans. Neighbouring unknown
     words become one token, so the last one must be known.
@@ -186,7 +186,7 @@ def completed_words(
     Args:
         text: str.
         tokenize: function from a str to the list of its token ids.
-        unknown_id: int, the token id of what is unknown.
+        unknown_id: int, the token id for unknown text.
 
     Returns:
         `(token_ids, rest)`: the list of their token ids, and the text after them.
@@ -194,7 +194,7 @@ def completed_words(
     end = text.rfind(" ")
     while end > 0:
         token_ids = tokenize(text[:end])
-        # SentencePiece takes "▁" for a space, and drops those at the end of a text.
+        # SentencePiece treats "▁" as a space, and drops those at the end of a text.
         is_cut = text[:end].rstrip(" ").endswith("▁")
         if not is_cut and token_ids[-1:] != [unknown_id]:
             return token_ids, text[end:]
@@ -203,7 +203,8 @@ def completed_words(
 
 
 def texts_of(inputs: Any) -> list[str]:
-    """Texts as a list of str, of a str, a list of str or bytes, or an array or tensor of strings.
+    """Texts as a list of str, given a str, a list of str or bytes, or an array or tensor of
+    strings.
 
     Raises:
         InputError: one isn't a text.

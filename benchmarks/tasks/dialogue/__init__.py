@@ -1,4 +1,4 @@
-"""Dialogue: how well a model replies, and how far back in a conversation it reads."""
+"""Dialogue: how well a model replies, and how far back in a conversation it looks."""
 
 from benchmarks.tasks.dialogue.dialogue import Dialogue
 

@@ -1,4 +1,4 @@
-"""Choice of the next turn: the reply that was given, among replies of other conversations."""
+"""Choice of the next turn: the true reply among replies from other conversations."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ CHOICES = 10
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """A reply and the candidates among which it is to be found.
+    """A reply and the candidates from which it is to be chosen.
 
     Attributes:
         reply: `Reply`.
@@ -27,7 +27,7 @@ class Choice:
 
 
 def draw(conversations, replies, seed=0):
-    """Draws nine replies of other conversations beside each reply, in random order.
+    """Adds nine replies from other conversations to each reply, in random order.
 
     Args:
         conversations: list of lists of str.
@@ -65,11 +65,11 @@ def accuracy(choices, values):
 
 
 def by_information(score, conversations, choices):
-    """Values candidates by what the context tells about them.
+    """Scores candidates by their mutual information with the context.
 
     The value of a candidate is its mean log-probability per token given the `GIVEN` turns before
     the reply, minus that without context: the pointwise mutual information of both, per token. It
-    doesn't prefer replies that are likely everywhere (J. Li et al., "A Diversity-Promoting
+    doesn't prefer replies that are likely in any context (J. Li et al., "A Diversity-Promoting
     Objective Function for Neural Conversation Models", NAACL 2016).
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.metrics import bootstrap
 from zoo.datasets.errors import DatasetError
 
-GIVEN = 4  # turns before a reply, unless others are said
+GIVEN = 4  # turns before a reply, unless otherwise specified
 CONTEXTS = (0, 1, 2, GIVEN)
 
 
@@ -26,11 +26,11 @@ class Reply:
     turn: int
 
     def context(self, conversations):
-        """The `GIVEN` turns before it, or fewer at the beginning, of lists of str."""
+        """The `GIVEN` turns before it, or fewer at the beginning; takes lists of str."""
         return conversations[self.conversation][max(0, self.turn - GIVEN) : self.turn]
 
     def text(self, conversations):
-        """The reply itself, of lists of str."""
+        """The reply itself; takes lists of str."""
         return conversations[self.conversation][self.turn]
 
 
@@ -54,7 +54,7 @@ def replies_of(conversations):
         ]
         if found:
             return found
-    raise DatasetError("dialogue needs conversations of at least two turns, and found none.")
+    raise DatasetError("dialogue needs conversations of at least two turns, but found none.")
 
 
 def first_replies(replies):
@@ -81,7 +81,7 @@ class TokenizedConversations:
         turns: a list of conversations, each a list of turns, each a list of int that ends with
             `</s>`.
         start_id: int, the token id of `<s>`.
-        cut_id: int, that of `<cut>`, with which a conversation begins that is read from its middle.
+        cut_id: int, that of `<cut>`, which begins a conversation that is read from its middle.
     """
 
     turns: list
@@ -145,7 +145,7 @@ def perplexity(scores):
 
 
 def perplexity_interval(scores, replies):
-    """The 95 % interval of the perplexity per token, of a bootstrap over conversations.
+    """The 95 % interval of the perplexity per token, from a bootstrap over conversations.
 
     A mean over tokens is a ratio r of two sums over conversations, of the negative log-probability
     l and of the number n of tokens. The bootstrap is that of the mean of r + (l - r n) / mean(n),

@@ -21,7 +21,7 @@ from zoo import models
 from zoo.models.dialogue.dialogue_preprocessor import CUT
 from zoo.models.kneser_ney import KneserNey
 
-VOCABULARY = 4096  # perplexities per token compare only between equal tokens
+VOCABULARY = 4096  # perplexities per token are comparable only with equal tokens
 ORDER = 4  # n-grams of the baseline
 SCORED = 4000  # replies whose perplexity is measured
 ANSWERED = 300  # contexts that models reply to, and choose replies for
@@ -39,10 +39,10 @@ class Dialogue(Task):
     up to `max_length` tokens of each.
 
     Where the dataset has a feature `duplicate`, a bool, the marked conversations of the training
-    split stand in another split too and aren't trained on. Those of the test split count only for
+    split are also in another split and aren't trained on. Those of the test split count only for
     `perplexity_official`, the perplexity on all test conversations.
 
-    Besides, a model is given 0, 1, 2 and all turns before the same replies; it chooses replies
+    In addition, a model is given 0, 1, 2 and all turns before the same replies; it chooses replies
     among ten candidates, see `choice`; and it replies to the first 4 turns of up to 300
     conversations: greedily, greedily with a penalty on what is likely without them, and with
     nucleus sampling.
@@ -79,9 +79,9 @@ class Dialogue(Task):
     def batches(self, model, examples, config, batch_size=32):
         """Batches of conversations; shuffled, half of them begin at a random turn, with `<cut>`.
 
-        Otherwise a model would take a reply without context for the opening of a conversation. The
-        conversations of a batch begin after the same fraction of their turns, so that they stay of
-        similar length.
+        Otherwise a model would mistake a reply without context for the opening of a conversation.
+        The conversations of a batch begin after the same fraction of their turns, so that they stay
+        of similar length.
         """
         preprocessor = model.preprocessor
         conversations = self._tokenized(preprocessor.tokenizer, examples)
@@ -247,7 +247,7 @@ class Dialogue(Task):
         return context.some(context.replies_of(self.examples("test").inputs), SCORED)
 
     def _without_duplicates(self, replies):
-        """Those of replies of the test split that don't stand in a duplicate."""
+        """The replies, of the test split, that aren't in a duplicate."""
         duplicate = self._duplicate("test")
         return [reply for reply in replies if not duplicate[reply.conversation]]
 
@@ -276,6 +276,6 @@ class Dialogue(Task):
 
 
 def _beginning(count, fraction):
-    """The turn after a fraction of a conversation's turns, with two turns left at least; else 0."""
+    """The turn after a fraction of a conversation's turns, with at least two turns left; else 0."""
     later = count - 2
     return 0 if fraction is None or later < 1 else 1 + int(fraction * later)

@@ -1,4 +1,4 @@
-"""Measures of replies: overlap with people's, diversity and length."""
+"""Measures of replies: overlap with human replies, diversity and length."""
 
 import collections
 import csv
@@ -17,17 +17,17 @@ def words(text):
 
 
 def distinct(texts, order):
-    """The fraction of n-grams of words that differ (J. Li et al. 2016), a mean of groups of texts.
+    """The fraction of distinct word n-grams (J. Li et al. 2016), a mean over groups of texts.
 
-    The more texts, the more of their n-grams repeat. So each `GROUP` texts are compared on their
-    own, and those left over not at all, unless all texts are fewer.
+    The more texts, the more of their n-grams repeat. So texts are compared in groups of `GROUP`,
+    and a smaller last group is left out unless it is the only one.
 
     Args:
         texts: list of str.
         order: int, the length of n-grams.
 
     Returns:
-        A float; 0 without any.
+        A float; 0 without n-grams.
     """
     groups = [texts[i : i + GROUP] for i in range(0, len(texts) - GROUP + 1, GROUP)] or [texts]
     return sum(_distinct(group, order) for group in groups) / len(groups)

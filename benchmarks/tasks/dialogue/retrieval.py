@@ -36,7 +36,7 @@ class Retrieval:
         return [self._replies[index] for index in np.concatenate(nearest)]
 
     def values(self, conversations, choices):
-        """Values candidates by their similarity with the context.
+        """Scores candidates by their similarity to the context.
 
         Args:
             conversations: list of lists of str.

@@ -26,15 +26,15 @@ SEASONS_OF_EXAMPLE = 14
 class Forecasting(Task):
     """Forecasts the dataset's feature `series` with a recurrent `Forecaster`.
 
-    The dataset says what is measured: `horizon`, `period` and `frequency` of its series, and the
-    `metric`. A series of a split has values from `origin` on that belong to it, and its history
-    before. Every window with all its targets in the split is evaluated, and training draws windows
-    of the training split alone.
+    The dataset defines what is measured: `horizon`, `period` and `frequency` of its series, and the
+    `metric`. A series of a split has its own values from `origin` on, preceded by its history.
+    Every window with all its targets in the split is evaluated, and training draws windows of the
+    training split alone.
 
-    With the metric `mse`, series are scaled by the mean and deviation of their training split, as
-    the literature on long horizons does; others are those of the M4 competition. In training, and
-    for the validation metric, errors are divided by a size of the window, so that they are like the
-    metric.
+    With the metric `mse`, series are scaled by the mean and standard deviation of their training
+    split, as in the literature on long horizons; the other metrics are those of the M4 competition.
+    In training, and for the validation metric, errors are divided by a scale of the window, so that
+    they resemble the metric.
     """
 
     validation_metric = metrics.MAE
@@ -100,7 +100,7 @@ class Forecasting(Task):
 
     @functools.cached_property
     def scaling(self):
-        """The mean and deviation of each series, float arrays `[series]`, by its name."""
+        """The mean and standard deviation of each series, float arrays `[series]`, by its name."""
         data = self.read("train")
         is_scaled = self.facts["metric"] == "mse"
         scaling = {}
@@ -165,7 +165,7 @@ class Forecasting(Task):
 
             def columns(chosen, generator):
                 x = preprocessor([examples.inputs[index] for index in chosen])
-                # Keras' losses know no missing targets: the point before counts as one.
+                # Keras' losses don't support missing targets: the value before is used instead.
                 return self._scaled(x, _without_gaps(examples.targets[chosen]))
 
         return Batches(examples, columns, np.full(len(examples), horizon), batch_size)
@@ -186,7 +186,7 @@ class Forecasting(Task):
         return {**x, "series": series}, (targets / sizes).astype("float32")
 
     def sizes(self, series, mask):
-        """What errors of windows are divided by in training, `[windows]`.
+        """The scale by which errors of windows are divided in training, `[windows]`.
 
         Args:
             series: float array `[windows, lookback]`.

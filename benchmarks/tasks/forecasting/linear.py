@@ -13,8 +13,8 @@ class Linear:
 
     Args:
         windows: `TrainingWindows`.
-        scale: function from windows, `[batch, lookback]`, and their masks to what their errors are
-            divided by, `[batch]`.
+        scale: function from windows, `[batch, lookback]`, and their masks to the scale of their
+            errors, `[batch]`.
         strength: float, see `STRENGTHS`.
         seed: int.
 

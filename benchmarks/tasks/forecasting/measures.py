@@ -57,8 +57,8 @@ def owa(smapes, mases, smapes_of_naive2, mases_of_naive2):
 def bootstrap(statistic, *columns, block=1, seed=0):
     """The 95 % percentile bootstrap interval of a statistic of examples in order.
 
-    Blocks of neighbours are drawn together, around the end, since neighbours may depend on each
-    other (D. N. Politis and J. P. Romano, "A Circular Block-Resampling Procedure", 1992).
+    Circular blocks of neighbours are drawn together, since neighbours may depend on each other (D.
+    N. Politis and J. P. Romano, "A Circular Block-Resampling Procedure", 1992).
 
     Args:
         statistic: function from arrays to a float.

@@ -10,7 +10,7 @@ def last(history, period, horizon):
 
     Args:
         history: float array `[time]`.
-        period: int, values of a season.
+        period: int, length of a season.
         horizon: int.
 
     Returns:
@@ -20,7 +20,7 @@ def last(history, period, horizon):
 
 
 def seasonal(history, period, horizon):
-    """The last season, repeated; of a shorter history, the last value. Arguments as in `last`."""
+    """The last season, repeated; for a shorter history, the last value. Arguments as in `last`."""
     if len(history) < period:
         return last(history, period, horizon)
     return history[len(history) - period + np.arange(horizon) % period]

@@ -16,7 +16,7 @@ def forecast(history, period, horizon):
 
     Args:
         history: float array `[time]`.
-        period: int, values of a season.
+        period: int, length of a season.
         horizon: int.
 
     Returns:

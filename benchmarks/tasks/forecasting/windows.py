@@ -51,7 +51,7 @@ def all_windows(series, origins, horizon, split):
 class TrainingWindows:
     """Windows to draw from the series of the training split.
 
-    A series is drawn first, so that long ones don't outweigh short ones, then a place in it.
+    A series is drawn first, so that long ones don't outweigh short ones, then a position in it.
 
     Args:
         series: list of float arrays `[time]`; NaN is a missing value.
@@ -59,7 +59,7 @@ class TrainingWindows:
             before the first.
         lookback: int, values of a window.
         horizon: int, values of its targets.
-        least: int, values before the targets, if a series has as many.
+        least: int, minimum number of values before the targets, if a series has that many.
 
     Raises:
         DatasetError: no series has `horizon` values and one before.
@@ -107,7 +107,7 @@ class TrainingWindows:
         rows = generator.integers(0, len(self._first), count)
         chosen = generator.integers(0, self._counts[rows])
         ends = self._ends[(np.cumsum(self._counts) - self._counts)[rows] + chosen]
-        # Before each series are as many zeros as a window has values.
+        # Each series is preceded by as many zeros as a window has values.
         places = self._first[rows] + ends
         windows = places[:, None] + self._steps
         series = self._inputs[windows[:, : self._lookback]]

@@ -1,4 +1,4 @@
-"""A memory problem at one gap: an ordinary task, whose training sequences are always fresh."""
+"""A memory problem at one gap: an ordinary task, whose training sequences are always new."""
 
 import math
 import time
@@ -20,7 +20,7 @@ class AtGap(Task):
     Args:
         problem: the `Problem`.
         gap: int.
-        sequences: int, training sequences per epoch. They are drawn anew in each epoch.
+        sequences: int, training sequences per epoch. They are newly drawn in each epoch.
         read, data: see `Task`.
     """
 
@@ -54,7 +54,7 @@ class AtGap(Task):
         preprocessor = model.preprocessor
 
         def drawn(chosen, generator):
-            # A stream of its own, so that no seed and epoch repeats the draws of another split.
+            # A separate stream, so that no seed and epoch repeats the draws of another split.
             generator = (generator or np.random.default_rng(0)).spawn(1)[0]
             batch = self._examples(self.problem.draw(generator, len(chosen), self.gap))
             return preprocessor(batch.inputs), batch.targets
@@ -71,7 +71,7 @@ class AtGap(Task):
         return Evaluation(value, None, signature)
 
     def accuracy(self, model, split):
-        """The fraction of correct answers of a model to a split, a float.
+        """The fraction of a model's answers on a split that are correct, a float.
 
         Args:
             model: a task model, or a `Fitted` baseline.
@@ -86,7 +86,7 @@ class AtGap(Task):
         return accuracy >= self.problem.solved
 
     def is_clearly_solved(self, accuracy):
-        """Whether an accuracy on validation solves this gap by two standard errors.
+        """Whether an accuracy on validation exceeds this gap's threshold by two standard errors.
 
         An accuracy that has just crossed the threshold is biased upwards: on the test split it
         would often fall short. The standard error is that of one answer per sequence, which is too

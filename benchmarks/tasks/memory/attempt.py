@@ -10,9 +10,9 @@ class Attempt:
     Attributes:
         gap: int.
         accuracy: float, on the test split.
-        sequences: int, the training sequences that it took.
+        sequences: int, the number of training sequences used.
         seconds: float, the training time.
-        out_of_time: bool, whether it was given up because its seconds were spent.
+        out_of_time: bool, whether it was given up because it ran out of time.
     """
 
     gap: int

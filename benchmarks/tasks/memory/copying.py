@@ -22,7 +22,7 @@ class Copying(Problem):
         return dataset.COUNT
 
     def timescale(self, gap):
-        """The first symbol is recalled as many steps later as the gap and the symbols have."""
+        """The distance from the first symbol to its recall: the gap and the symbols."""
         return gap + dataset.COUNT
 
     def targets(self, column):
@@ -45,7 +45,7 @@ class Copying(Problem):
         counts = lambda inputs: np.array(
             [[text.count(symbol) for symbol in dataset.SYMBOLS] for text in inputs]
         )
-        # Positions are alike, so one regression serves them all.
+        # All positions are alike, so one regression is enough.
         rows = np.repeat(counts(train.inputs), dataset.COUNT, axis=0)
         regression = LogisticRegression(max_iter=1000).fit(rows, train.targets.ravel())
         answer = lambda inputs: np.repeat(

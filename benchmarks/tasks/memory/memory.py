@@ -24,8 +24,8 @@ PROBLEMS = (Adding, TemporalOrder, Copying)
 class Memory(Task):
     """Measures the longest gap that an architecture solves, on a problem with growing gaps.
 
-    The features of the dataset tell the problem: `sum` is adding, `label` temporal order, `copied`
-    copying.
+    The features of the dataset identify the problem: `sum` is adding, `label` temporal order,
+    `copied` copying.
     """
 
     metric = LONGEST_GAP
@@ -110,7 +110,7 @@ class Memory(Task):
 
     def with_gradients(self, evaluation, model, config):
         """The evaluation with gradients by lag: of the trained model, and of an untrained one that
-        is told the gap of the sequences."""
+        is given the gap of the sequences."""
         keras.utils.set_random_seed(config.seed)
         task = self.at(gradients.GAP)
         curves = {

@@ -14,9 +14,9 @@ class Fitted:
     """A fitted baseline.
 
     Attributes:
-        name: str, what it is.
+        name: str, a description.
         answer: function from a list of inputs to outputs as `Problem.is_correct` takes them.
-        parameters: int, how many numbers it stores.
+        parameters: int, the number of values that it stores.
     """
 
     name: str

@@ -13,7 +13,7 @@ ROUNDS = 50  # of expectation maximisation
 
 
 class TemporalOrder(Problem):
-    """Names two symbols in the order in which they came."""
+    """Predicts two symbols in the order in which they appeared."""
 
     feature = "symbols"
     target_feature = "label"
@@ -62,8 +62,8 @@ class TemporalOrder(Problem):
         return Fitted("the likeliest class", answer, 1)
 
     def hidden_markov(self, train, validation):
-        """One model a class, with the number of states that is best on validation; the class whose
-        model finds a sequence likeliest is the answer."""
+        """One model per class, with the number of states that is best on validation; the answer is
+        the class whose model gives the sequence the highest likelihood."""
         fitted = [self._fitted(train, states) for states in STATES]
         accuracy = lambda found: self.is_correct(
             self._likelihoods(found, validation.inputs), validation.targets

@@ -1,4 +1,4 @@
-"""Recognition: how many words of spoken sentences a model gets wrong."""
+"""Recognition: the fraction of words in spoken sentences that a model gets wrong."""
 
 from benchmarks.tasks.recognition.recognition import Recognition
 

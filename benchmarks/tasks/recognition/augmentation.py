@@ -23,11 +23,11 @@ def stretched(frames, factor):
 
 
 def warped(cepstra, widest, generator, edges):
-    """Cepstra as of a vocal tract of another length, which scales all frequencies.
+    """Warps cepstra to simulate another vocal tract length, which scales all frequencies.
 
     Args:
         cepstra: float32 `[frames, coefficients]`.
-        widest: float, the scale is drawn uniformly from 1 - `widest` to 1 + `widest`.
+        widest: float; the scale is drawn uniformly from 1 - `widest` to 1 + `widest`.
         generator: `numpy.random.Generator`.
         edges: pair of float, in Hz, the edges of the mel bands.
     """

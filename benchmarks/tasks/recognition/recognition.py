@@ -1,4 +1,4 @@
-"""Recognition: writes what was said, given as frames or waveforms."""
+"""Recognition: transcribes speech, given as frames or waveforms."""
 
 import collections
 import functools
@@ -23,7 +23,7 @@ from zoo.models.speech_recognizer.prefix_beam_search import PrefixBeamSearch
 from zoo.models.speech_recognizer.speech_backbone import NORMALIZATIONS, SUBSAMPLINGS
 
 LISTED = 10  # transcripts in the text artifact
-HMM_WORDS = 50  # the largest vocabulary of a model a word
+HMM_WORDS = 50  # the largest vocabulary with one model per word
 NGRAMS = {one.unit: one for one in (WordNgrams, CharacterNgrams)}
 FRONT_END = "sphinx_cepstra"  # of waveforms, unless the suite says otherwise
 
@@ -151,7 +151,7 @@ class Recognition(Task):
         return transcripts(test.targets, outputs, {"alignment": figure})
 
     def add_ngrams(self, model, unit, order, beam_width, candidates):
-        """Makes a recogniser's beam search consult an n-gram model of the training transcripts.
+        """Makes a recogniser's beam search use an n-gram model of the training transcripts.
 
         Args:
             model: a trained `SpeechRecognizer`.
@@ -195,13 +195,13 @@ class Recognition(Task):
         )
 
     def baseline_hmm(self):
-        """A hidden Markov model a word, decoded by Viterbi's algorithm over the string."""
+        """One hidden Markov model per word, decoded by Viterbi's algorithm over the string."""
         splits = {split: self.examples(split) for split in ("train", "validation", "test")}
         words = word_hmm.vocabulary(splits["train"].targets)
         if len(words) > HMM_WORDS:
             raise DatasetError(
-                f"A hidden Markov model a word needs a vocabulary of at most {HMM_WORDS} words. "
-                f"Received: {len(words)} words. Leave `baseline_hmm` out."
+                "One hidden Markov model per word needs a vocabulary of at most "
+                f"{HMM_WORDS} words. Received: {len(words)} words. Leave `baseline_hmm` out."
             )
         frames = {
             split: [word_hmm.with_slopes(self._cepstra(one)) for one in found.inputs]
@@ -291,7 +291,7 @@ def _sound(sound):
 
 
 def _alignment(model, sound):
-    """A figure of a sound's frames and of the characters at their places."""
+    """A figure of a sound's frames with the characters at their positions."""
     found = model.timestamps(sound)
     return plots.alignment(
         model.preprocessor.frames(sound),

@@ -1,4 +1,4 @@
-"""A hidden Markov model a word, and Viterbi's algorithm over strings of words."""
+"""One hidden Markov model per word, and Viterbi's algorithm over strings of words."""
 
 import itertools
 
@@ -6,20 +6,21 @@ import numpy as np
 
 STATES = 6  # of a word, from left to right
 ITERATIONS = 6
-FLOOR = 1e-2  # of variances, in units of those of the training data
+FLOOR = 1e-2  # of variances, relative to those of the training data
 
 
 class WordHMM:
     """Recognises strings of words with Gaussian hidden Markov models, one for each word.
 
     A word is a chain of states, each with a diagonal Gaussian over normalised frames and their
-    slopes. Training starts from strings that are cut evenly, and cuts them again by Viterbi's
-    algorithm. To recognise, the chains of all words follow each other at will (L. Rabiner, "A
-    Tutorial on Hidden Markov Models and Selected Applications in Speech Recognition", 1989).
+    slopes. Training starts from an even segmentation of the strings, and then segments them again
+    by Viterbi's algorithm. In recognition, any chain may follow any other (L.
+    Rabiner, "A Tutorial on Hidden Markov Models and Selected Applications in Speech Recognition",
+    1989).
 
     Args:
         words: list of str.
-        insertion: float, what each word adds to the logarithmic probability of a path.
+        insertion: float, what each word adds to the log-probability of a path.
     """
 
     def __init__(self, words, insertion=0.0):
@@ -70,7 +71,7 @@ class WordHMM:
 
     @property
     def parameters(self):
-        """int, how many numbers the models store."""
+        """int, the number of values that the models store."""
         return self.means.size + self.variances.size + self.stays.size
 
     def _forced(self, frames, chain):

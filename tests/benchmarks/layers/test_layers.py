@@ -93,8 +93,8 @@ def test_what_a_peer_does_not_quantize_is_left_out():
     names = ["torch_int8", "onnxruntime_int8"]
     _, missing, _ = timing.measure("rnn", SHAPE, names, rounds=1, least_ms=0.1)
     assert missing == {
-        "torch_int8": "torch quantizes no rnn",
-        "onnxruntime_int8": "ONNX Runtime quantizes no rnn",
+        "torch_int8": "torch does not quantize rnn",
+        "onnxruntime_int8": "ONNX Runtime does not quantize rnn",
     }
 
 

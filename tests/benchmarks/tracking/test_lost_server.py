@@ -64,7 +64,7 @@ def test_a_run_whose_server_goes_away_is_resumed(tmp_path, server):
     assert bench.exitcode == 2, output(tmp_path)
     told = output(tmp_path).splitlines()[-1]
     assert told.startswith(f"The tracking server {uri} failed: ")
-    assert told.endswith("run the same command again once that is mended.")
+    assert told.endswith("run the same command again once that is fixed.")
     assert "Traceback" not in output(tmp_path)
     assert list(tmp_path.glob("mlruns/checkpoints/*/*.npz"))
     server()

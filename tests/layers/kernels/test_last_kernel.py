@@ -29,7 +29,7 @@ def test_it_is_the_native_kernel_without_a_reason():
         (
             {"dropout": 0.5, "implementation": 1},
             True,
-            "implementation=1 drops other inputs for each gate",
+            "implementation=1 drops different inputs for each gate",
         ),
         ({"dtype": "mixed_float16"}, False, "the data type is float16"),
         ({"activation": "softsign"}, False, "there is no kernel for the activation"),

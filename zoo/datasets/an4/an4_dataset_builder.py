@@ -9,7 +9,7 @@ from zoo.datasets.errors import DatasetError
 from zoo.datasets.originals import HashedArchive
 
 COMMIT = "5e478f0ee6c5b060edf702acdd563948cad5545f"
-# A file that is read, by its name in the folder `an4`.
+# Which files are read, by their names in the folder `an4`.
 FILE = re.compile(
     r"(?:^|/)an4/(etc/an4_(?:train|test)\.(?:fileids|transcription)|feat/\w+/\w+/[\w-]+\.mfc)$"
 )
@@ -33,20 +33,19 @@ LINE = re.compile(r"(.*\S)\s+\((\S+)\)\s*")
 
 
 def transcripts(content):
-    """Returns a dict from the name of an utterance to its text, of a file whose lines are
-    `TEXT (name)`."""
+    """Returns a dict from an utterance's name to its text, from a file of lines `TEXT (name)`."""
     found = (LINE.fullmatch(line) for line in content.splitlines() if line.strip())
     return {match[2]: re.sub(r"</?s>", "", match[1]).strip() for match in found}
 
 
 def cepstra(content):
     """Returns the frames, float32 `[frames, 13]`, of a `.mfc` file: the number of values, a
-    big-endian int32, then these, big-endian float32."""
+    big-endian int32, followed by the values, big-endian float32."""
     values = np.frombuffer(content, ">f4", offset=4)
     expected = int.from_bytes(content[:4], "big")
     if len(values) != expected or expected % 13:
         raise DatasetError(
-            f"A file of cepstra says that it has {expected} values of 13 a frame, and has "
+            f"A file of cepstra declares {expected} values, 13 per frame, but has "
             f"{len(values)}. Is the archive damaged?"
         )
     return values.reshape(-1, 13).astype("float32")
@@ -64,7 +63,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES = {"1.0.0": "Initial release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"A file {ARCHIVE.name} in this folder, with the folder an4 of the repository, is used "
-        "instead of its address."
+        "instead of the download."
     )
 
     def _info(self):

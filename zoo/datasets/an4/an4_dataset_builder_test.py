@@ -55,5 +55,5 @@ def test_cepstra_are_big_endian_after_their_number():
     content = (26).to_bytes(4, "big") + values.tobytes()
     np.testing.assert_array_equal(module.cepstra(content), values.reshape(2, 13))
     assert module.cepstra(content).dtype == np.float32
-    with pytest.raises(DatasetError, match=r"says that it has 26 values .* has 25"):
+    with pytest.raises(DatasetError, match=r"declares 26 values, .* has 25"):
         module.cepstra(content[:-4])

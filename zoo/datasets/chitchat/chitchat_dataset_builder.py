@@ -1,4 +1,4 @@
-"""Conversations of two students about anything, for dialogue."""
+"""Conversations of two students on any topic, for dialogue."""
 
 import itertools
 import json
@@ -25,8 +25,8 @@ BEGINNINGS = {"train": "2018-04", "validation": "2018-09", "test": "2018-10-14"}
 def turns_of(conversation):
     """Returns the senders of a conversation and its turns, two lists of equal length.
 
-    A turn is what one sender writes without interruption: messages, joined by spaces. Messages
-    without a character are left out.
+    A turn is what one sender writes without interruption: messages, joined by spaces. Empty
+    messages are left out.
     """
     messages = [
         (message["sender"], text)
@@ -42,7 +42,7 @@ def turns_of(conversation):
 
 
 def is_kept(senders, turns):
-    """Returns whether a conversation has two senders, enough turns and none that is too long."""
+    """Returns whether a conversation has two senders, enough turns and no turn that is too long."""
     return (
         len(set(senders)) == 2
         and len(turns) >= MIN_TURNS

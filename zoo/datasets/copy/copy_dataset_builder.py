@@ -13,7 +13,7 @@ DELIMITER = ":"
 
 
 def draw(generator, count, gap):
-    """Returns sequences that start with symbols to copy, and these symbols.
+    """Returns sequences that start with the symbols to copy, and those symbols.
 
     `COUNT` symbols, `gap` - 1 blanks, the delimiter and `COUNT` blanks, during which a model
     answers. This is the form of Arjovsky, Shah and Bengio (2016), after Hochreiter and Schmidhuber

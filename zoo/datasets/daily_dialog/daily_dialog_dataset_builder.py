@@ -14,7 +14,7 @@ URL = (
 )
 SPLITS = ("train", "validation", "test")
 END_OF_TURN = "__eou__"
-LONG = 20  # letters and digits of a turn that tells dialogues apart
+LONG = 20  # letters and digits of a turn that is long enough to identify a dialogue
 
 ASCII = str.maketrans("’‘′“”。、", "'''\"\".,")
 CONTRACTION = re.compile(r"(?<=\w) ' (s|m|t|d|ll|re|ve)\b", re.IGNORECASE)
@@ -33,7 +33,7 @@ RULES = [
 
 
 def detokenised(turn):
-    """Returns a turn as one writes it: `"I ’ Ve no idea , sir ."` is `"I've no idea, sir."`."""
+    """Returns a turn as usually written: `"I ’ Ve no idea , sir ."` is `"I've no idea, sir."`."""
     text = turn.translate(ASCII)
     text = CONTRACTION.sub(lambda found: "'" + found[1].lower(), text)
     for pattern, replacement in RULES:
@@ -42,9 +42,10 @@ def detokenised(turn):
 
 
 def parts(turns):
-    """Returns what a dialogue is recognised by: a set of texts of letters and digits in lower case.
+    """Returns what identifies a dialogue: a set of texts of letters and digits in lower case.
 
-    These are its longer turns, since short ones are common phrases; or else all of it.
+    These are its longer turns, since short ones are common phrases; if there are none, the whole
+    dialogue.
     """
     keys = [re.sub("[^a-z0-9]", "", turn.lower()) for turn in turns]
     return {key for key in keys if len(key) >= LONG} or {"".join(keys)}
@@ -58,7 +59,8 @@ def duplicates(dialogues):
 
     Returns:
         A dict of lists of bools. In `train`, they say whether a single dialogue of `validation` or
-        `test` has half of the dialogue's `parts` or more; in these, whether one of `train` has.
+        `test` has half of the dialogue's `parts` or more; in `validation` and `test`, whether one
+        of `train` has.
     """
     keys = {split: list(map(parts, of_split)) for split, of_split in dialogues.items()}
     train, held_out = _having(keys["train"]), _having(keys["validation"] + keys["test"])
@@ -69,7 +71,7 @@ def duplicates(dialogues):
 
 
 def _having(dialogues):
-    """A dict from each part of dialogues to the numbers of those that have it."""
+    """A dict from each part to the indices of the dialogues that have it."""
     numbers = collections.defaultdict(list)
     for number, of_dialogue in enumerate(dialogues):
         for part in of_dialogue:

@@ -1,4 +1,4 @@
-"""Strings of spoken digits, joined from recordings of one digit each, for speech recognition."""
+"""Strings of digits, concatenated from recordings of single digits, for speech recognition."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ def recordings(content):
 
 def split_of(frames):
     """Returns the split of a recording, by the hash of its frames: a fifth is for test, a tenth for
-    validation. The same recording twice is in one split."""
+    validation. Duplicates of a recording are in the same split."""
     part = int(hashlib.sha256(frames.astype("<f4").tobytes()).hexdigest(), 16) % 10
     return "test" if part < 2 else "validation" if part < 3 else "train"
 

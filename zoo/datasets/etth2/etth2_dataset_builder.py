@@ -1,4 +1,4 @@
-"""Oil temperature and loads of a second electricity transformer, hour by hour."""
+"""Hourly oil temperature and loads of a second electricity transformer."""
 
 from zoo.datasets.ett_builder import SITE, EttBuilder
 from zoo.datasets.originals import HashedFile

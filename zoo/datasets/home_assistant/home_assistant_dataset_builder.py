@@ -1,4 +1,4 @@
-"""The user interface of a home automation program, in pairs of languages."""
+"""User interface texts of a home automation program, in pairs of languages."""
 
 import dataclasses
 import hashlib
@@ -49,7 +49,7 @@ def splits(examples):
     Of examples with the same two texts, a split keeps the first. An example is dropped if its
     normalised source or target occurs in an earlier split, in the order train, validation, test.
     Also dropped are examples without a word on one side, and those with the same text of more than
-    two words on both, which nobody translated.
+    two words on both, which were left untranslated.
 
     Args:
         examples: Dicts with `source`, `target` and `component`.

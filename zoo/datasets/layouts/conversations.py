@@ -7,7 +7,7 @@ from zoo.datasets.layouts.layout import SPLITS, Layout, read_lines
 
 
 class Conversations(Layout):
-    """`train.jsonl`: a line is an object whose `turns` are what two people say in alternation."""
+    """`train.jsonl`: a line is an object whose `turns` are the alternating turns of two people."""
 
     description = 'train.jsonl with {"turns": ["...", "..."]} on each line'
     endings = (".jsonl",)
@@ -45,10 +45,10 @@ def _turns(line, place):
     """
     try:
         conversation = json.loads(line)
-        json.dumps(conversation, ensure_ascii=False).encode()  # or half a surrogate pair would pass
+        json.dumps(conversation, ensure_ascii=False).encode()  # fails for half a surrogate pair
     except (ValueError, RecursionError) as error:
         raise FolderError(
-            f"{place}: no valid JSON ({error}). Write one conversation per line, such as "
+            f"{place}: not valid JSON ({error}). Write one conversation per line, such as "
             '{"turns": ["Hi!", "Hello."]}.'
         ) from error
     if not isinstance(conversation, dict) or "turns" not in conversation:

@@ -26,8 +26,8 @@ class Layout(abc.ABC):
 
     Attributes:
         description: The files that it expects, in one line, for error messages.
-        endings: Endings of the files that hold its data, in lower case. The content of these files
-            names the dataset.
+        endings: Endings of the files that hold its data, in lower case. The name of the dataset
+            depends on the content of these files.
         ordered: Whether prepared examples keep their order.
     """
 
@@ -56,7 +56,7 @@ class Layout(abc.ABC):
         """
 
     def identity(self, example):
-        """Returns the str whose hash assigns an example to a split, wherever the folder lies."""
+        """Returns the str whose hash assigns an example to a split, wherever the folder is."""
         return "\n".join(example.values())
 
     def tenths(self, examples):
@@ -78,7 +78,7 @@ class Layout(abc.ABC):
         return example
 
     def files(self, folder):
-        """Returns the files that hold the data, sorted; hidden ones don't."""
+        """Returns the files that hold the data, sorted, without hidden ones."""
         paths = (folder / name for name in glob.glob("**/*", root_dir=folder, recursive=True))
         return sorted(p for p in paths if p.suffix.lower() in self.endings and not p.is_dir())
 
@@ -127,8 +127,8 @@ def read_text(path):
 def read_lines(path):
     """Returns the lines of a UTF-8 file.
 
-    Only a line feed, or a carriage return and a line feed, ends a line. Other separators that
-    Unicode knows, and a carriage return alone, belong to the text.
+    Only a line feed, or a carriage return and a line feed, ends a line. Other Unicode separators,
+    and a carriage return alone, belong to the text.
     """
     text = read_text(path)
     lines = text.removesuffix("\n").split("\n") if text else []

@@ -12,7 +12,7 @@ SAMPLING_RATE = 8000
 
 
 class Sounds(Layout):
-    """`train/<label>/*.wav`, or other sound files. They are stored as 16 bits at 8 kHz."""
+    """`train/<label>/*.wav`, or other sound files. They are stored with 16 bits at 8 kHz."""
 
     description = "sound files as train/<label>/<name>.wav"
     endings = ENDINGS

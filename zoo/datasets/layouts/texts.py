@@ -63,7 +63,7 @@ def _rows(path, columns):
                 raise FolderError(
                     f"{path}, line {rows.line_num}: a {' or a '.join(columns)} is missing."
                 )
-            # White space around a label would make a class of its own.
+            # A label with white space around it would be a separate class.
             yield {name: row[name].strip() if name == "label" else row[name] for name in columns}
     except csv.Error as error:
         raise FolderError(

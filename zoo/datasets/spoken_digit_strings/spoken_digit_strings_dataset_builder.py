@@ -1,4 +1,4 @@
-"""Strings of digits by one speaker each, joined from sound, for recognition of new speakers."""
+"""Strings of digits by one speaker each, concatenated from sound, to recognise new speakers."""
 
 import collections
 import io
@@ -38,7 +38,7 @@ def recordings(path):
 
 
 def samples(file):
-    """Returns the samples, int16, of a WAV file of 16 bits and one channel."""
+    """Returns the samples, int16, of a 16-bit WAV file with one channel."""
     with wave.open(file) as sound:
         return np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype("int16")
 

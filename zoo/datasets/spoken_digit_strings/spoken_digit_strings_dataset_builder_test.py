@@ -24,7 +24,7 @@ class SpokenDigitStringsTest(tfds.testing.DatasetBuilderTestCase):
 
 @pytest.fixture
 def archive(tmp_path):
-    """A small archive, in which each sample of a recording tells its speaker, digit and number."""
+    """A small archive: each sample of a recording encodes its speaker, digit and number."""
     path = tmp_path / ARCHIVE
     speakers = [one for of_split in module.SPEAKERS.values() for one in of_split]
     with tarfile.open(path, "w:gz") as written:

@@ -1,4 +1,4 @@
-"""Monthly numbers of tourists, of the tourism forecasting competition."""
+"""Monthly numbers of tourists, from the tourism forecasting competition."""
 
 from zoo.datasets import monthly_builder
 

@@ -34,7 +34,7 @@ FILES = {
     ),
 }
 
-# The title of an article, between two lines without a word. Those of its sections have more signs.
+# The title of an article, between two lines without a word. Section titles have more equals signs.
 # A line without such neighbours is a table's legend, which looks the same: "= Wins ; L =".
 TITLE = re.compile(r"(?:(?<=\n \n)|(?<=\A \n)) = [^=\n]+ = \n \n")
 
@@ -54,7 +54,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Files in this folder are used instead of the addresses: wiki.train.tokens.gz, "
+        "Files in this folder are used instead of the downloads: wiki.train.tokens.gz, "
         "wiki.valid.tokens.gz and wiki.test.tokens.gz."
     )
 

@@ -26,7 +26,7 @@ from zoo.layers.quantization import QuantizedMatrix
 _ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu")
 _CHOICES = ("auto", "native", "keras")
 
-# The names of the native cells; each has a header of its own.
+# The names of the native cells; each has its own header.
 CELLS = tuple(sorted(path.stem for path in Path(__file__).with_name("cells").glob("*.h")))
 
 _lock = threading.Lock()

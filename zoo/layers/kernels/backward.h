@@ -150,7 +150,7 @@ class BackwardPass : Layout<typename F::Value> {
   struct Part {
     Buffer<T> history, products, state, sums, vector_sums;
     Buffer<T> second_history, d_second, d_inner, second_sums;
-    // The second ones are those of the recurrent product, if it has gradients of its own.
+    // The second ones are those of the recurrent product, if it has its own gradients.
     Buffer<T> gates[2];
     Rows gate_rows[2], d_second_rows;
     Groups gate_groups[2], d_second_groups;

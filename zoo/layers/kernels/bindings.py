@@ -4,7 +4,7 @@ Each such module has a function
 `run(library, options, sequences, mask, weights, initial_state, draw, quantized)`, which returns the
 last output, the outputs of all steps, and the list of the last states. `library` is what its `load`
 returned, `options` an `Options` of `zoo.layers.kernels`, and `quantized` the list of the
-`QuantizedMatrix` among the weights, which `weights` then lacks. The others are those of
+`QuantizedMatrix` among the weights, which are then left out of `weights`. The others are those of
 `zoo.layers.kernels.run`, as tensors of the right data types.
 """
 

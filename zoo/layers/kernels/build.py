@@ -18,7 +18,7 @@ HEADERS = sorted(FOLDER.rglob("*.h"))
 # No -ffast-math: it would reorder sums and break comparisons with NaN.
 FLAGS = ["-O2", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-fvisibility=hidden"]
 
-# Runs a command until it ends or standard input does, as when this process is killed; then no
+# Runs a command until it ends or standard input is closed, as when this process is killed; then no
 # process of its group is left.
 WATCHED = """
 exec 3<&0
@@ -38,12 +38,12 @@ class BuildError(RuntimeError):
 def build():
     """Returns the path of the compiled library, after compiling it if it is not cached whole.
 
-    Each backend of Keras has a library of its own, whose sources and flags its module
+    Each backend of Keras has its own library, whose sources and flags its module
     `zoo.layers.kernels.on_<backend>` names.
 
-    A library's name ends with the start of its SHA-256: to load a truncated one would end the
-    process with SIGBUS, which Python can't catch. Where the compiler is gone, one that another
-    compiler made of the same sources for the same processor is used.
+    A library's name ends with the start of its SHA-256: loading a truncated one would kill the
+    process with SIGBUS, which Python can't catch. If the compiler is gone, a library that another
+    compiler built from the same sources for the same processor is used.
 
     The compiler is `$CXX`, by default `c++`, `g++` or `clang++`. The cache folder is
     `$ZOO_CACHE_DIR`, by default `~/.cache/recurrent-zoo/kernels`.
@@ -88,7 +88,7 @@ def build():
 
 
 def _find_whole(cache, name):
-    """A cached library of such a name whose content is what it was; removes damaged ones."""
+    """A cached library of such a name whose content is unchanged; removes damaged ones."""
     for library in sorted(cache.glob(f"{name}_*.so")):
         if library.stem.rpartition("_")[2] == _digest(library):
             return library
@@ -101,7 +101,7 @@ def _digest(path):
 
 
 def _sweep(cache):
-    """Removes what killed processes left behind, and on other hosts left behind a day ago."""
+    """Removes leftovers of killed processes: of this host, and those of other hosts after a day."""
     ours = f"tmp-{socket.gethostname()}-"
     for folder in cache.glob("tmp*"):
         process = folder.name.removeprefix(ours).partition("-")[0]
@@ -118,7 +118,7 @@ def _is_running(process):
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is another user's
+    except OSError:  # it belongs to another user
         return True
     return True
 

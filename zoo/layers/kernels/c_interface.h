@@ -21,7 +21,7 @@ typedef struct {
 } ZooArray;
 
 // Threads that share the work of a call: their number, with the caller, and a function that makes
-// another thread run a task, now or later. If it is null, the library has threads of its own.
+// another thread run a task, now or later. If it is null, the library uses its own threads.
 typedef struct {
   int64_t count;
   void* context;
@@ -36,9 +36,9 @@ typedef struct {
 // cell, if it has any: a matrix of vectors, the kernel of the second product, and its bias. drawn
 // are [time, batch, units], or [1, 1, units] to repeat them.
 //
-// With a `quantized_count`, the matrices among the weights are in quantized instead, where they hold
-// int8 numbers, and scales has a vector for each: a column is its numbers over its scale. Then there
-// is no backward pass.
+// With a `quantized_count`, the matrices among the weights are in quantized instead, as int8
+// numbers, and scales has a vector for each: a column is its numbers divided by its scale. Then
+// there is no backward pass.
 typedef struct {
   const char *cell, *activation, *recurrent_activation;
   int64_t element_size, go_backwards, zero_output_for_mask, return_sequences, in_bfloat16;
@@ -63,13 +63,13 @@ typedef struct {
   const ZooArray *d_weights, *d_initial_state;
 } ZooGradients;
 
-// Whether this processor has products for `in_bfloat16`; without, a call with it is invalid.
+// Whether this processor has products for `in_bfloat16`; if not, a call with it is invalid.
 ZOO_API bool zoo_has_bfloat16_products(void);
 
 // These return null or, if an argument is invalid, a message that names it; the message is valid
 // until the thread's next call.
 
-// Sets the size of what a forward pass saves. Reads the shapes of the arrays, and not their data.
+// Sets the size of what a forward pass saves. Reads the shapes of the arrays, but not their data.
 ZOO_API const char* zoo_saved_size(const ZooCall* call, int64_t* size);
 ZOO_API const char* zoo_forward(const ZooCall* call, const ZooResults* results);
 ZOO_API const char* zoo_backward(const ZooCall* call, const ZooGradients* gradients);

@@ -1,6 +1,7 @@
-// What a cell is to the engine: constants, and one step forward and backward on vectors of units.
+// The interface of a cell to the engine: constants, and one step forward and backward on vectors of
+// units.
 //
-// A cell is a struct, in a header of its own in cells/ and listed in cells.h, that derives from
+// A cell is a struct, in its own header in cells/ and listed in cells.h, that derives from
 // `CellDefaults` and has
 //
 //   static constexpr char kName[];
@@ -55,7 +56,7 @@ struct CellDefaults {
   static constexpr int kInputBlocks = 0;
   // Whether there is a second product in each step, and whether that has a bias.
   static constexpr bool kSecond = false, kSecondBias = false;
-  // The numbers of each unit that `forward` hands to `finish`. The first is added to the second
+  // The numbers of each unit that `forward` passes to `finish`. The first is added to the second
   // product.
   static constexpr int kHanded = 0;
   static constexpr bool kNormalizes = false;
@@ -148,7 +149,7 @@ struct ForwardStep : ForwardPanel<T> {
     return load(this->standardized + j * this->state_stride + this->unit);
   }
 
-  // What `forward` hands to `finish`.
+  // The values that `forward` passes to `finish`.
   ZOO_INLINE void hand(int64_t j, int k, Vec value) const { store(handed_at(j, k, 0), value); }
   ZOO_INLINE Vec handed_over(int64_t j, int k, int v) const { return load(handed_at(j, k, v)); }
 
@@ -274,7 +275,7 @@ struct Cell {
   void (*finish_backward)(const BackwardRow<T>&, int64_t from, int64_t to);
 
   int biases() const { return separate_blocks > 0 ? 2 : 1; }
-  // Whether the projected input and the recurrent product have gradients of their own.
+  // Whether the projected input and the recurrent product have separate gradients.
   bool separate() const { return separate_blocks > 0 || normalizes; }
 };
 

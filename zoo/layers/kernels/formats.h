@@ -321,7 +321,7 @@ struct BFloat16 {
   }
 
  private:
-  // Tiles 0 to 4 have `height` rows, and the others, of the right factor, all.
+  // Tiles 0 to 4 have `height` rows, and the others, of the right factor, all rows.
   static void set_tiles(int64_t height) {
     struct alignas(64) {
       uint8_t palette = 1, first = 0, reserved[14] = {};
@@ -357,7 +357,7 @@ struct BFloat16 {
 };
 #endif
 
-// Rounds to the nearest integers, to even ones in the middle.
+// Rounds to the nearest integers, halves to even ones.
 ZOO_INLINE Vector<int32_t> to_integers(Vector<float> x) {
 #if defined(__AVX512F__)
   return (Vector<int32_t>)_mm512_cvtps_epi32((__m512)x);
@@ -387,7 +387,8 @@ struct Int8 {
   using Element = int32_t;
   using Sum = Vector<int32_t>;
   static constexpr int kGroup = 4;
-  // The instruction takes unsigned weights; the offset of the row makes up for what is added.
+  // The instruction takes unsigned weights; the offset of the row compensates for what is added to
+  // them.
   static constexpr int kAdded = 128;
 
   static ZOO_INLINE Sum multiply_add(Element a, Vector<Element> b, Sum sum) {

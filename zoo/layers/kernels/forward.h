@@ -328,7 +328,7 @@ class ForwardPass : Layout<typename F::Value> {
     each_panel([&](int64_t) { cell_.finish(panel); });
   }
 
-  // Lets the panel find what is handed from the first part of a step to the second one.
+  // Lets the panel find the values that the first part of a step passes to the second one.
   void hand(T* inner, int64_t rows, ForwardPanel<T>* panel) const {
     for (int k = 0; k < cell_.handed; ++k) {
       panel->handed[k] = inner + (k + 1) * rows * state_stride();

@@ -46,7 +46,7 @@ class Reader {
   int64_t next_ = 0;
 };
 
-// What both handlers read; the reader is left at what only one of them does.
+// What both handlers read; the reader is left at the first argument that only one of them has.
 class Inputs {
  public:
   Inputs(ffi::ThreadPool* pool, const ffi::RemainingArgs& arguments,

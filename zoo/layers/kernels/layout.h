@@ -130,7 +130,7 @@ struct Layout {
   }
 
   // Packs the vectors of the panels from `from` to `to` - 1 that a matrix of weights has, the first
-  // ones. Padding repeats a column. With zeros, an infinite input would make NaN of it, and the
+  // ones. Padding repeats a column. With zeros, an infinite input would turn it into NaN, and the
   // backward pass would spread it.
   template <class F>
   void pack(const typename F::Weight* weights, const T* scales, int64_t rows, int64_t from,

@@ -58,8 +58,8 @@ def run(library, options, sequences, mask, weights, initial_state, draw, quantiz
 
     Raises:
         kernels.Declined: If matrices are quantized, or JAX differentiates the call in forward mode.
-            Inside of a function that
-            `jax.jit` compiles that isn't known, and JAX raises a `TypeError`.
+            Inside a function that `jax.jit` compiles, this isn't known, and JAX raises a
+            `TypeError`.
     """
     if quantized:
         raise kernels.Declined("there is no kernel for quantized weights on JAX")

@@ -86,8 +86,8 @@ def run(ops, options, sequences, mask, weights, initial_state, draw, quantized):
     ]
     if has_tangents([sequences, *weights, *initial_state]):
         raise kernels.Declined("a ForwardAccumulator watches an input")
-    # Without a tape a gradient is unlikely. If one is needed after all, `_gradient` runs the
-    # forward pass again.
+    # Without a tape, a gradient is unlikely to be needed. If one is needed after all, `_gradient`
+    # runs the forward pass again.
     save = record.could_possibly_record()
     if quantized and save:
         raise kernels.Declined("the kernel of quantized weights has no gradient")

@@ -76,7 +76,7 @@ def run(library, options, sequences, mask, weights, initial_state, draw, quantiz
 
 
 class _Call:
-    """A call of the kernels, but for its tensors.
+    """A call of the kernels, without its tensors.
 
     These are in one list: the sequences, the weights, the initial states and what is drawn.
     """
@@ -182,7 +182,7 @@ class _Gradient(torch.autograd.Function):
 
 
 def _empty_results(options, sequences, states):
-    """Returns tensors for the last output, the outputs and the last states, of any content."""
+    """Returns uninitialised tensors for the last output, the outputs and the last states."""
     batch, time, _ = sequences.shape
     h = states[0].shape[1]
     outputs = sequences.new_empty(batch, time if options.return_sequences else 0, h)

@@ -18,8 +18,8 @@ namespace zoo {
 template <class T, int W>
 constexpr int64_t kBlockRows = 32768 / (W * kVectorBytes);
 
-// The rows of a tile: as many as leave registers for a row of W vectors and a broadcast. Double
-// mainly serves to check gradients, so it has few, which compile faster.
+// The number of rows of a tile, which leaves registers for a row of W vectors and a broadcast.
+// Double mainly serves to check gradients, so it has few, which compile faster.
 template <class T, int W>
 constexpr int kTileRows = sizeof(T) == 8     ? 2
                           : kRegisters == 16 ? (W == 4 ? 2 : W == 3 ? 3 : 4)
@@ -160,7 +160,7 @@ void product(int vectors, int64_t rows, const Left<F>& a, const Right<F>& b, int
   fn(rows, a, b, depth, init, ldi, out, ldo, next);
 }
 
-// By all of a packed panel. `next` is the data of the next product's panel.
+// By a whole packed panel. `next` is the data of the next product's panel.
 template <class F, class T>
 void product(int64_t rows, const Left<F>& a, const Matrix<F>& b, int64_t panel, const T* init,
              int64_t ldi, T* out, int64_t ldo, const typename F::Element* next = nullptr) {

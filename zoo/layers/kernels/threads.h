@@ -58,8 +58,8 @@ class Team {
   };
 
  private:
-  // Both count phases. The other members poll `done`, so it has a cache line of its own: the only
-  // one that moves between cores in a phase.
+  // Both count phases. The other members poll `done`, so it has its own cache line: the only one
+  // that moves between cores in a phase.
   struct Part {
     alignas(64) std::atomic<uint32_t> taken{0};
     // Twice the number of phases done, plus 1 if a guest, not the owner, did the last one.

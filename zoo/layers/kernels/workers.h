@@ -51,7 +51,7 @@ class Workers {
         threads_.emplace_back([this] { work(); });
       }
     } catch (const std::system_error&) {
-      // The system has no more threads. No one waits for a thread that has not started.
+      // The system has no more threads. Nothing waits for a thread that has not started.
     }
   }
 

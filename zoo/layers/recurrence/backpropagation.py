@@ -19,8 +19,8 @@ def loop(cell, weights):
     """Returns a `loop` for `time_loop.run` with a custom gradient.
 
     The backward pass keeps only the states of the forward pass, and computes the recurrent
-    products and the gradients of the weights for all steps at once. It needs three things of the
-    cell:
+    products and the gradients of the weights for all steps at once. The cell must have three
+    members:
 
     - `linearize(projected, product, before, after)` takes the projected input, the recurrent
       product `h R + d`, and lists of the states before and after a step. It returns a list of
@@ -28,7 +28,7 @@ def loop(cell, weights):
     - `vector_jacobian_product(d_after, coefficients)` takes a list of the gradients of the states
       after a step. It returns the gradient of the projected input, the gradient of the recurrent
       product, and a list of the gradients of the states before the step. These leave out the path
-      through the recurrent product; `None` stands for a state without another path.
+      through the recurrent product; `None` means a state without another path.
     - `adds_product` says whether a step depends only on the sum of projected input and recurrent
       product, so that both have the same gradient.
 

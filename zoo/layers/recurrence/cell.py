@@ -10,7 +10,7 @@ from zoo.layers.quantization import QuantizedMatrix, multiplier
 from zoo.layers.recurrence.dropout import DropoutMasks
 from zoo.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
-# The methods that a native kernel stands for.
+# The methods that a native kernel replaces.
 _IN_KERNEL = {"step", "projection", "input_product", "recurrent_product", "input_bias"}
 
 
@@ -70,7 +70,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
     # The gates that `max_timescale` initializes, by block: 1 if it keeps the state, -1 if it
     # overwrites it.
     timescale_gates: dict[int, int] = {}
-    # Whether each block of the weights has dropout masks of its own.
+    # Whether each block of the weights has its own dropout masks.
     has_masks_per_block = False
 
     bias: Any  # a `keras.Variable`, or `None` without `use_bias`
@@ -195,7 +195,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
     def native(self) -> str | None:
         """Returns the name of the native kernel that computes this cell, or `None`.
 
-        It is `native_cell`, unless a subclass overrides a method that the kernel stands for.
+        It is `native_cell`, unless a subclass overrides a method that the kernel replaces.
         """
         decisive = _IN_KERNEL | {"native_cell"}
         owner = next(c for c in type(self).__mro__ if decisive & vars(c).keys())
@@ -238,7 +238,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
     ) -> Any:
         """Returns the function `h -> h R` for the blocks `first` to `last - 1`, with dropout.
 
-        Weights are read here, once, and not at every step.
+        Weights are read here, once, not at every step.
         """
         kernel = self.read_recurrent_kernel(training)
         last = self.num_blocks if last is None else last
@@ -305,18 +305,18 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
     ) -> None:
         """Quantizes the kernels to int8 numbers with a scale for each column, for inference.
 
-        Each row that is multiplied by a kernel is quantized when it is. Biases, other weights and
+        Each row is quantized just before it is multiplied by a kernel. Biases, other weights and
         states keep their data type. `keras.Model.quantize` calls this for every cell.
 
         Args:
             mode: `"int8"`.
-            type_check: Whether to refuse a cell with other equations than those of the zoo, whose
-                weights it may not read by `read_kernel`.
+            type_check: Whether to reject a cell whose equations aren't those of the zoo, since it
+                may not read its weights by `read_kernel`.
             config: A `keras.quantizers.Int8QuantizationConfig`, or `None` for the default.
 
         Raises:
-            NotImplementedError: If `mode` is another one, or the cell is refused, or `config` asks
-                for another quantizer of activations than a `keras.quantizers.AbsMaxQuantizer`.
+            NotImplementedError: If `mode` isn't `"int8"`, or the cell is rejected, or `config` has
+                a quantizer of activations that isn't a `keras.quantizers.AbsMaxQuantizer`.
             ValueError: If the cell isn't built, or is quantized already.
         """
         if type_check and self.native() is None:
@@ -325,7 +325,7 @@ class RecurrentCell(keras.layers.Layer, DropoutMasks):
             raise self._quantization_mode_error(mode)
         config = config or keras.quantizers.Int8QuantizationConfig()
         if not isinstance(config.activation_quantizer, keras.quantizers.AbsMaxQuantizer):
-            message = "It quantizes its inputs by an AbsMaxQuantizer."
+            message = "It quantizes its inputs with an AbsMaxQuantizer."
             raise self._not_implemented_error(self.quantize, message)
         quantizer = config.weight_quantizer or keras.quantizers.AbsMaxQuantizer(axis=0)
         quantized = {}

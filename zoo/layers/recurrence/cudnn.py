@@ -1,11 +1,11 @@
-"""Layers that Keras runs by one function of its backend, which calls cuDNN on a GPU."""
+"""Layers that Keras runs with one function of its backend, which calls cuDNN on a GPU."""
 
 from typing import Any, Literal
 
 import keras
 from keras import ops
 
-# Here are the functions `lstm` and `gru`, and `cudnn_ok`, which says where they call cuDNN.
+# This module has the functions `lstm` and `gru`, and `cudnn_ok`, which says when they call cuDNN.
 from keras.src import backend
 
 from zoo.layers import kernels
@@ -27,11 +27,11 @@ class CuDNNLayer(RecurrentLayer):
         units: Positive integer, the size of the output and of each state.
         use_cudnn: `"auto"`, `True` or `False`: whether to use the function of Keras' backend. With
             `True`, a call that cuDNN does not support raises an error, as with Keras' layers. With
-            `"auto"`, it runs otherwise.
+            `"auto"`, the call then runs without it.
         **kwargs: Arguments of `RecurrentLayer`.
 
     Raises:
-        ValueError: If `use_cudnn` is another value, or `True` and there is no such function; when
+        ValueError: If `use_cudnn` is invalid, or `True` and there is no such function; when
             the layer is called, if it is `True` and the function does not support the call.
     """
 
@@ -49,8 +49,8 @@ class CuDNNLayer(RecurrentLayer):
     def use_cudnn(self) -> bool | Literal["auto"]:
         return False if self.cell.quantization_mode else self._use_cudnn
 
-    # `keras.layers.Bidirectional` sets it, and may run both directions by one function if it is not
-    # `False`.
+    # `keras.layers.Bidirectional` sets it, and may run both directions with one function if it is
+    # not `False`.
     @use_cudnn.setter
     def use_cudnn(self, value: bool | Literal["auto"]) -> None:
         if value not in ("auto", True, False):

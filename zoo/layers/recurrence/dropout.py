@@ -18,7 +18,7 @@ class DropoutMasks(DropoutRNNCell):
 
     The cell sets the rates `dropout`, `recurrent_dropout` and `recurrent_weight_dropout`, and
     `seed_generator`, and has `read_kernel`. If it sets `dropout_mask_count`, each block of the
-    weights has masks of its own.
+    weights has its own masks.
     """
 
     _recurrent_weight_mask = None

@@ -6,7 +6,7 @@ from typing import Any, Self
 import keras
 from keras import ops, regularizers
 
-# Casts the weights that are read inside of it, as `keras.layers.Layer.__call__` does.
+# Casts the weights that are read inside it, as `keras.layers.Layer.__call__` does.
 from keras.src.backend import AutocastScope
 
 from zoo.layers import kernels
@@ -79,7 +79,7 @@ class RecurrentLayer(keras.layers.RNN):
         cell = self.cell_class(units, name=self.cell_name, **of_both, **kwargs)
         if "dtype" in of_both:
             of_both["dtype"] = _unquantized(of_both["dtype"])
-        # Not `super()`: a subclass may also be of the class of Keras that it replaces.
+        # Not `super()`: a subclass may also derive from the Keras class that it replaces.
         keras.layers.RNN.__init__(
             self,
             cell,
@@ -167,7 +167,7 @@ class RecurrentLayer(keras.layers.RNN):
     def run_fused(
         self, sequences: Tensor, initial_state: list[Tensor], mask: Tensor | None, training: bool
     ) -> tuple[str, str | None, tuple[Tensor, Tensor, list[Tensor]]]:
-        """Runs the recurrence by a function that has all of it, here by the native kernels.
+        """Runs the whole recurrence in one function, here the native kernels.
 
         Args:
             sequences: As in `inner_loop`.
@@ -191,7 +191,7 @@ class RecurrentLayer(keras.layers.RNN):
         if training and cell.recurrent_dropout:
             raise kernels.Declined("recurrent_dropout drops units inside of each step")
         if training and cell.dropout and cell.has_masks_per_block:
-            raise kernels.Declined("implementation=1 drops other inputs for each gate")
+            raise kernels.Declined("implementation=1 drops different inputs for each gate")
         if training and cell.recurrent_weight_dropout and cell.quantization_mode:
             raise kernels.Declined("recurrent_weight_dropout drops quantized weights")
         # The kernels round weights themselves.

@@ -16,7 +16,7 @@ FRAMES = InputSchema("frames", "float32", rank=2)
 class AudioInput(TaskModel):
     """A task model whose raw input is a waveform, or frames of features.
 
-    A mixin ahead of a `keras_hub.models.Task` with an `AudioBackbone`, or an ensemble of them.
+    A mixin before a `keras_hub.models.Task` with an `AudioBackbone`, or an ensemble of them.
     """
 
     @property

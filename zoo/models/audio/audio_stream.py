@@ -14,8 +14,8 @@ class AudioStream(PredictorStream):
     """A stream of an audio classifier: a piece is a waveform `[samples]`, or frames
     `[frames, feature_dim]`.
 
-    A frame counts once all samples that it depends on are there: up to 16 ms after its centre, and
-    36 ms if it has slopes. `is_last` completes the last ones.
+    A frame counts once all samples that it depends on have arrived: up to 16 ms after its centre,
+    and 36 ms if it has slopes. `is_last` completes the last ones.
     """
 
     def __init__(self, model: TaskModel) -> None:

@@ -19,7 +19,7 @@ def check_clip(clip: Any, feature_dim: int | None = None) -> np.ndarray:
         float32 array of that shape.
 
     Raises:
-        InputError: the clip is empty or of another shape, or has values that aren't finite.
+        InputError: the clip is empty, has the wrong shape or has values that aren't finite.
     """
     clip = check_piece(clip, feature_dim)
     if not len(clip):

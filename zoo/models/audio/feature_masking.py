@@ -1,4 +1,4 @@
-"""Masks of stretches of time and of neighbouring features during training."""
+"""Masks of spans of time and of neighbouring features during training."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from zoo.typing import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="zoo")
 class FeatureMasking(keras.layers.Layer):
-    """Sets stretches of frames and of features to zero during training; else the identity.
+    """Sets spans of frames and of features to zero during training; the identity otherwise.
 
     SpecAugment's masks (D. Park et al., "SpecAugment: A Simple Data Augmentation Method for
     Automatic Speech Recognition", 2019, https://arxiv.org/abs/1904.08779). Their widths are drawn
@@ -68,7 +68,7 @@ class FeatureMasking(keras.layers.Layer):
         return features
 
     def _outside(self, batch, count, lengths, widest):
-        """Which of `count` positions lie outside of a random stretch, bool `[batch, count]`."""
+        """Which of `count` positions lie outside a random span, bool `[batch, count]`."""
         uniform = lambda: keras.random.uniform((batch,), seed=self.seed_generator)
         widths = ops.floor(uniform() * (widest + 1))
         starts = ops.floor(uniform() * (lengths - widths + 1))

@@ -1,4 +1,4 @@
-"""The frames of a waveform that comes piece by piece."""
+"""The frames of a waveform that arrives in pieces."""
 
 import numpy as np
 from keras import ops
@@ -9,7 +9,7 @@ from zoo.models.streams import compiled
 
 
 class FrameStream:
-    """Computes the frames of a waveform that comes piece by piece; they don't depend on the pieces.
+    """Computes the frames of a waveform that arrives in pieces; how it is cut doesn't matter.
 
     Args:
         front_end: a `FrontEnd` without a `stream_obstacle`.

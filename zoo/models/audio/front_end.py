@@ -19,16 +19,16 @@ class FrontEnd(keras.layers.Layer):
         `(features, padding_mask)`: float32 `[batch, frames, features]`, bool `[batch, frames]`.
 
     Attributes:
-        frame_step: int, samples from a frame to the next.
-        reach: pair of int, how many samples before the first or the central one of a frame, and
-            from it on, the frame depends on.
+        frame_step: int, samples from one frame to the next.
+        reach: pair of int, the samples that a frame depends on: their number before its first or
+            central sample, and from that sample on.
     """
 
     def __init__(self, dtype: DType = "float32", **kwargs: Any) -> None:
         super().__init__(dtype=dtype, **kwargs)
 
     def stream_obstacle(self) -> str | None:
-        """Why frames can't be computed of a part of a waveform, a str; None if they can."""
+        """Why frames can't be computed from a part of a waveform, a str; None if they can."""
 
     def frames_of(self, window: Tensor, span: Tensor) -> Tensor:
         """Some of the frames of a part of a waveform.
@@ -42,6 +42,6 @@ class FrontEnd(keras.layers.Layer):
             float32 tensor `[batch, frames, features]`.
         """
         features, mask = self(window, ops.ones_like(window, "bool"))
-        # The last ones of a waveform may lack samples.
+        # The last frames of a waveform may lack samples.
         count = ops.sum(ops.cast(mask[0], "int32"))
         return features[:, span[0] : ops.minimum(span[1], count)]

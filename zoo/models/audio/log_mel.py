@@ -52,8 +52,8 @@ class LogMel(FrontEnd):
         `(features, padding_mask)`: float32 `[batch, frames, features]`, bool `[batch, frames]`.
 
     Attributes:
-        reach: pair of int, how many samples before the centre of a frame, and from it on, the frame
-            depends on, unless its clip is normalised.
+        reach: pair of int, the samples that a frame depends on, unless its clip is normalised:
+            their number before its centre, and from the centre on.
     """
 
     def __init__(
@@ -146,8 +146,8 @@ class LogMel(FrontEnd):
         if self.mean_normalization or self.root_compression:
             name = "mean_normalization" if self.mean_normalization else "root_compression"
             return (
-                f"This model's front end ({name}) measures the whole sound before its first frame, "
-                "so it needs all of it. Use a model without."
+                f"This model's front end ({name}) needs the whole sound for its first frame. Use a "
+                f"model without {name}."
             )
         return None
 

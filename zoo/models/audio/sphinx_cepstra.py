@@ -19,14 +19,14 @@ FLOOR = 1e-5  # the least energy of a band
 class SphinxCepstra(FrontEnd):
     """Mel cepstra as CMU Sphinx computes them by default.
 
-    The front end with which the cepstra of AN4 were made: pre-emphasis, a Hamming window, the power
+    The front end that computed the cepstra of AN4: pre-emphasis, a Hamming window, the power
     of a Fourier transform, triangles of equal area on the mel scale whose corners lie on bins of
     the transform, logarithms, and a cosine transform in which the first band counts half (S. Davis
     and P. Mermelstein 1980). Window and transform are one strided convolution, which every export
-    format has.
+    format supports.
 
-    Frames of 25.6 ms begin every 10 ms. Those that aren't full count as padding, but every clip has
-    at least one frame.
+    Frames of 25.6 ms begin every 10 ms. Incomplete frames count as padding, but every clip has at
+    least one frame.
 
     Args:
         sampling_rate: int, in Hz.
@@ -43,9 +43,9 @@ class SphinxCepstra(FrontEnd):
         `[batch, frames]`.
 
     Attributes:
-        frame_step: int, samples from a frame to the next.
-        reach: pair of int, how many samples before the first of a frame, and from it on, the frame
-            depends on.
+        frame_step: int, samples from one frame to the next.
+        reach: pair of int, the samples that a frame depends on: their number before its first
+            sample, and from that sample on.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class SphinxCepstra(FrontEnd):
     def call(self, waveform: Tensor, padding_mask: Tensor) -> tuple[Tensor, Tensor]:
         sound = 32768.0 * ops.cast(waveform, "float32")  # Sphinx takes 16-bit integers
         sound = sound - PREEMPHASIS * ops.pad(sound, [[0, 0], [1, 0]])[:, :-1]
-        # A frame for each step, the last ones mostly of padding.
+        # A frame for each step, the last ones mostly padding.
         margin = self.frame_length - self.frame_step
         sound = ops.pad(sound, [[0, 0], [0, margin + self.frame_step]])
         spectrum = ops.conv(

@@ -10,7 +10,7 @@ from keras import ops
 from zoo.typing import Shape, Tensor
 
 PRIOR_FRAMES = 100  # frames that the training data's mean and variance count as
-EPSILON = 1e-3  # of a variance, in units of that of the training data
+EPSILON = 1e-3  # of a variance, relative to that of the training data
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -18,8 +18,8 @@ class UtteranceNormalization(keras.layers.Layer):
     """Normalises each feature to the mean 0 and the variance 1 over an utterance.
 
     It removes what a microphone, a room and a voice add to all frames (B. Atal 1974). A running
-    normalisation knows the frames up to each one, and takes the training data's mean and variance
-    as those of 100 frames before them, so that a model can read sound as it comes.
+    normalisation uses the frames up to each one, preceded by 100 virtual frames with the training
+    data's mean and variance, so that a model can read sound as it arrives.
 
     Args:
         running: bool.
@@ -42,7 +42,7 @@ class UtteranceNormalization(keras.layers.Layer):
         self.variance = self.add_weight((width,), "ones", trainable=False, name="variance")
 
     def adapt(self, frames: Sequence[np.ndarray]) -> None:
-        """Sets mean and variance to those of all frames of arrays `[frames, features]`, a list."""
+        """Sets mean and variance to those of all frames in a list of `[frames, features]`."""
         frames = np.concatenate(frames)
         self.mean.assign(np.mean(frames, axis=0, dtype="float64"))
         self.variance.assign(np.maximum(np.var(frames, axis=0, dtype="float64"), 1e-8))

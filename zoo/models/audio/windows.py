@@ -1,12 +1,12 @@
-"""Overlapping windows of a sequence that comes piece by piece."""
+"""Overlapping windows of a sequence that arrives in pieces."""
 
 import numpy as np
 
 
 class Windows:
-    """Joins pieces of a sequence to windows, in each of which the next steps can be computed.
+    """Joins pieces of a sequence into windows, from each of which the next steps can be computed.
 
-    Step k of what is computed, such as a frame, depends on the items `step * k - before` to
+    Step k of the result, such as a frame, depends on the items `step * k - before` to
     `step * k + after - 1`, such as samples.
 
     Args:
@@ -18,7 +18,7 @@ class Windows:
         self.after = after
         self.context = -(-before // step)  # steps
         self._items: np.ndarray | None = None
-        self._known = 0  # steps at the beginning of the window that are context alone
+        self._known = 0  # steps at the beginning of the window that are only context
 
     def read(
         self, piece: np.ndarray, is_last: bool = False

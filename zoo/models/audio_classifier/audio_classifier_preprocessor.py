@@ -31,7 +31,7 @@ class AudioClassifierPreprocessor(keras_hub.models.Preprocessor):
         `"padding_mask"`, bool `[batch, time]`; with `y` and `sample_weight` if given.
 
     Raises:
-        InputError: a clip is empty or of another shape, or has values that aren't finite.
+        InputError: a clip is empty, has the wrong shape or has values that aren't finite.
     """
 
     backbone_cls = AudioBackbone

@@ -13,7 +13,7 @@ from zoo.models.protocol import register
 class AudioEnsemble(Ensemble, AudioInput, Classifier, keras_hub.models.Task):
     """Classifies audio by the mean of several models' probabilities.
 
-    `zoo.models.ensemble` makes one of audio classifiers. Arguments as in `Classifier`, with an
+    `zoo.models.ensemble` makes one from audio classifiers. Arguments as in `Classifier`, with an
     `EnsembleBackbone` and an `AudioClassifierPreprocessor`.
     """
 

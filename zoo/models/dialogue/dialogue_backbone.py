@@ -1,4 +1,4 @@
-"""Dialogue backbone: a language backbone of its own name."""
+"""Dialogue backbone: a language backbone under its own name."""
 
 import keras
 

@@ -30,9 +30,9 @@ LEAST_LIKELY = math.log(0.1)  # of the tokens to choose from, relative to the li
 class DialogueModel(EagerPreprocessing, CausalTask):
     """A recurrent language model of conversations, with markers between turns.
 
-    Its states hold the conversation so far, so a further turn costs its own length and not the
-    conversation's. `fit` takes a list of conversations. Arguments as in `CausalTask`,
-    with a `DialogueBackbone` and a `DialoguePreprocessor`.
+    Its states hold the conversation so far, so the cost of a further turn depends on its own
+    length, not on the conversation's. `fit` takes a list of conversations. Arguments as in
+    `CausalTask`, with a `DialogueBackbone` and a `DialoguePreprocessor`.
 
     Example:
     ```python
@@ -60,8 +60,8 @@ class DialogueModel(EagerPreprocessing, CausalTask):
         """The reply to each conversation.
 
         With a penalty, each token is chosen by `log p(token | conversation) - likelihood_penalty *
-        log p(token | no conversation)`, among those with a tenth of the largest probability at
-        least, so that replies that suit every conversation are rare.
+        log p(token | no conversation)`, among those with at least a tenth of the largest
+        probability, so that replies that suit every conversation are rare.
 
         Args:
             inputs: a conversation, a list of str, or a list of conversations; or an array or a
@@ -70,13 +70,14 @@ class DialogueModel(EagerPreprocessing, CausalTask):
             max_length: int, the most tokens of a reply; by default 64.
             sampler, temperature, seed, batch_size: see `CausalTask.generate`.
             likelihood_penalty: float of at least 0; a usual value is 0.5. It needs a sampler that
-                chooses one token after the other, so not `"beam"` or `"contrastive"`.
+                chooses one token at a time, so not `"beam"` or `"contrastive"`.
 
         Returns:
             A str or a list of str, in the order of `inputs`.
 
         Raises:
-            ValueError: as in `CausalTask.generate`, or the penalty is negative or not possible.
+            ValueError: as in `CausalTask.generate`, or the penalty is negative or isn't supported
+                by the sampler.
 
         Reference:
             J. Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation
@@ -104,7 +105,7 @@ class DialogueModel(EagerPreprocessing, CausalTask):
             raise ValueError(f"`likelihood_penalty` must be at least 0. Received: {penalty!r}")
         if penalty and not isinstance(self.sampler, TOKEN_BY_TOKEN):
             raise ValueError(
-                "`likelihood_penalty` needs a sampler that chooses one token after the other. "
+                "`likelihood_penalty` needs a sampler that chooses one token at a time. "
                 f"Received: {type(self.sampler).__name__}"
             )
         return np.float32(penalty)
@@ -117,7 +118,7 @@ class DialogueModel(EagerPreprocessing, CausalTask):
         alone = self.backbone.initial_states(ops.shape(lengths)[0])
 
         def penalized(prompt, states, index):
-            """The step of a second reader, for which each reply follows `<cut>`, is beside."""
+            """Also steps a second reader, for which each reply follows `<cut>`."""
             states, alone = states
             logits, hidden, states = next(prompt, states, index)
             begins = ops.equal(lengths, index)
@@ -211,7 +212,7 @@ class Conversation:
             max_length: int, the most tokens of the reply; by default 64.
 
         Returns:
-            An iterator over str, the pieces. If it is left early, the reply ends there.
+            An iterator over str, the pieces. If iteration stops early, the reply ends there.
         """
         check_count("max_length", max_length)
         (read,) = self.model.preprocessor.turn_ids([turn])

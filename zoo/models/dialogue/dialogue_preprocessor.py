@@ -19,7 +19,7 @@ class DialoguePreprocessor(CausalPreprocessor):
     """Tokenizes conversations and pads a batch to its longest one.
 
     A conversation is `<s> turn </s> turn </s> ...`. One that is read from its middle begins with
-    `<cut>` instead of `<s>`, so that its first turn isn't taken for an opening.
+    `<cut>` instead of `<s>`, so that its first turn isn't mistaken for an opening.
 
     Args:
         tokenizer: a `SubwordTokenizer` with the marker `"<cut>"`.
@@ -47,7 +47,7 @@ class DialoguePreprocessor(CausalPreprocessor):
     def batch(
         self, rows: Sequence[Sequence[int]]
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        """What `call` returns, of the token ids of conversations, lists of int."""
+        """What `call` returns, for token ids of conversations, lists of int."""
         inputs, targets, mask = self.pairs(rows)
         return {"token_ids": inputs, "padding_mask": mask}, targets, mask
 
@@ -84,12 +84,12 @@ class DialoguePreprocessor(CausalPreprocessor):
         """The token id of `<cut>`."""
         id = self.tokenizer.token_to_id(CUT)
         if self.tokenizer.id_to_token(id) != CUT:
-            raise ValueError(f"The tokenizer must have the marker {CUT!r}, and lacks it.")
+            raise ValueError(f"The tokenizer must have the marker {CUT!r}, but doesn't.")
         return id
 
     @staticmethod
     def is_single(inputs: Any) -> bool:
-        """Whether this is one conversation and no list of them."""
+        """Whether this is one conversation, not a list of them."""
         return isinstance(inputs, str) or (
             bool(inputs) and all(isinstance(turn, str) for turn in inputs)
         )

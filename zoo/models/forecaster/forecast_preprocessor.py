@@ -21,7 +21,7 @@ class ForecastPreprocessor(keras_hub.models.Preprocessor):
 
     Args:
         lookback: int, values of a window.
-        period: int, values of a season, such as 12 for months.
+        period: int, length of a season, such as 12 for months.
 
     Call arguments:
         x: list of float arrays `[time]` of any length.
@@ -33,8 +33,8 @@ class ForecastPreprocessor(keras_hub.models.Preprocessor):
         `[batch, lookback]`; with `y` and `sample_weight` if given.
 
     Raises:
-        InputError: a series is empty, has another shape, has no value but NaN, or has a value that
-            is infinite as float32.
+        InputError: a series is empty, has the wrong shape, has only NaN, or has a value that is
+            infinite as float32.
     """
 
     backbone_cls = ForecastBackbone

@@ -19,12 +19,12 @@ from zoo.models.protocol import register
 class Forecaster(ForecastingTask, keras_hub.models.Task):
     """Forecasts the next `horizon` values of a series from its last ones, all at once.
 
-    A forecast is a reference plus what the recurrent state adds to it, which is nothing before
-    training. The reference is the level of the window; with `seasons`, a mixture of the level and
-    of the last seasons, whose weights depend on the state. With `linear`, a linear map of the
-    window is added to it (G. Lai et al., "Modeling Long- and Short-Term Temporal Patterns with Deep
-    Neural Networks", 2018). Quantiles are read from the same state and don't change what it learns,
-    so the point is as good as without them.
+    A forecast is a reference plus a term from the recurrent state, which is zero before training.
+    The reference is the level of the window; with `seasons`, a mixture of the level and of the last
+    seasons, whose weights depend on the state. With `linear`, a linear map of the window is added
+    to it (G. Lai et al., "Modeling Long- and Short-Term Temporal Patterns with Deep Neural
+    Networks", 2018). Quantiles are read from the same state and don't change what it learns, so the
+    point forecast is as good as without them.
 
     Args:
         backbone: `ForecastBackbone`.

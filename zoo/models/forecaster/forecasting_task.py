@@ -23,12 +23,13 @@ LOSSES = ("mae", "mse")
 class ForecastingTask(EagerPreprocessing, TaskModel):
     """Past values of series in, the next `horizon` values out.
 
-    A mixin ahead of a `keras_hub.models.Task` with a `ForecastPreprocessor`. Its output is float32
+    A mixin before a `keras_hub.models.Task` with a `ForecastPreprocessor`. Its output is float32
     `[batch, horizon]`, or `[batch, horizon, quantiles]` if it has quantiles. `fit` takes a list of
     float arrays `[time]` and the next values, float `[len(x), horizon]`.
 
-    A network whose normalization is `"difference"` reads series of deviation 1. Each raw series is
-    divided by the deviation of all its values, and its forecast multiplied by it.
+    A network whose normalization is `"difference"` expects series with standard deviation 1. Each
+    raw series is divided by the standard deviation of all its values, and its forecast multiplied
+    by it.
 
     Args:
         backbone: the task's backbone.
@@ -37,7 +38,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
         frequency: str or None, the time between values, such as `"h"`, `"D"` or `"MS"` (the names
             of pandas).
         quantiles: list of float, the quantiles that it forecasts, with the median, 0.5, among them;
-            empty if it forecasts points alone.
+            empty if it forecasts only points.
         loss: `"mae"` or `"mse"`, the loss of a model without quantiles; with quantiles it is the
             `PinballLoss`.
         preprocessor: `ForecastPreprocessor`, or None to pass windows yourself.
@@ -68,7 +69,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
 
     @property
     def period(self) -> int | None:
-        """Values of a season, an int, such as 12 for months; None without a preprocessor."""
+        """Length of a season, an int, such as 12 for months; None without a preprocessor."""
         return self.preprocessor and self.preprocessor.period
 
     @property
@@ -109,24 +110,24 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
         """The next values of each series.
 
         Args:
-            x: list of float arrays `[time]`, or `[time, features]` of one number of features, of
-                any length from 1; each feature is a series of its own. NaN is a missing value.
-                Without a preprocessor, whatever `keras.Model.predict` takes.
+            x: list of float arrays `[time]`, or `[time, features]` with the same number of
+                features, of any length from 1; each feature is a separate series. NaN is a missing
+                value. Without a preprocessor, whatever `keras.Model.predict` takes.
             quantiles: list of float, quantiles of each value to forecast instead of the point, for
                 a model that was trained with quantiles. Those between trained ones are
                 interpolated.
             batch_size: int.
-            scale: float, the deviation of every series, of a network that reads series of deviation
-                1; by default, that of each series' values.
+            scale: float, the standard deviation of every series, for a network that expects series
+                with standard deviation 1; by default, that of each series' values.
             **kwargs: arguments of `keras.Model.predict`, ignored with a preprocessor.
 
         Returns:
             float32 array `[len(x), horizon]` or `[len(x), horizon, features]`, in the order of `x`;
-            with `quantiles`, those are one more axis at the end, and never cross. The point is the
-            median, or the mean of a model trained with the squared error.
+            with `quantiles`, there is one more axis for them at the end, and they never cross. The
+            point is the median, or for a model trained with the squared error the mean.
 
         Raises:
-            ValueError: a series is empty or of another shape, or holds infinity; or the model can't
+            ValueError: a series is empty, has the wrong shape or holds infinity; or the model can't
                 forecast a quantile; or the scale isn't positive.
         """
         if quantiles is not None:
@@ -153,7 +154,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
         return np.moveaxis(outputs, 1, 2)
 
     def _scaled(self, series, scale=None):
-        """Series as the network reads them, and what they were divided by, `[len(series)]`."""
+        """Series as the network reads them, and the scales that divided them, `[len(series)]`."""
         if self.members[0].backbone.normalization != "difference":
             return series, np.ones(len(series), "float32")
         deviations = [_deviation(one) if scale is None else scale for one in series]
@@ -172,7 +173,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
     def _check(self, quantiles):
         if not self.quantiles:
             raise ValueError(
-                "This model forecasts points alone: it was trained without quantiles. Leave out "
+                "This model only forecasts points: it was trained without quantiles. Leave out "
                 f"`quantiles`. Received: {list(quantiles)}"
             )
         low, high = min(self.quantiles), max(self.quantiles)
@@ -183,7 +184,7 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
                 )
 
     def _at(self, outputs, quantiles):
-        """Interpolates quantiles `[..., len(quantiles)]` of the trained ones.
+        """Interpolates quantiles `[..., len(quantiles)]` from the trained ones.
 
         From the median outwards, none crosses the one before it; so the point stays as it is.
         """
@@ -288,8 +289,8 @@ class ForecastingTask(EagerPreprocessing, TaskModel):
 
     def stream_obstacle(self) -> str | None:
         return (
-            "A forecaster normalises each window by its own values, which changes all of them with "
-            "every new one, so there is no state to keep. Use predict with the last values."
+            "A forecaster normalises each window by its own values, so every new value changes all "
+            "of them, and there is no state to keep. Use predict with the last values."
         )
 
     @property
@@ -367,7 +368,7 @@ def _along_rows(numbers, array):
 
 
 def _deviation(series):
-    """The standard deviation of a series' values, a float; 1 of one that is constant."""
+    """The standard deviation of a series' values, a float; 1 for a constant series."""
     values = np.asarray(series, "float64")
     values = values[np.isfinite(values)]
     return float(values.std() or 1.0) if values.size else 1.0

@@ -1,4 +1,4 @@
-"""The forecasts of the series in a file, as a CSV table and as a picture."""
+"""The forecasts of the series in a file, as a CSV table and as a plot."""
 
 import csv
 import dataclasses
@@ -12,8 +12,8 @@ from zoo.models.forecaster.forecast import Forecast
 if TYPE_CHECKING:  # it may not be installed
     from matplotlib.figure import Figure
 
-SHOWN = 4  # horizons of history in a picture
-PLOTTED = 6  # series in a picture
+SHOWN = 4  # horizons of history in a plot
+PLOTTED = 6  # series in a plot
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from zoo.typing import Tensor
 @keras.saving.register_keras_serializable(package="zoo")
 class PinballLoss(keras.losses.Loss):
     """The mean over quantiles q of twice max(q (y - f), (q - 1) (y - f)), for forecasts f of y
-    (R. Koenker and G. Bassett, "Regression Quantiles", 1978). Of the median it is the absolute
+    (R. Koenker and G. Bassett, "Regression Quantiles", 1978). For the median it is the absolute
     error.
 
     Args:

@@ -1,4 +1,4 @@
-"""Layer: quantiles around a point forecast, which they leave as it is."""
+"""Layer: quantiles around a point forecast, which stays unchanged."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ MEDIAN = 0.5
 
 @keras.saving.register_keras_serializable(package="zoo")
 class QuantileSpread(keras.layers.Layer):
-    """Adds to the point forecast, the median, what the other quantiles differ from it.
+    """Adds the differences of the other quantiles to the point forecast, the median.
 
     No gradient of the other quantiles flows into the point or the state.
 

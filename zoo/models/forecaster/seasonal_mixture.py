@@ -53,14 +53,15 @@ class SeasonalMixture(keras.layers.Layer):
                 f"`seasons` must be lengths from 1 to the lookback, {time}. Received: "
                 f"{self.seasons}"
             )
-        self._time = time  # which batches of a `tf.data.Dataset` may not know
+        self._time = time  # which may be unknown for batches of a `tf.data.Dataset`
         self.gate.build(state_shape)
         self.built = True
 
     def call(self, state: Tensor, window: Tensor, padding_mask: Tensor) -> Tensor:
         time = self._time
         steps = np.arange(self.horizon)
-        # Continued seasons: step k of the horizon has the value of the same place in the season.
+        # Continued seasons: step k of the horizon has the value from the same position in the
+        # season.
         places = [time - season + steps % season for season in self.seasons]
         values = ops.take(window, np.concatenate(places), axis=1)
         values = ops.reshape(values, (-1, len(self.seasons), self.horizon))

@@ -1,4 +1,4 @@
-"""Layer: normalises each window of a time series by its own level and deviation."""
+"""Layer: normalises each window of a time series by its own level and standard deviation."""
 
 from typing import Any, Literal
 
@@ -8,16 +8,16 @@ from keras import ops
 from zoo.typing import Shape, Tensor
 
 METHODS = ("last", "standard", "difference")
-CONSTANT = 1e-5  # a smaller deviation, relative to the largest value, is rounding
+CONSTANT = 1e-5  # a smaller standard deviation, relative to the largest value, is rounding error
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class WindowNormalization(keras.layers.Layer):
-    """Subtracts a level from each window, divides it by its deviation, and can undo both.
+    """Subtracts a level from each window, divides it by its standard deviation, and can undo both.
 
     A forecast that is restored this way follows the level and the unit of its window (T. Kim et
     al., "Reversible Instance Normalization for Accurate Time-Series Forecasting against
-    Distribution Shift", 2022). A window without deviation is restored to its level.
+    Distribution Shift", 2022). A constant window is restored to its level.
 
     Args:
         method: `"standard"` subtracts the mean, `"last"` the last value. `"difference"` subtracts
@@ -32,7 +32,7 @@ class WindowNormalization(keras.layers.Layer):
 
     Returns:
         A tuple of the normalised windows, `[batch, time]`, 0 at padding, and their statistics,
-        `[batch, 3]`: level, deviation, and 1 if the logarithm was taken.
+        `[batch, 3]`: level, standard deviation, and 1 if the logarithm was taken.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class WindowNormalization(keras.layers.Layer):
         if self.log:
             is_positive = ops.all(ops.logical_or(series > 0, ops.logical_not(mask)), axis=1)
             is_log = ops.cast(is_positive, series.dtype)[:, None]
-            # The logarithm that isn't taken must be finite, or its gradient is NaN.
+            # The unused logarithm must be finite too, or its gradient is NaN.
             logarithms = ops.log(ops.where(series > 0, series, ops.ones_like(series)))
             series = is_log * logarithms + (1 - is_log) * series
         count = ops.maximum(ops.sum(valid, axis=1, keepdims=True), 1)
@@ -80,8 +80,8 @@ class WindowNormalization(keras.layers.Layer):
         """
         axes = (slice(None), *(None,) * (len(values.shape) - 1))
         level, deviation, is_log = (statistics[:, index][axes] for index in range(3))
-        # In this order: Keras would take a level `[n, 1, 1]` that is added to `[n, horizon, n]` for
-        # a bias of the last axis.
+        # In this order: Keras would mistake a level `[n, 1, 1]` that is added to `[n, horizon, n]`
+        # for a bias of the last axis.
         values = level + values * deviation
         if not self.log:
             return values

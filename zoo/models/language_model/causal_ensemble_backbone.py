@@ -19,7 +19,7 @@ class CausalEnsembleBackbone(EnsembleBackbone):
     """The backbones of several models, side by side.
 
     Args:
-        members: as of `EnsembleBackbone`, each with a `LanguageBackbone`.
+        members: as for `EnsembleBackbone`, each with a `LanguageBackbone`.
         combination: `"mean"`, of the members' probabilities.
 
     Returns:

@@ -36,7 +36,7 @@ class CausalPreprocessor(keras_hub.models.CausalLMPreprocessor):
 
     @staticmethod
     def is_single(inputs: Any) -> bool:
-        """Whether this is one raw input and no list of them."""
+        """Whether this is one raw input, not a list of them."""
         raise NotImplementedError
 
     def token_ids(self, inputs: Any) -> list[list[int]]:
@@ -48,7 +48,7 @@ class CausalPreprocessor(keras_hub.models.CausalLMPreprocessor):
         raise NotImplementedError
 
     def pairs(self, rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Token ids and those that follow, of rows, lists of int.
+        """Token ids and those that follow, for rows, lists of int.
 
         Returns:
             `(inputs, targets, mask)`: int32, int32 and bool arrays `[batch, time]`.

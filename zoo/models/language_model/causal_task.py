@@ -22,8 +22,8 @@ from zoo.models.tokenizer import pad_rows
 from zoo.typing import Tensor
 
 NEW_TOKENS = 128
-# Names of samplers and what differs from KerasHub's defaults: top_p's is 0.1, which would almost
-# always take the likeliest token.
+# Names of samplers and how they differ from KerasHub's defaults: its top_p has p=0.1, which would
+# almost always choose the likeliest token.
 SAMPLERS = {
     "greedy": {},
     "random": {},
@@ -119,16 +119,17 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
                 or a tensor of them, or a `tf.data.Dataset` of such batches.
             max_length: int, the length of a result in tokens, prompt included; by default the
                 prompt and 128 more.
-            stop_token_ids: tokens that end a text, None for none; by default those of the
+            stop_token_ids: tokens that end a text, None for no such tokens; by default those of the
                 preprocessor.
             strip_prompt: bool, whether to return only what was generated.
             sampler: `"greedy"`, `"random"`, `"top_k"`, `"top_p"` (of p=0.9), `"beam"`,
                 `"contrastive"`, or a `keras_hub.samplers.Sampler`; by default that of `compile`,
                 which is `"top_p"`.
-            temperature: positive float, divides the logits; of samplers given by name.
-            seed: int, makes the result repeatable; None draws anew in each call. Of samplers given
-                by name.
-            batch_size: int, prompts continued at once; those of similar length go together.
+            temperature: positive float, divides the logits; for samplers given by name.
+            seed: int, makes the result repeatable; None gives different samples in each call. For
+                samplers given by name.
+            batch_size: int, prompts continued at once; those of similar length are batched
+                together.
 
         Returns:
             A str or a list of str, in the order of `inputs`.
@@ -161,10 +162,10 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         return texts[0] if is_single else texts
 
     def _parsed(self, inputs):
-        """Raw inputs as a list, and whether there is only one, which isn't in a list.
+        """Raw inputs as a list, and whether there was only one, not in a list.
 
         Raises:
-            InputError: an input has another type than the model takes.
+            InputError: an input isn't of the type that the model takes.
         """
         if isinstance(inputs, (str, list, tuple)):
             is_single = isinstance(inputs, str) or self.preprocessor.is_single(inputs)
@@ -226,7 +227,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         Args:
             inputs: dict of `"token_ids"`, int32 `[batch, time]`, prompts and room for their
                 continuation, and `"padding_mask"`, bool `[batch, time]`, True at prompts, which
-                have one token at least.
+                have at least one token.
             stop_token_ids: tuple of int, or None.
 
         Returns:
@@ -263,11 +264,12 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         return {"token_ids": token_ids, "padding_mask": after == 0}
 
     def _stepper(self, inputs, states):
-        """What a sampler calls for the logits of the next token, and the states it begins with.
+        """The function that a sampler calls for the logits of the next token, and the initial
+        states.
 
         Args:
             inputs: see `generate_step`.
-            states: the states after the tokens that all prompts have, but for the last of them.
+            states: the states after the tokens that all prompts have, except the last of these.
         """
 
         def next(prompt, states, index):
@@ -292,7 +294,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         if key not in self._generate_functions:
             if not isinstance(self.sampler, TOKEN_BY_TOKEN):
                 raise ValueError(
-                    "Text can be streamed if the sampler chooses one token after the other. "
+                    "Text can be streamed if the sampler chooses one token at a time. "
                     f"Received: {type(self.sampler).__name__}. Use generate."
                 )
 
@@ -320,18 +322,18 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         temperature: float = 1.0,
         seed: int | None = None,
     ) -> Iterator[str]:
-        """Continues one prompt and yields its text piece by piece as it is made.
+        """Continues one prompt and yields its text piece by piece as it is generated.
 
         Args:
             input, sampler, temperature, seed: as in `generate`, except that the sampler must choose
-                one token after the other, so `"beam"` and `"contrastive"` aren't possible.
+                one token at a time, so `"beam"` and `"contrastive"` aren't allowed.
             max_length: int, tokens to generate; by default 128.
 
         Returns:
             An iterator over str, the pieces of the continuation.
 
         Raises:
-            ValueError: the sampler isn't possible, or an argument isn't positive.
+            ValueError: the sampler isn't allowed, or an argument isn't positive.
         """
         self._use(sampler, temperature, seed)
         check_count("max_length", max_length)
@@ -342,7 +344,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         return text.pieces(NEW_TOKENS if max_length is None else max_length, before)
 
     def _use(self, sampler, temperature, seed):
-        """Makes a sampler that of the next call; each keeps its compiled function."""
+        """Sets the sampler of the next call; each keeps its compiled function."""
         if not isinstance(temperature, numbers.Real) or not temperature > 0:
             raise ValueError(f"`temperature` must be positive. Received: {temperature!r}")
         if seed is not None and (not isinstance(seed, numbers.Integral) or seed < 0):
@@ -409,8 +411,8 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         """Log-probabilities of token ids.
 
         Args:
-            rows: list of sequences of int, of one token at least. The first of each is read and
-                not scored.
+            rows: list of sequences of int, of at least one token. The first of each is read but not
+                scored.
             batch_size: int.
 
         Returns:
@@ -483,7 +485,7 @@ class CausalTask(TextInput, keras_hub.models.CausalLM):
         return self._scorer[0]
 
     def _scores(self, sequence, targets):
-        """Log-probabilities `[batch, time]` of token ids, of the outputs before each."""
+        """Log-probabilities `[batch, time]` of token ids, from the outputs before each."""
         logits = ops.cast(self.backbone.logits(sequence), "float32")
         right = ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
         return right - ops.logsumexp(logits, axis=-1)

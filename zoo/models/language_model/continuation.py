@@ -18,7 +18,7 @@ class Continuation:
     """A token sequence that is read and continued piece by piece, with the states kept.
 
     Args:
-        model: a `CausalTask`. Its present sampler draws the tokens, also if it gets another.
+        model: a `CausalTask`, whose present sampler draws the tokens even if it gets another.
 
     Attributes:
         last: int, the last token.
@@ -60,7 +60,7 @@ class Continuation:
 
         Args:
             count: int.
-            before: the last token of the text that goes on, `[]` if none: a space may follow it.
+            before: the last token of the text to be continued, `[]` if none: a space may follow it.
         """
         preprocessor = self.model.preprocessor
         tokens: list[int] = []
@@ -70,7 +70,7 @@ class Continuation:
             tokens += drawn
             is_over = drawn[-1] in preprocessor.stop_token_ids or len(tokens) >= count
             text = preprocessor.detokenize([*before, *tokens])
-            if not is_over:  # a character may still lack its last bytes
+            if not is_over:  # the last bytes of a character may still be missing
                 text = text.rstrip("\N{REPLACEMENT CHARACTER}")
             if len(text) > len(told):
                 yield text[len(told) :]

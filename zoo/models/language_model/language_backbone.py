@@ -43,8 +43,8 @@ class LanguageBackbone(Backbone):
         token_dropout: float, the fraction of steps whose embedding is zeroed in training.
         recurrent_weight_dropout: float, the fraction of recurrent weights dropped in training.
         tied: bool, whether the output layer is the transposed embedding (O. Press and L. Wolf
-            2017, https://arxiv.org/abs/1608.05859). A model of few tokens, such as characters,
-            learns faster without.
+            2017, https://arxiv.org/abs/1608.05859). A model with few tokens, such as characters,
+            learns faster untied.
         timescale: int, the longest dependency of the data in steps, for architectures with chrono
             initialization; None if it is unknown.
         dtype: dtype or dtype policy of the layers; the embedding and the logits are float32.
@@ -92,7 +92,7 @@ class LanguageBackbone(Backbone):
             if recurrent_weight_dropout
             else {}
         )
-        # Vectors have unit length, so that logits start at unit scale, and channels of inputs too.
+        # Vectors have unit length, so that logits start at unit scale, as do the input channels.
         scale = embedding_dim**0.5
         token_embedding = keras_hub.layers.ReversibleEmbedding(
             vocabulary_size,
@@ -181,7 +181,7 @@ class LanguageBackbone(Backbone):
         self.timescale = timescale
 
     def logits(self, outputs: Tensor) -> Tensor:
-        """Logits of the next token, float32 `[..., vocabulary_size]`, of the backbone's outputs."""
+        """Logits of the next token, float32 `[..., vocabulary_size]`, from the outputs."""
         if self.tied:
             return self.output_bias(self.token_embedding(outputs, reverse=True))
         return self.output_bias(self.output_layer(outputs))

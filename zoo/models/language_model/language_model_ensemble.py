@@ -12,7 +12,7 @@ from zoo.models.protocol import TaskModel, register
 class LanguageModelEnsemble(CausalTask):
     """Continues texts by the mean of several language models' probabilities.
 
-    `zoo.models.ensemble` makes one of language models. Arguments as in `CausalTask`, with a
+    `zoo.models.ensemble` makes one from language models. Arguments as in `CausalTask`, with a
     `CausalEnsembleBackbone` and a `LanguageModelPreprocessor`.
     """
 

@@ -19,7 +19,7 @@ CORPUS_UNKNOWN = "▁<unk>"  # a word of a corpus whose vocabulary is closed
 class LanguageModelPreprocessor(CausalPreprocessor):
     """Tokenizes text and pads a batch to its longest text.
 
-    A newline stands before every text, so the first token has something to follow.
+    A newline precedes every text, so that the first token is predicted too.
 
     Args:
         tokenizer: a `SubwordTokenizer` that keeps whitespace.
@@ -55,7 +55,7 @@ class LanguageModelPreprocessor(CausalPreprocessor):
     def token_ids(self, inputs: Sequence[str] | Tensor) -> list[list[int]]:
         """The token ids of texts, after that of a newline: a list of lists of int."""
         texts = texts_of(inputs)
-        if self._is_of_words:  # words are told apart by spaces
+        if self._is_of_words:  # words are separated by spaces
             texts = [text.replace("\n", " \n ") for text in texts]
         rows = self.tokenizer(texts)
         if self._corpus_unknown is not None:

@@ -10,7 +10,7 @@ from zoo.typing import DType, Tensor
 
 @keras.saving.register_keras_serializable(package="zoo")
 class MemoryBackbone(RecurrentBackbone):
-    """Encodes a sequence with recurrent layers of one direction, and nothing around them.
+    """Encodes a sequence with unidirectional recurrent layers, and nothing else.
 
     Args:
         architecture: str, a name of `zoo.layers.architectures`, such as `"lstm"`.

@@ -14,7 +14,8 @@ from zoo.models.sequence_classifier import SequenceClassifier
 
 @register
 class MemoryClassifier(MemoryInput, SequenceClassifier, keras_hub.models.Task):
-    """Classifies a sequence of symbols or values by a softmax of the recurrent layer's last output.
+    """Classifies a sequence of symbols or values by a softmax over the recurrent layer's last
+    output.
 
     `predict` takes a list of str of symbols, or of float arrays `[time, features]`, and returns
     float32 probabilities `[batch, classes]`, in the order of `labels`. Arguments as in

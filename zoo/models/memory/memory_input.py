@@ -15,14 +15,14 @@ VALUES = InputSchema("values", "float32", rank=2)
 class MemoryInput(TaskModel):
     """A task model whose raw input is a str of symbols, or values `[time, features]`.
 
-    A mixin ahead of a `keras_hub.models.Task` with a `MemoryPreprocessor`.
+    A mixin before a `keras_hub.models.Task` with a `MemoryPreprocessor`.
     """
 
     task_kind = "memory"
 
     @property
     def least_steps(self) -> int:
-        """The steps that a sequence needs at least."""
+        """The minimum number of steps of a sequence."""
         return 1
 
     @property
@@ -43,8 +43,8 @@ class MemoryInput(TaskModel):
     def stream_obstacle(self) -> str | None:
         if self.preprocessor.permutation is not None:
             return (
-                "This model reads the steps of a sequence in an order of its own, so it needs all "
-                "of them. Use predict."
+                "This model permutes the steps of a sequence, so it needs the whole sequence. Use "
+                "predict."
             )
         return super().stream_obstacle()
 

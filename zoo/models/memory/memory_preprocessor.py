@@ -25,7 +25,7 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
             sequences of values.
         feature_dim: int, the number of values per step; None for symbols.
         permutation: list of int, the order in which the steps of each sequence are read, for
-            sequences of that length; by default as they are.
+            sequences of that length; by default in their own order.
 
     Call arguments:
         x: list of str, or of float arrays `[time, feature_dim]`, of any length; or inside a
@@ -38,8 +38,8 @@ class MemoryPreprocessor(keras_hub.models.Preprocessor):
         bool `[batch, time]`; with `y` and `sample_weight` if given.
 
     Raises:
-        InputError: a sequence is empty, has a symbol outside the alphabet, another shape or length,
-            or values that aren't finite.
+        InputError: a sequence is empty, has a symbol outside the alphabet, the wrong shape or
+            length, or values that aren't finite.
         ValueError: the arguments aren't as described.
     """
 

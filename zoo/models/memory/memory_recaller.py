@@ -19,7 +19,7 @@ from zoo.typing import Shape, Tensor
 
 @register
 class MemoryRecaller(MemoryInput, SequencePredictor, keras_hub.models.Task):
-    """Names a remembered symbol at each of the last steps of a sequence, by a softmax.
+    """Predicts a remembered symbol at each of the last steps of a sequence, by a softmax.
 
     `generate` takes and returns a list of str; `predict` returns the probabilities, float32
     `[batch, count, len(symbols)]`.
@@ -142,8 +142,8 @@ class LastSteps(keras.layers.Layer):
         return ops.zeros((batch_size, self.count, features), self.compute_dtype)
 
     def continued(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """The last steps after a piece `[batch, time, features]` of a sequence, given those before
-        it; twice, as output and as the state after the piece."""
+        """The last steps of a sequence after a piece `[batch, time, features]`, given the last
+        steps before it; returned twice, as output and as state."""
         last = ops.concatenate([state, inputs], axis=1)[:, -self.count :]
         return last, last
 

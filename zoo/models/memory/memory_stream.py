@@ -1,4 +1,4 @@
-"""A sequence of symbols or values that comes piece by piece."""
+"""A sequence of symbols or values that arrives in pieces."""
 
 from typing import Any
 

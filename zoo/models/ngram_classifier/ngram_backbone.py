@@ -16,7 +16,7 @@ class NgramBackbone(Backbone):
     """Sums the scores of a text's distinct n-grams of subwords for each class.
 
     Args:
-        count: int, number of known n-grams; others score nothing.
+        count: int, number of known n-grams; others score zero.
         classes: int.
         order: int, maximum length of an n-gram.
         dtype: dtype or dtype policy of the layers.

@@ -18,7 +18,7 @@ from zoo.models.text_input import TextInput
 class NgramClassifier(TextInput, Classifier, keras_hub.models.TextClassifier):
     """Classifies text by a softmax over the summed scores of its n-grams.
 
-    It scores phrases too rare for a recurrent model to learn, and sees nothing longer than its
+    It scores phrases too rare for a recurrent model to learn, but sees nothing longer than its
     n-grams: in an `ensemble` each corrects mistakes of the other (G. Mesnil et al., "Ensemble of
     Generative and Discriminative Techniques for Sentiment Analysis of Movie Reviews", 2015).
 
@@ -52,5 +52,5 @@ class NgramClassifier(TextInput, Classifier, keras_hub.models.TextClassifier):
     def stream_obstacle(self) -> str | None:
         return (
             "A linear model of n-grams keeps no state between the pieces of a text, so it needs "
-            "all of it. Use a recurrent model of one direction."
+            "the whole text. Use a unidirectional recurrent model."
         )

@@ -1,4 +1,4 @@
-"""Labels and their places in the output of connectionist temporal classification (CTC)."""
+"""Labels and their positions in the output of connectionist temporal classification (CTC)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""N-gram models of words and of characters that a recogniser's beam search consults."""
+"""N-gram models of words and of characters for a recogniser's beam search."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -13,15 +13,16 @@ END = 1
 
 
 class Ngrams:
-    """Base of n-gram models: probabilities of tokens, given those before them, from transcripts.
+    """Base class of n-gram models: probabilities of tokens, given those before them, from
+    transcripts.
 
-    Modified Kneser-Ney smoothing, see `KneserNey`. A token that the transcripts lack has the
+    Modified Kneser-Ney smoothing, see `KneserNey`. A token that isn't in the transcripts has the
     probability of an unseen one. A subclass says what a token is.
 
     Args:
         vocabulary: list of str, the tokens.
-        sentences: list of lists of int, the transcripts as indices of `vocabulary`. The counts are
-            made of them, so a preset stores what it was made of.
+        sentences: list of lists of int, the transcripts as indices of `vocabulary`. A preset stores
+            them, and counts them again when it is loaded.
         order: int, length of the longest n-gram in tokens.
 
     Attributes:
@@ -84,7 +85,7 @@ class Ngrams:
         return float(self._model.log_probabilities([*history, token], start=len(history))[0])
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` takes. The key of the vocabulary tells the unit."""
+        """What `from_config` takes. The key of the vocabulary names the unit."""
         return {
             f"{self.unit}s": self.vocabulary,
             "sentences": self.sentences,
@@ -93,7 +94,7 @@ class Ngrams:
 
 
 class WordNgrams(Ngrams):
-    """An n-gram model of words, which white space divides."""
+    """An n-gram model of words, separated by white space."""
 
     unit = "word"
 
@@ -109,7 +110,7 @@ class WordNgrams(Ngrams):
 
 
 class CharacterNgrams(Ngrams):
-    """An n-gram model of characters, white space among them."""
+    """An n-gram model of characters, including white space."""
 
     unit = "character"
 

@@ -12,14 +12,14 @@ LEAST = math.log(1e-4)  # labels below this probability don't extend a prefix
 
 @dataclasses.dataclass(eq=False)
 class _Prefix:
-    """A text in the beam. Prefixes make up a tree, so each is made once.
+    """A text in the beam. Prefixes form a tree, so each is created once.
 
     Attributes:
         label: int, its last label; 0 for the empty text.
         parent: the `_Prefix` without it.
         history: tuple of str, its last complete tokens of the n-gram model.
         partial: str, the beginning of the next token.
-        bonus: float, what the n-gram model adds to its logarithmic probability.
+        bonus: float, what the n-gram model adds to its log-probability.
     """
 
     label: int
@@ -40,7 +40,7 @@ class _Prefix:
 class PrefixBeamSearch:
     """Finds the likeliest text, summed over its paths, with an optional n-gram model.
 
-    The value of a text is log p_CTC + weight * log p_n-gram + word_bonus * words (A. Hannun et al.,
+    The score of a text is log p_CTC + weight * log p_n-gram + word_bonus * words (A. Hannun et al.,
     "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs",
     2014, https://arxiv.org/abs/1408.2873, algorithm 1), whatever the tokens of the n-gram model.
 
@@ -49,7 +49,7 @@ class PrefixBeamSearch:
         beam_width: int, the number of texts kept after each step.
         ngrams: `Ngrams`, such as `WordNgrams`, or None.
         weight: float, the weight of the n-gram model.
-        word_bonus: float, added for each word, as an n-gram model prefers few.
+        word_bonus: float, added for each word, since an n-gram model prefers few words.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class PrefixBeamSearch:
         Args:
             log_probabilities: float array `[steps, 1 + labels]`.
         """
-        # Of each text, the probability of its paths that end with a blank, and with its last label.
+        # For each text, the probability of its paths that end with a blank, and with its last
+        # label.
         beam = {_Prefix(0): (0.0, -math.inf)}
         for row in log_probabilities:
             likely = [int(label) for label in np.flatnonzero(row > LEAST) if label]

@@ -55,9 +55,10 @@ class Slopes(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class FrameStacking(keras.layers.Layer):
-    """Joins groups of successive frames to one step, so that the recurrent layers take fewer.
+    """Concatenates groups of successive frames into one step each, so that the recurrent layers
+    take fewer steps.
 
-    The last group is filled with zeros. A step is padding if its first frame is.
+    The last group is padded with zeros. A step is padding if its first frame is.
 
     Args:
         size: int, frames per step.
@@ -106,9 +107,9 @@ class SpeechBackbone(RecurrentBackbone):
         feature_dim: int, features per frame.
         units: int, units of each recurrent layer and direction.
         num_layers: int, number of recurrent layers.
-        stack: int, frames that are joined to one step.
-        subsampling: `"stack"` leaves the frames of a step as they are. `"convolution"` convolves
-            them and those of the step before, with a filter for each of `units`, and rectifies.
+        stack: int, frames that are combined into one step.
+        subsampling: `"stack"` concatenates the frames of a step. `"convolution"` convolves them and
+            those of the step before, with `units` filters and a ReLU.
         normalization: `"utterance"` or `"running"`, see `UtteranceNormalization`.
         dropout: float, dropout rate between layers.
         noise: see `FrameAugmentation`.
@@ -232,7 +233,7 @@ class SpeechBackbone(RecurrentBackbone):
         if self.normalization != "running":
             return (
                 "This model normalises each sound by the mean and variance of all of its frames, "
-                "so it needs all of it. Use a model with a running normalization."
+                "so it needs the whole sound. Use a model with a running normalization."
             )
         return None
 

@@ -29,7 +29,7 @@ from zoo.sound_files import read_sound
 from zoo.typing import Shape, Tensor
 
 FRAMES_AT_ONCE = 60_000  # of a batch, padding included: ten minutes
-CONTEXT = 1_000  # frames that a piece of longer sound overlaps those beside it
+CONTEXT = 1_000  # frames by which a piece of longer sound overlaps its neighbours
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Timestamp:
     Attributes:
         character: str.
         first_frame, end_frame: int, its first frame and the one after its last.
-        start, end: float, the same in seconds; None if the model takes frames, whose distance it
+        start, end: float, the same in seconds; None if the model takes frames, whose spacing it
             doesn't know.
     """
 
@@ -54,8 +54,8 @@ class Timestamp:
 class BlankPadding(keras.layers.Layer):
     """Logits to log-probabilities, with the blank certain at padding.
 
-    A loss or decoder then needs no lengths: beyond the end of an utterance, every path goes on with
-    blanks at no cost.
+    A loss or decoder then needs no lengths: beyond the end of an utterance, every path continues
+    with blanks at no cost.
 
     Call arguments:
         logits: float tensor `[batch, steps, 1 + labels]`, blank first.
@@ -72,7 +72,7 @@ class BlankPadding(keras.layers.Layer):
     def call(self, logits: Tensor, padding_mask: Tensor) -> Tensor:
         logits = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
         is_blank = ops.arange(ops.shape(logits)[-1], dtype="int32") == BLANK
-        certain = ops.where(is_blank, 0.0, -1e4)  # finite, so that gradients are
+        certain = ops.where(is_blank, 0.0, -1e4)  # finite, so that gradients are finite too
         return ops.where(padding_mask[..., None], logits, certain)
 
     def compute_mask(self, logits: Tensor, mask: Tensor | None = None) -> None:
@@ -88,18 +88,18 @@ class BlankPadding(keras.layers.Layer):
 class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
     """Recognises sentences with a recurrent encoder and connectionist temporal classification.
 
-    The model gives the probabilities of characters, and of none, at each step; a text's is the sum
-    over all ways to spread it over the steps (A. Graves et al., "Connectionist Temporal
-    Classification: Labelling Unsegmented Sequence Data with Recurrent Neural Networks", ICML 2006).
-    `fit` takes a list of sounds, as `generate` does, and a list of their texts.
+    The model gives the probabilities of characters, and of the blank, at each step; the probability
+    of a text is the sum over all its alignments with the steps (A. Graves et al., "Connectionist
+    Temporal Classification: Labelling Unsegmented Sequence Data with Recurrent Neural Networks",
+    ICML 2006). `fit` takes a list of sounds, as `generate` does, and a list of their texts.
 
     Args:
         backbone: a `SpeechBackbone`.
         preprocessor: a `SpeechRecognizerPreprocessor`.
         dropout: float, dropout rate before the output layer.
         beam_width: int, the default beam width of `generate`; 1 is greedy.
-        ngrams: `WordNgrams`, `CharacterNgrams`, the config of one, or None: the n-gram model that
-            beam search consults.
+        ngrams: `WordNgrams`, `CharacterNgrams`, the config of one, or None: the n-gram model for
+            beam search.
         ngram_weight, word_bonus: float, see `PrefixBeamSearch`.
 
     Example:
@@ -147,7 +147,7 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
     def use_ngrams(
         self, ngrams: Ngrams | dict[str, Any] | None, weight: float, word_bonus: float
     ) -> None:
-        """Makes beam search consult an n-gram model; the arguments are those of the class."""
+        """Makes beam search use an n-gram model; the arguments are those of the class."""
         self._ngrams = from_config(ngrams) if isinstance(ngrams, dict) else ngrams
         self.ngram_weight = weight
         self.word_bonus = word_bonus
@@ -181,14 +181,14 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
             inputs: list of waveforms, float arrays `[samples]` from -1 to 1 at the preprocessor's
                 sampling rate, or of frames `[frames, feature_dim]`; or one array.
             beam_width: int, texts that prefix beam search keeps; 1 takes the likeliest path. By
-                default the model's. The n-gram model counts only in beam search.
+                default the model's. The n-gram model is used only in beam search.
             batch_size: int; sounds of similar length are batched together.
 
         Returns:
             A list of str, in the order of `inputs`; one str for one array.
 
         Raises:
-            ValueError: a sound is empty or of another shape, or has values that aren't finite.
+            ValueError: a sound is empty, has the wrong shape or has values that aren't finite.
         """
         is_single = isinstance(inputs, np.ndarray) and inputs.dtype != object
         sounds: Any = [inputs] if is_single else inputs
@@ -228,15 +228,15 @@ class SpeechRecognizer(EagerPreprocessing, TaskModel, keras_hub.models.Task):
         return [np.concatenate(list(itertools.islice(pieces, count))) for count in counts]
 
     def timestamps(self, input: np.ndarray, beam_width: int | None = None) -> list[Timestamp]:
-        """The characters of a sound's text with their places in it.
+        """The characters of a sound's text with their times.
 
         Args:
             input: one sound, see `generate`.
             beam_width: see `generate`.
 
         Returns:
-            A list of `Timestamp`: the likeliest places of the characters, given the text. CTC may
-            write a character at a single step, and blanks up to the next one.
+            A list of `Timestamp`: the likeliest times of the characters, given the text. CTC may
+            emit a character at a single step, and blanks until the next one.
         """
         (row,) = self.log_probabilities([input])
         labels = self._decode(row, beam_width)

@@ -13,20 +13,20 @@ from zoo.models.audio.frame_stream import FrameStream
 from zoo.models.speech_recognizer.speech_backbone import SpeechBackbone
 from zoo.typing import Shape
 
-BLANK = 0  # CTC's label of no character
+BLANK = 0  # CTC's label for no character
 SECONDS_AT_ONCE = 60  # of a waveform, so that an hour needs little memory
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
-    """Computes frames of sounds, pads them, and turns transcripts into labels.
+    """Computes frames of sounds, pads them, and converts transcripts to labels.
 
     Args:
         alphabet: str, the characters that the model writes. Label 0 is CTC's blank, and label
             `1 + i` the character `alphabet[i]`.
         feature_dim: int, features per frame.
         front_end: None if sounds are frames, or else the front end that computes them from a
-            waveform, a name of `zoo.models.audio.front_ends`. Frames are taken even so.
+            waveform, a name of `zoo.models.audio.front_ends`. Frames are accepted in either case.
         sampling_rate: int, in Hz, of waveforms.
         min_frequency, max_frequency: float, in Hz, the edges of the front end's bands; None for its
             default.
@@ -39,11 +39,11 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
 
     Returns:
         `x` as a dict of `"frames"`, float32 `[batch, frames, feature_dim]`, and `"padding_mask"`,
-        bool `[batch, frames]`; and labels, int32 `[batch, characters]`, padded with 0
-        to one column at least.
+        bool `[batch, frames]`; and labels, int32 `[batch, characters]`, padded with 0 to at least
+        one column.
 
     Raises:
-        InputError: a sound is empty or of another shape, or has values that aren't finite.
+        InputError: a sound is empty, has the wrong shape or has values that aren't finite.
 
     Attributes:
         front_end_layer: the front end, a Keras layer, or None.
@@ -108,7 +108,7 @@ class SpeechRecognizerPreprocessor(keras_hub.models.Preprocessor):
 
     @property
     def frame_seconds(self) -> float | None:
-        """Seconds from a frame to the next; None for frames without a front end."""
+        """Seconds from one frame to the next; None for frames without a front end."""
         if self.front_end_layer is None:
             return None
         return self.front_end_layer.frame_step / self.sampling_rate

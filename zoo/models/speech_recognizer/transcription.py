@@ -1,4 +1,4 @@
-"""A transcription of sound as it comes, piece by piece."""
+"""A transcription of sound as it arrives, piece by piece."""
 
 from typing import Any
 

@@ -13,9 +13,9 @@ from zoo.typing import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="zoo")
 class TextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
-    """Tokenizes text, closes it with `</s>` and pads a batch to its longest text.
+    """Tokenizes text, appends `</s>` and pads a batch to its longest text.
 
-    The closing token turns an empty text into a sequence of one step.
+    The end token turns an empty text into a sequence of one step.
 
     Args:
         tokenizer: a `SubwordTokenizer`.

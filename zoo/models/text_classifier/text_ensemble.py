@@ -14,8 +14,8 @@ from zoo.models.text_input import TextInput
 class TextEnsemble(Ensemble, TextInput, Classifier, keras_hub.models.TextClassifier):
     """Classifies text by the mean of several models' probabilities.
 
-    `zoo.models.ensemble` makes one of text classifiers of any class. Arguments as in `Classifier`,
-    with an `EnsembleBackbone` and a `TextClassifierPreprocessor`.
+    `zoo.models.ensemble` makes one from text classifiers of any class. Arguments as in
+    `Classifier`, with an `EnsembleBackbone` and a `TextClassifierPreprocessor`.
     """
 
     task_kind = "sentiment"

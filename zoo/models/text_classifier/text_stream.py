@@ -15,8 +15,8 @@ class TextStream(PredictorStream):
 
     def _begin(self):
         super()._begin()
-        self._rest = ""  # words that may go on
-        self._room = self.model.preprocessor.sequence_length - 1  # subwords that still count
+        self._rest = ""  # words that may continue
+        self._room = self.model.preprocessor.sequence_length - 1  # subwords left before truncation
 
     def _read(self, piece, is_last):
         text = self._rest + ("" if piece is None else TEXT.parse(piece))
@@ -26,7 +26,7 @@ class TextStream(PredictorStream):
             self._room -= len(token_ids)
         if not self._room:
             self._rest = ""
-        # The end of the text is read too, but not into the states with which it goes on.
+        # The end of the text is read too, but not into the states that are kept.
         end = self.model.preprocessor.tokenizer.end_token_id
         output, *_ = self._continued([*self._tokenize(self._rest)[: self._room], end])
         self._output = ops.convert_to_numpy(output)[0]

@@ -14,7 +14,7 @@ NEVER = -1e9
 
 @keras.saving.register_keras_serializable(package="zoo")
 class BeamSearchSampler(keras_hub.samplers.Sampler):
-    """Keeps the `beam_width` best hypotheses; a finished one stays and competes.
+    """Keeps the `beam_width` best hypotheses; a finished one stays in the beam and competes.
 
     Hypotheses are ranked by `log P(y) / ((5 + |y|) / 6) ** length_penalty` (Wu et al. 2016,
     https://arxiv.org/abs/1609.08144, equation 14, without coverage). The search ends when every
@@ -74,7 +74,7 @@ class BeamSearchSampler(keras_hub.samplers.Sampler):
             logits, _, cache = next(prompt, cache, index)
             log_probs = ops.log_softmax(ops.cast(logits, "float32") / self.temperature)
             vocabulary = log_probs.shape[-1]
-            # A finished hypothesis continues with padding alone, at no cost.
+            # A finished hypothesis continues only with padding, at no cost.
             pad = ops.where(ops.arange(vocabulary) == 0, 0.0, NEVER)
             log_probs = ops.where(ended[..., None], pad, split(log_probs))
             lengths = ops.where(ended, lengths, lengths + 1)

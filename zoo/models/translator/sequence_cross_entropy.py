@@ -12,10 +12,10 @@ from zoo.typing import Tensor
 class SequenceCrossEntropy(keras.losses.Loss):
     """Cross-entropy of subword ids with the softmax of logits.
 
-    As `keras.losses.SparseCategoricalCrossentropy`, plus label smoothing, which that one lacks:
-    the target puts `1 - label_smoothing` on the right subword and spreads the rest over the
-    vocabulary (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567). Its whole-matrix operations
-    run faster on a CPU than TensorFlow's sparse cross-entropy.
+    As `keras.losses.SparseCategoricalCrossentropy`, plus label smoothing, which it lacks: the
+    target puts `1 - label_smoothing` on the right subword and spreads the rest over the vocabulary
+    (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567). Its whole-matrix operations run faster
+    on a CPU than TensorFlow's sparse cross-entropy.
 
     Args:
         label_smoothing: float in [0, 1).

@@ -48,8 +48,8 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
 
     def stream_obstacle(self) -> str | None:
         return (
-            "The decoder of a translator attends to all of the source, so it needs all of it. Use "
-            "generate."
+            "The decoder of a translator attends to all of the source, so it needs the whole text. "
+            "Use generate."
         )
 
     @staticmethod
@@ -165,7 +165,7 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
         cache["source"]["length_limits"] = inputs["length_limits"]
         prompt = inputs["decoder_token_ids"]
 
-        # A translation that has reached its limit can only end.
+        # A translation at its length limit can only end.
         end = self.preprocessor.tokenizer.end_token_id
         last_logits = ops.where(ops.arange(self.output.shape[-1]) == end, 0.0, -1e9)
 
@@ -195,7 +195,7 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
 
         Returns:
             `(weights, source_tokens, target_tokens)`: float32 `[target, source]`, rows sum to
-            one; the subwords of both, each closed with `</s>`.
+            one; the subwords of both, each ending with `</s>`.
         """
         x, y, _ = self.preprocessor({"encoder_text": [source], "decoder_text": [target]})
         count = int(x["encoder_padding_mask"][0].sum())
@@ -220,7 +220,7 @@ class TranslationTask(TextInput, keras_hub.models.Seq2SeqLM):
 
     def export_obstacle(self, format: str) -> str | None:
         return (
-            "A translator can't be exported: its search for the best translation isn't one "
+            "A translator can't be exported: its search for the best translation isn't a single "
             "network. Use zoo.load, or serve it with MLflow."
         )
 

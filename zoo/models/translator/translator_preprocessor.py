@@ -16,7 +16,7 @@ from zoo.typing import Shape, Tensor
 class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     """Tokenizes source and target and pads each to the longest of the batch.
 
-    The source is normalised (NFKC, without byte-order marks) and closed with `</s>`, so an empty
+    The source is normalised (NFKC, without byte-order marks) and ends with `</s>`, so an empty
     text is a sequence of one step; a batch has at least two. The decoder reads
     `<s> y_1 ... y_n`, and its targets are `y_1 ... y_n </s>` (teacher forcing).
 
@@ -94,7 +94,7 @@ class TranslatorPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         )
 
     def _source(self, texts):
-        # Keras warns of attention over a single step.
+        # Keras warns about attention over a single step.
         token_ids, padding_mask = self.tokenizer.pack(
             texts, end=True, min_length=2, max_length=self.max_length, normalize=True
         )
