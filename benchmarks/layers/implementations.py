@@ -61,7 +61,8 @@ class Problem:
         layer.build((self.batch, self.time, self.input))
         values = {}
         for weight in layer.weights:
-            scale = weight.shape[0] ** -0.5 if "kernel" in weight.name else 0.1
+            is_product = "kernel" in weight.name and weight.name != "peephole_kernel"
+            scale = weight.shape[0] ** -0.5 if is_product else 0.1
             scale *= 0.5 if weight.name == "recurrent_kernel" else 1
             values[weight.name] = (scale * random.normal(size=weight.shape)).astype("float32")
         return values
