@@ -10,7 +10,6 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from zoo.datasets import cache
 from zoo.preset_files import CARD, PresetError
 
 TIMEOUT = 30  # seconds without an answer
@@ -35,6 +34,8 @@ def folder(installed: Path, sha256: dict[str, str]) -> Path:
     """
     if all((installed / name).is_file() for name in sha256):
         return installed
+    from zoo.datasets import cache  # here, because it imports NumPy
+
     content = hashlib.sha256(repr(sorted(sha256.items())).encode()).hexdigest()
     cached = cache.folder("presets") / f"{installed.name}-{content[:16]}"
     if not cached.is_dir():

@@ -191,7 +191,7 @@ def load(preset: str | os.PathLike[str], verify: bool = True) -> "TaskModel":
                 "source, as one that you saved yourself, load it with zoo.load(folder, "
                 "verify=False), or on the command line with --no-verify."
             )
-        if folder.parent == PRESETS:
+        if folder.parent == PRESETS and (folder / CARD).is_file():
             folder = preset_download.folder(folder, card(preset).sha256)
         if verify:
             preset_files.verify(folder, card(preset))
