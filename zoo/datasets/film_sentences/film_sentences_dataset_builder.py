@@ -1,16 +1,16 @@
 """Sentences about films with negation, contrast and irony, to test classifiers of sentiment."""
 
-import csv
 from pathlib import Path
 
 import tensorflow_datasets.public_api as tfds
 
-SENTENCES = Path(__file__).with_name("sentences.tsv")
+from zoo.datasets.sentences_builder import SentencesBuilder
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(SentencesBuilder):
     """Builder of `film_sentences`."""
 
+    SENTENCES = Path(__file__).with_name("sentences.tsv")
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
 
@@ -26,10 +26,3 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             supervised_keys=("text", "label"),
             license="Apache-2.0",
         )
-
-    def _split_generators(self, dl_manager):
-        return {"test": self._generate_examples()}
-
-    def _generate_examples(self):
-        with SENTENCES.open(encoding="utf-8", newline="") as file:
-            yield from enumerate(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))

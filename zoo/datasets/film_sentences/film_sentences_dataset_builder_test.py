@@ -11,7 +11,7 @@ from zoo.datasets.film_sentences import film_sentences_dataset_builder as module
 class FilmSentencesTest(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = module.Builder
     # TFDS asks for a folder of dummy data even if the builder downloads no file.
-    EXAMPLE_DIR = module.SENTENCES.parent
+    EXAMPLE_DIR = module.Builder.SENTENCES.parent
     SPLITS = {"test": 60}
 
 
