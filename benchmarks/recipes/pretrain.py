@@ -211,7 +211,8 @@ class _SampledSoftmax(keras.layers.Layer):
     """Adds a sampled-softmax loss over the target and candidates drawn with these probabilities."""
 
     def __init__(self, probabilities):
-        super().__init__()
+        # Under a policy of mixed precision only the products with candidates are in that precision.
+        super().__init__(dtype="float32", autocast=False)
         expected = CANDIDATES * probabilities
         self.log_expected = np.log(np.maximum(expected, 1e-12)).astype("float32")
 

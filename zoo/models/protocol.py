@@ -18,6 +18,7 @@ import keras_hub
 import numpy as np
 import tensorflow as tf
 
+from zoo.models import training_data
 from zoo.typing import Tensor
 
 if TYPE_CHECKING:  # what `TaskModel` is mixed into, whose attributes it then has
@@ -231,12 +232,23 @@ class TaskModel(Task):
         validation_data: Any = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
-        """As `keras_hub.models.Task.fit`; raw inputs may be of different lengths."""
+        """As `keras_hub.models.Task.fit`; raw inputs may be of different lengths, and examples in
+        memory are shuffled before each epoch unless `shuffle=False`."""
         if self.preprocessor is not None:
             x = self.training_inputs(x)
             if isinstance(validation_data, tuple):
                 validation_data = (self.training_inputs(validation_data[0]), *validation_data[1:])
-        return super().fit(x, y, batch_size, sample_weight, validation_data, **kwargs)
+        if not training_data.is_in_memory(x):
+            return super().fit(x, y, batch_size, sample_weight, validation_data, **kwargs)
+        columns = (x, y, sample_weight)
+        fraction = kwargs.pop("validation_split", None)
+        if fraction and validation_data is None:
+            columns, validation_data = training_data.split_off_end(columns, fraction)
+        if isinstance(validation_data, tuple):
+            held_out = keras.utils.unpack_x_y_sample_weight(validation_data)
+            validation_data = training_data.batches(held_out, batch_size)
+        examples = training_data.batches(columns, batch_size, kwargs.pop("shuffle", True))
+        return super().fit(examples, validation_data=validation_data, shuffle=False, **kwargs)
 
     def evaluate(
         self,
