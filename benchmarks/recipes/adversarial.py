@@ -86,12 +86,12 @@ class AdversarialTraining(keras.Model):
 
     def _perturbation(self, embedded, ascent, padding_mask):
         """The perturbation `[batch, time, embedding_dim]`, with the same norm for every text."""
-        is_text = tf.cast(padding_mask, embedded.dtype)[..., None]
+        is_text = tf.cast(padding_mask, "float32")[..., None]
         count = tf.reduce_sum(is_text) * embedded.shape[-1]
-        size = tf.sqrt(tf.reduce_sum(embedded**2 * is_text) / count)
-        ascent *= is_text
+        size = tf.sqrt(tf.reduce_sum(tf.cast(embedded, "float32") ** 2 * is_text) / count)
+        ascent = tf.cast(ascent, "float32") * is_text
         length = tf.sqrt(tf.reduce_sum(ascent**2, axis=[1, 2], keepdims=True))
-        return self.norm * size * ascent / (length + 1e-12)
+        return tf.cast(self.norm * size * ascent / (length + 1e-12), embedded.dtype)
 
 
 def _network_after_embedding(classifier):
