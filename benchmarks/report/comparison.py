@@ -140,6 +140,9 @@ def _conditions(runs):
 
 
 def _members(run):
+    """The members of an ensemble, such as `bilstm + ngram`; None for a single model."""
+    if run.params.get("pseudo_label.single") == "True":  # the ensemble was its teacher
+        return None
     count = int(run.params.get("ensemble.members", 1))
     names = [f"{count} × {run.tags['architecture']}" if count > 1 else run.tags["architecture"]]
     names += ["ngram"] if "ensemble.ngrams.order" in run.params else []

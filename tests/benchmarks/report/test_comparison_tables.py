@@ -71,6 +71,7 @@ def test_the_footnote_names_folds(run):
         ({"ensemble.members": "3"}, "3 × bilstm"),
         ({"ensemble.members": "1", "ensemble.ngrams.order": "4"}, "bilstm + ngram"),
         ({"ensemble.members": "2", "ensemble.ngrams.order": "4"}, "2 × bilstm + ngram"),
+        ({"ensemble.ngrams.order": "4", "pseudo_label.single": "True"}, "bilstm"),
     ],
 )
 def test_an_ensemble_is_named_by_its_members(run, params, name):
