@@ -8,7 +8,7 @@ import numpy as np
 import pydantic
 
 from benchmarks.recipes.checkpoint import Checkpoint
-from benchmarks.recipes.ensemble import Ensemble
+from benchmarks.recipes.ensemble import Ensemble, makes_ensemble
 from benchmarks.recipes.step import Step, total_epochs, train
 
 LEAST_WORDS = 4  # of a sentence
@@ -41,7 +41,7 @@ class PseudoLabel(Step, frozen=True):
             raise ValueError("the earlier steps train the teacher: add one such as `fit` before it")
         if not splits.unlabelled:
             raise ValueError("it needs examples without labels: add `unlabelled` to `splits`")
-        if self.single and not any(step.name == Ensemble.name for step in before):
+        if self.single and not makes_ensemble(before):
             raise ValueError("`single` needs a teacher of several models: add `ensemble` before it")
         if self.sentences and "sentences" not in task.supports:
             raise ValueError("`sentences` need a task that classifies texts")

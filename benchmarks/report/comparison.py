@@ -1,5 +1,6 @@
 """Comparison tables: the models of an experiment, one row per architecture, baseline first."""
 
+import ast
 import statistics
 
 import pydantic
@@ -108,7 +109,7 @@ def _row(runs):
         dataset=tags["dataset"],
         entry=tags["entry"],
         architecture=tags["architecture"],
-        members=_members(runs[0]),
+        members=members(runs[0]),
         metric=metric,
         value=metrics.get(metric).center(values),
         deviation=metrics.get(metric).spread(values) if len(values) > 1 else None,
@@ -139,14 +140,22 @@ def _conditions(runs):
     return f"{' or '.join(threads)} {unit}" if threads else None
 
 
-def _members(run):
-    """The members of an ensemble, such as `bilstm + ngram`; None for a single model."""
-    if run.params.get("pseudo_label.single") == "True":  # the ensemble was its teacher
+def members(run):
+    """The members of an ensemble, such as `2 × bilstm + ngram`; None for a single model.
+
+    Args:
+        run: a `Record`.
+    """
+    steps = [name for name in ("ensemble_2", "ensemble") if f"{name}.members" in run.params]
+    # A single student of an ensemble comes after it.
+    if len(steps) == (run.params.get("pseudo_label.single") == "True"):
         return None
-    count = int(run.params.get("ensemble.members", 1))
-    names = [f"{count} × {run.tags['architecture']}" if count > 1 else run.tags["architecture"]]
-    names += ["ngram"] if "ensemble.ngrams.order" in run.params else []
-    return " + ".join(names) if count > 1 or len(names) > 1 else None
+    keys = {name: run.params.get(f"{steps[0]}.{name}") for name in ("members", "architectures")}
+    architectures = ast.literal_eval(keys["architectures"] or "()") or [run.tags["architecture"]]
+    count = f"{keys['members']} × " if keys["members"] != "1" else ""
+    names = [f"{count}{architecture}" for architecture in architectures]
+    names += ["ngram"] if f"{steps[0]}.ngrams.order" in run.params else []
+    return " + ".join(names)
 
 
 def tables(rows):

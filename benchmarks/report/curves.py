@@ -6,7 +6,7 @@ import pydantic
 
 from benchmarks import metrics, plots
 from benchmarks.config import experiment_name, is_baseline
-from benchmarks.report.comparison import place
+from benchmarks.report.comparison import members, place
 from benchmarks.report.gaps import SOLVED
 from benchmarks.report.table import Table, by_experiment, kept_rows
 from benchmarks.tracking import store
@@ -47,7 +47,7 @@ def rows(records):
     """The rows of one experiment, from a list with the `Record` of each run."""
     curves = {}
     for record in records:
-        is_single = "ensemble.members" not in record.params
+        is_single = members(record) is None
         is_climb = SOLVED in store.curve_names(record)
         if is_single and not is_climb and not is_baseline(record.tags["architecture"]):
             curve = curves.setdefault(record.tags["architecture"], {})

@@ -138,6 +138,17 @@ def test_an_ensemble_trains_its_members_in_one_run(load, trained):
     np.testing.assert_allclose(champion.predict(data["frames"]), mean, rtol=1e-5)
 
 
+def test_members_of_an_ensemble_may_differ_in_architecture(load, trained):
+    run(load(tasks=["speech"], chosen=["rnn", "gru"], epochs=1))
+    trained.clear()
+    (config,) = load(tasks=["speech"], chosen=["gru"], epochs=1)
+    together = Ensemble(architectures=("gru", "lstm", "rnn"))
+    run([config.model_copy(update={"recipe": (*config.recipe, together), "entry": "together"})])
+    assert [model.backbone.architecture for _, model in trained] == ["lstm"]
+    members = zoo.load("models:/speech.tones.together@champion").members
+    assert [model.backbone.architecture for model in members] == ["gru", "lstm", "rnn"]
+
+
 def test_members_with_finished_runs_are_reused(load, trained):
     alone = load(tasks=["speech"], chosen=["gru"], seeds=2)
     run(alone)

@@ -64,6 +64,9 @@ def test_the_footnote_names_folds(run):
     )
 
 
+TEACHER = {"ensemble.members": "1", "ensemble.ngrams.order": "4"}
+
+
 @pytest.mark.parametrize(
     ("params", "name"),
     [
@@ -71,7 +74,12 @@ def test_the_footnote_names_folds(run):
         ({"ensemble.members": "3"}, "3 × bilstm"),
         ({"ensemble.members": "1", "ensemble.ngrams.order": "4"}, "bilstm + ngram"),
         ({"ensemble.members": "2", "ensemble.ngrams.order": "4"}, "2 × bilstm + ngram"),
-        ({"ensemble.ngrams.order": "4", "pseudo_label.single": "True"}, "bilstm"),
+        ({"ensemble.members": "1", "ensemble.architectures": "('gru', 'lstm')"}, "gru + lstm"),
+        ({**TEACHER, "pseudo_label.single": "True"}, "bilstm"),
+        (
+            {**TEACHER, "pseudo_label.single": "True", "ensemble_2.members": "2"},
+            "2 × bilstm",
+        ),
     ],
 )
 def test_an_ensemble_is_named_by_its_members(run, params, name):
