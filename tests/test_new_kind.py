@@ -169,6 +169,28 @@ def test_the_command_line_answers(ran, capsys):
     assert "summing" in capsys.readouterr().out
 
 
+def test_inputs_are_held_and_refused_as_those_of_every_model(ran):
+    import tensorflow as tf
+
+    model = zoo.load("sums_gru")
+    rows = [[0.5, 0.25], [-1.0], [1.0, 0.5, 0.25]]
+    sums = lambda inputs: [answer["sum"] for answer in model.answers(inputs)]
+    expected = [sums([row])[0] for row in rows]
+    ragged = tf.ragged.constant(rows)
+    for held in (rows, ragged, tf.data.Dataset.from_tensor_slices(ragged).batch(2)):
+        assert sums(held) == pytest.approx(expected, abs=1e-6)
+    assert sums([]) == []
+    model.compile()
+    pairs = tf.data.Dataset.from_tensor_slices((ragged, expected)).batch(3)
+    losses = [*model.evaluate(pairs, verbose=0), *model.evaluate(rows, expected, verbose=0)]
+    assert losses == pytest.approx([0] * 4, abs=1e-9)
+    for wrong in ([None], ["0.5"], [[[1]]], [[]], [[float("nan")]]):
+        with pytest.raises(protocol.InputError, match="must be"):
+            model.answers(wrong)
+    with pytest.raises(ValueError, match="LoRA would leave nothing to train"):
+        model.backbone.enable_lora(2)
+
+
 def test_its_gates_and_its_export(ran, tmp_path):
     import tensorflow as tf
 

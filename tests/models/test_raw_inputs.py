@@ -48,12 +48,10 @@ def is_numeric(name):
 
 def targets(name, model):
     """Targets of the inputs of an example; None if a model's inputs are its targets."""
-    count = len(EXAMPLES[name].INPUTS)
-    if not hasattr(model, "labels") and name not in ("memory_regressor", "memory_recaller"):
-        return None
-    return (
-        np.zeros((count, model.count), int) if name == "memory_recaller" else np.arange(count) % 2
-    )
+    example = EXAMPLES[name]
+    if hasattr(example, "TARGETS"):
+        return example.TARGETS
+    return np.arange(len(example.INPUTS)) % 2 if hasattr(model, "labels") else None
 
 
 def ragged(inputs):

@@ -3,6 +3,7 @@
 A module defines:
     ARCHITECTURES: list of the architectures to build it with.
     INPUTS: list of raw inputs.
+    TARGETS: their targets for `fit`, unless they are labels of a classifier or the inputs.
     build(architecture): a model with its preprocessor.
     batch(model): a training batch `(x, y, sample_weight)`, preprocessed.
     export_inputs(model): the exported network's inputs, if they aren't those of a batch.

@@ -8,6 +8,7 @@ ARCHITECTURES = ["lstm", "rnn"]
 INPUTS = [
     np.random.default_rng(0).normal(size=(steps, 2)).astype("float32") for steps in (5, 1, 9, 4)
 ]
+TARGETS = np.array([0.5, 1, 0, 2], "float32")
 
 
 def build(architecture="lstm"):
@@ -16,7 +17,7 @@ def build(architecture="lstm"):
 
 
 def batch(model):
-    return model.preprocessor(INPUTS), np.array([0.5, 1, 0, 2], "float32"), None
+    return model.preprocessor(INPUTS), TARGETS, None
 
 
 def argument(input, folder):
