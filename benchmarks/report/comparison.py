@@ -3,11 +3,10 @@
 import ast
 import statistics
 
-import pydantic
-
 from benchmarks import metrics
-from benchmarks.config import experiment_name, is_baseline
-from benchmarks.report.table import MISSING, Table, by_experiment, interval, kept_rows
+from benchmarks.config import is_baseline
+from benchmarks.report.rows import ExperimentRow, by_experiment, kept_rows
+from benchmarks.report.table import MISSING, Table, interval
 from zoo.layers import architectures
 
 NOTES = """\
@@ -28,7 +27,7 @@ Times depend on the machine and its load, so compare them only within a table.
 """
 
 
-class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
+class Row(ExperimentRow, frozen=True, extra="forbid"):
     """One architecture of one experiment. Values are means over seeds.
 
     Attributes:
@@ -42,10 +41,6 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
         conditions: the conditions under which times were measured, if they matter.
     """
 
-    task: str
-    dataset: str
-    entry: str
-    architecture: str
     members: str | None = None
     metric: str
     value: float
@@ -62,11 +57,6 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
     signature: str
     note: str | None = None
     conditions: str | None = None
-
-    @property
-    def experiment(self):
-        """The name of the experiment."""
-        return experiment_name(self.task, self.dataset, self.entry)
 
 
 def rows(records):

@@ -2,13 +2,12 @@
 
 import statistics
 
-import pydantic
-
 from benchmarks import metrics, plots
-from benchmarks.config import experiment_name, is_baseline
+from benchmarks.config import is_baseline
 from benchmarks.report.comparison import members, place
 from benchmarks.report.gaps import SOLVED
-from benchmarks.report.table import Table, by_experiment, kept_rows
+from benchmarks.report.rows import ExperimentRow, by_experiment, kept_rows
+from benchmarks.report.table import Table
 from benchmarks.tracking import store
 
 NOTES = """\
@@ -19,7 +18,7 @@ are left out.
 """
 
 
-class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
+class Row(ExperimentRow, frozen=True, extra="forbid"):
     """One epoch of one architecture of one experiment.
 
     Attributes:
@@ -28,19 +27,10 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
         seeds: number of runs that trained that long.
     """
 
-    task: str
-    dataset: str
-    entry: str
-    architecture: str
     metric: str
     seeds: int
     epoch: int
     value: float
-
-    @property
-    def experiment(self):
-        """The name of the experiment."""
-        return experiment_name(self.task, self.dataset, self.entry)
 
 
 def rows(records):

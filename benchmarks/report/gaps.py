@@ -2,12 +2,11 @@
 
 import statistics
 
-import pydantic
-
 from benchmarks import plots
-from benchmarks.config import experiment_name, is_baseline
+from benchmarks.config import is_baseline
 from benchmarks.report.comparison import place
-from benchmarks.report.table import MISSING, Table, by_experiment, kept_rows
+from benchmarks.report.rows import ExperimentRow, by_experiment, kept_rows
+from benchmarks.report.table import MISSING, Table
 from benchmarks.tracking import store
 
 NOTES = """\
@@ -25,7 +24,7 @@ In the figure, *trained* is the model of the longest solved gap, and *untrained*
 SOLVED = "gap/solved"  # a curve that only runs of the step `climb` have
 
 
-class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
+class Row(ExperimentRow, frozen=True, extra="forbid"):
     """One point of a curve of one run.
 
     Attributes:
@@ -33,19 +32,10 @@ class Row(pydantic.BaseModel, frozen=True, extra="forbid"):
         step: the gap or the lag.
     """
 
-    task: str
-    dataset: str
-    entry: str
-    architecture: str
     seed: int
     curve: str
     step: int
     value: float
-
-    @property
-    def experiment(self):
-        """The name of the experiment."""
-        return experiment_name(self.task, self.dataset, self.entry)
 
 
 def rows(records):

@@ -6,7 +6,8 @@ from benchmarks import metrics
 from benchmarks.atomic import replace_text
 from benchmarks.report import files
 from benchmarks.report.readme import SUITES, between_marks
-from benchmarks.report.table import MISSING, Table, by_experiment, grid
+from benchmarks.report.rows import by_experiment
+from benchmarks.report.table import MISSING, Table, grid
 
 COLUMNS = ("baseline", "rnn", "lstm", "gru")
 

@@ -3,7 +3,8 @@
 import pydantic
 
 from benchmarks.layers.timing import MODES, REFERENCE
-from benchmarks.report.table import MISSING, Table, by_experiment
+from benchmarks.report.rows import by_experiment
+from benchmarks.report.table import MISSING, Table
 
 NOTES = """\
 Produced by `make bench SUITE={name}` and `make report SUITE={name}`, on a CPU. The outputs and the

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks import config
 from benchmarks.report import comparison, curves, files, gaps, guides, layers, presets, readme
-from benchmarks.report.table import by_experiment
+from benchmarks.report.rows import by_experiment
 from benchmarks.tracking import store
 
 
