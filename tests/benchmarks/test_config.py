@@ -230,7 +230,7 @@ def test_options_select_tasks_architectures_seeds_and_epochs():
         ),
         (
             lambda c: c["tasks"]["speech"]["recipe"].append({"ensemble": {"members": 1}}),
-            "ensemble: an ensemble needs at least two `members`, or `ngrams`",
+            "ensemble: an ensemble needs at least two `members` or `architectures`, or `ngrams`",
         ),
         (
             lambda c: c["tasks"]["speech"]["recipe"].insert(0, {"ensemble": {"members": 2}}),
@@ -304,11 +304,11 @@ def test_flat_parameters_are_prefixed_with_the_step():
 def test_flat_parameters_leave_out_what_is_off_by_default():
     (run,) = config.load("quick", tasks=["sentiment"], chosen=["gru"])
     flat = run.flat()
-    assert (run.model.token_dropout, run.model.embedding_window) == (0, 0)
-    assert not {"model.token_dropout", "model.embedding_window", "features"} & flat.keys()
+    assert run.model.token_dropout == 0
+    assert not {"model.token_dropout", "features"} & flat.keys()
     assert flat["seed"] == 0  # which isn't a default
     assert flat["model.bidirectional"] is False  # nor is this
-    assert flat["fit.monitor"] == "loss"  # a default that is on
+    assert flat["adversarial.clip_norm"] == 1  # a default that is on
     dropped = run.model.model_copy(update={"token_dropout": 0.1})
     assert run.model_copy(update={"model": dropped}).flat()["model.token_dropout"] == 0.1
     assert '"token_dropout": 0.0' in run.as_json()  # the digest and the tag have all of them
