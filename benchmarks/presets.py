@@ -3,6 +3,7 @@
 import dataclasses
 import fnmatch
 import json
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -121,6 +122,7 @@ def _write(best, records, suite, config, presets, licence):
             licence=licence,
             bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
             sha256=pretrained.digests(folder),
+            details={k: float(v) for k, v in evaluation.details.items() if math.isfinite(v)},
         )
         _write_card(card, folder)
         replace_folder(target, folder)

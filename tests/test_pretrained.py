@@ -35,7 +35,8 @@ def folder(tmp_path_factory):
     fields = {field.name: field.type for field in dataclasses.fields(zoo.Card)}
     blank = {name: {int: 1, float: 0.5, str: name}.get(kind, ()) for name, kind in fields.items()}
     known = {"preset": "films_gru", "format": pretrained.FORMAT, "interval": (0.4, 0.6)}
-    card = zoo.Card(**{**blank, **known, "sha256": pretrained.digests(path), "elsewhere": {}})
+    known |= {"sha256": pretrained.digests(path), "details": {}, "elsewhere": {}}
+    card = zoo.Card(**{**blank, **known})
     (path / "card.json").write_text(json.dumps(dataclasses.asdict(card)))
     return root
 
@@ -325,7 +326,14 @@ def test_an_error_of_keras_is_a_preset_error(presets, name, old, new):
 
 @pytest.mark.parametrize(
     "change",
-    [{"bytes": None}, {"value": "0.5"}, {"value": float("nan")}, {"interval": [1]}, {"sha256": []}],
+    [
+        {"bytes": None},
+        {"value": "0.5"},
+        {"value": float("nan")},
+        {"interval": [1]},
+        {"sha256": []},
+        {"details": 3},
+    ],
 )
 def test_a_card_with_a_wrong_value_is_refused(presets, change):
     path = presets / "films_gru" / "card.json"

@@ -52,6 +52,8 @@ class Card:
         licence: the licence of the weights.
         bytes: total size of the files.
         sha256: SHA-256 of each file, by its path in the preset's folder.
+        details: further metrics on the test split, such as `refused`, the fraction of sounds other
+            than the known words that get the label `unknown`.
         elsewhere: the metric on other datasets, unlike the training data, by their names.
     """
 
@@ -78,6 +80,7 @@ class Card:
     licence: str
     bytes: int
     sha256: dict[str, str]
+    details: dict[str, float] = dataclasses.field(default_factory=dict)
     elsewhere: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
@@ -139,14 +142,16 @@ def _parsed(content):
         kind = kinds.get(field.type, object)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ValueError(f"{field.name!r} must be {field.type.__name__}, received {value!r}")
-    if not isinstance(parsed.sha256, dict) or not isinstance(parsed.elsewhere, dict):
-        raise ValueError("'sha256' must map files to digests, and 'elsewhere' datasets to numbers")
+    for name in ("sha256", "details", "elsewhere"):
+        if not isinstance(getattr(parsed, name), dict):
+            raise ValueError(f"{name!r} must be an object, received {getattr(parsed, name)!r}")
     strings = [*parsed.sha256, *parsed.sha256.values()]
     numbers = [*parsed.seeds, *(parsed.interval or (0, 0))]
     if not all(isinstance(one, str) for one in strings) or len(numbers) != len(parsed.seeds) + 2:
         raise ValueError("'sha256' must map files to digests, and 'interval' must have two numbers")
-    if not all(isinstance(one, (int, float)) for one in [*numbers, *parsed.elsewhere.values()]):
-        raise ValueError("'seeds', 'interval' and 'elsewhere' must hold numbers")
+    numbers += [*parsed.details.values(), *parsed.elsewhere.values()]
+    if not all(isinstance(one, (int, float)) for one in numbers):
+        raise ValueError("'seeds', 'interval', 'details' and 'elsewhere' must hold numbers")
     return parsed
 
 

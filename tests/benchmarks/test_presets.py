@@ -99,6 +99,7 @@ def test_presets_are_measured_on_further_data_too(measured, tmp_path, capsys):
     assert command_line.main(["presets", "--suite", "further"]) == 0
     card = zoo.card("tones_gru")
     assert card.elsewhere == {"tones": pytest.approx(card.value)}
+    assert 0 < card.details["macro_f1"] <= 1
 
 
 def test_presets_are_measured_quantized(measured, tmp_path, capsys, monkeypatch):
