@@ -218,7 +218,7 @@ def transcribe_command(options):
 
 
 def _answer_stream(stream, options):
-    """Prints the answer to standard input as it is read, whenever it changes, and at its end.
+    """Reads standard input, and prints the answer to it whenever it changes, and at the end.
 
     A change of probabilities alone doesn't count.
     """
@@ -389,7 +389,9 @@ def _parser():
     command.add_argument("preset")
     command.set_defaults(run=info_command)
     raw = argparse.ArgumentParser(add_help=False)
-    raw.add_argument("--rate", type=int, help="of raw sound, in Hz; by default the model's")
+    raw.add_argument(
+        "--rate", type=int, help="the sampling rate of raw sound, in Hz; by default the model's"
+    )
     command = commands.add_parser("predict", help=predict_command.__doc__, parents=[preset, raw])
     command.add_argument(
         "input",

@@ -91,7 +91,7 @@ def export(
 
 
 def _check(network, path, format, length):
-    """Raises ExportError unless what was written loads, and returns what the network does."""
+    """Raises ExportError unless the exported model loads and its outputs are the network's."""
     x = _example(network, 1 if format == "tflite" else 2, length)
     try:
         found = _READERS[format](path, x)

@@ -4,7 +4,7 @@ import io
 
 from zoo.files import read_bytes
 
-# Endings of sound files, even unreadable ones, so that they aren't skipped silently.
+# Extensions of sound files, even unreadable ones, so that they aren't skipped silently.
 ENDINGS = (".aac", ".aif", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg")
 ENDINGS += (".opus", ".w64", ".wav", ".webm", ".wma")
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz

@@ -197,7 +197,7 @@ def onnxruntime_int8(problem):
 def products(problem):
     """A lower bound: only the matrix products that every implementation needs, by NumPy's BLAS.
 
-    In inference these are the input times its kernel for all steps at once, and at each step the
+    At inference these are the input times its kernel for all steps at once, and at each step the
     state times the recurrent kernel. In training, they also include the gradient times the
     recurrent kernel at each step, and the gradients of the input and of both kernels for all steps
     at once.

@@ -59,7 +59,7 @@ class RunLog:
         self.update(total=self.total_epochs, completed=self.epoch + part)
 
     def spend(self, key, seconds):
-        """Adds time outside epochs. A key counts once, since its result is reused."""
+        """Adds time spent outside of epochs. Each key counts once, since its result is reused."""
         self._other_seconds.setdefault(key, seconds)
 
     def add_epoch(self, metrics, seconds, examples_per_second):

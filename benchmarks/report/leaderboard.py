@@ -16,8 +16,8 @@ class Standing:
     Attributes:
         architecture: str.
         rows: dict from an experiment to its `comparison.Row`.
-        scores: dict from an experiment to its score: the fraction of the order-blind baseline's
-            error that the architecture avoids. Experiments without such a baseline have none.
+        scores: dict from an experiment to its score: the fraction of the baseline's error that the
+            architecture avoids. Experiments without a baseline have none.
         is_complete: bool, whether it has a score in each experiment that ranks architectures.
             Means over different tasks aren't comparable, so the others have none.
         score: float, the mean of the scores that rank architectures; None if it isn't complete.
@@ -79,7 +79,7 @@ def standings(tables):
         tables: dict from an experiment to its list of `comparison.Row`.
 
     Returns:
-        A list of `Standing`: the order-blind baseline and all architectures.
+        A list of `Standing`: the baseline and all architectures.
     """
     scores = {name: _scores(rows) for name, rows in tables.items()}
     ranking = [
@@ -111,7 +111,7 @@ def standings(tables):
 
 
 def _scores(rows):
-    """The scores of a task by architecture; empty without an order-blind baseline."""
+    """The scores of a task by architecture; empty without a baseline."""
     reference = next((row.value for row in rows if row.architecture == BASELINE), None)
     if reference is None:
         return {}
@@ -133,8 +133,8 @@ def table(title, found):
         for one in found
     ]
     footnote = (
-        "score: the part of the order-blind baseline's error that an architecture avoids; 0 is as "
-        "good as the baseline, 1 without error"
+        "score: the fraction of the baseline's error that an architecture avoids; 0 is as good as "
+        "the baseline, 1 without error"
     )
     return Table(title, headings, rows, footnote)
 

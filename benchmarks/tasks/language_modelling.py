@@ -22,7 +22,7 @@ from zoo.models.tokenizer import UNITS
 UNKNOWN = "<unk>"
 # From the beginning of a single document: its end is most like the test split, which follows it.
 HELD_OUT = 0.05
-BLOCK = 256  # tokens without earlier context, and the blocks of the bootstrap
+BLOCK = 256  # tokens of a block that is scored without earlier context, or drawn by the bootstrap
 WORD_ORDER, CHARACTER_ORDER = 5, 7  # n-grams of the baseline
 SAMPLES = 5
 SAMPLE_TOKENS = 200

@@ -83,7 +83,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """A reference that ignores order, copies or doesn't learn.
+    """A reference that isn't a neural network: it ignores order, copies, or is a classical model.
 
     Attributes:
         name: str, a short description.

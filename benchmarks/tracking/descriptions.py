@@ -53,7 +53,7 @@ def describe_experiment(record, comparison, table, conclusion, choices):
 def describe_leaderboard(experiment_id, comparison, table, footnote, choices):
     """Describes the leaderboard; see `describe_experiment`."""
     intro = [
-        "One run an architecture and suite, written anew after each `make bench` from its finished "
+        "One run per architecture and suite, rewritten by each `make bench` from its finished "
         f"runs. {footnote[0].upper()}{footnote[1:]}. An architecture without a result in each task "
         "has no mean."
     ]

@@ -374,7 +374,8 @@ def lock(run_id):
 
 
 def claim(name):
-    """The lock of what one process at a time does on this machine, such as a configuration."""
+    """A lock for what only one process on this machine may do at a time, such as to train a
+    configuration."""
     folder = LOCAL_STORE / "claims"
     folder.mkdir(parents=True, exist_ok=True)
     return filelock.FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")

@@ -151,7 +151,7 @@ def sha256(path):
 
 
 def _reason(output):
-    """Returns the lines of pip's output that explain best why it failed."""
+    """Returns the lines of pip's output that best explain why it failed."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
     # Without a network, the reason is in a warning: the error says only that nothing was found.

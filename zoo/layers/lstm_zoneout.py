@@ -22,7 +22,7 @@ class ZoneoutLSTMCell(LSTMCell):
         h_t = z^h_t h_{t-1} + (1 - z^h_t) o_t tanh(Ĉ_t)
 
     In training, each element of `z^C_t` is drawn at every step: 1 with probability `zoneout_cell`,
-    otherwise 0. In inference it is `zoneout_cell`. The same holds for `z^h_t` with
+    otherwise 0. At inference it is `zoneout_cell`. The same holds for `z^h_t` with
     `zoneout_output`. The weights are those of `zoo.layers.LSTMCell`.
 
     Reference: D. Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
@@ -61,7 +61,7 @@ class ZoneoutLSTMCell(LSTMCell):
 
     def native_arguments(self, sequences: Tensor, training: bool = False) -> dict[str, Any]:
         batch, time, _ = ops.shape(sequences)
-        # In inference, it is the same for all rows and steps.
+        # At inference, it is the same for all rows and steps.
         shape = (time, batch, self.units) if training else (1, 1, self.units)
         draw = lambda: self._draw(shape, sequences.dtype, training)
         return {**super().native_arguments(sequences, training), "draw": draw}

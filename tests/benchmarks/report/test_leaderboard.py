@@ -1,4 +1,4 @@
-"""The leaderboard: scores relative to the order-blind baseline, and who has a mean."""
+"""The leaderboard: scores relative to the baseline, and which architectures have a mean."""
 
 import pytest
 

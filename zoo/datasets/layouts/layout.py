@@ -112,7 +112,7 @@ def read_file(path):
 
 
 def read_text(path):
-    """Returns the content of a UTF-8 file, line ends as they are."""
+    """Returns the content of a UTF-8 file, with its line endings unchanged."""
     try:
         return read_file(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -41,7 +41,7 @@ class Declined(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a call fixes besides its tensors; `run` documents each.
+    """The settings of a call, besides its tensors; `run` documents each.
 
     Attributes:
         cell: One of `CELLS`.
@@ -50,7 +50,7 @@ class Options:
         go_backwards: bool.
         zero_output_for_mask: bool.
         return_sequences: bool.
-        in_bfloat16: bool, whether the factors of products of float32 are rounded to bfloat16.
+        in_bfloat16: bool, whether the operands of float32 products are rounded to bfloat16.
     """
 
     cell: str
@@ -178,7 +178,7 @@ def decline_reason(cell, sequences, activation="tanh", recurrent_activation="sig
 
 
 def graph_reason():
-    """Returns why the graph that is traced can hold no native operation, or `None` if it can."""
+    """Returns why the traced graph can't contain a native operation, or `None` if it can."""
     return binding.graph_reason() if binding else None
 
 

@@ -49,7 +49,7 @@ def device_reason(sequences):
 
 
 def graph_reason():
-    """Returns why the function that is traced can hold no native call, or `None` if it can."""
+    """Returns why the traced function can't contain a native call, or `None` if it can."""
     return "this graph is exported" if kernels.is_called_from(_EXPORTERS) else None
 
 

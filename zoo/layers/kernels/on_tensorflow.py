@@ -57,7 +57,7 @@ def device_reason(sequences):
 
 
 def graph_reason():
-    """Returns why the graph that is traced can hold no native operation, or `None` if it can."""
+    """Returns why the traced graph can't contain a native operation, or `None` if it can."""
     if tf.executing_eagerly():
         return None
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):

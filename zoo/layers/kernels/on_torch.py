@@ -37,7 +37,7 @@ def device_reason(sequences):
 
 
 def graph_reason():
-    """Returns why the graph that is traced can hold no native operation, or `None` if it can."""
+    """Returns why the traced graph can't contain a native operation, or `None` if it can."""
     if torch.compiler.is_exporting() or torch.jit.is_tracing():
         return "this graph is exported"
     return "torch compiles this graph" if torch.compiler.is_compiling() else None

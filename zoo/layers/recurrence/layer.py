@@ -279,7 +279,7 @@ class RecurrentLayer(keras.layers.RNN):
         """Returns the loop for `time_loop.run`, which here steps the cell through time.
 
         In training, one product projects the inputs of all steps, so its gradient is one product
-        too. In inference on a CPU, each step projects its own input, and uses the result while it
+        too. At inference on a CPU, each step projects its own input, and uses the result while it
         is in the cache.
         """
         cell = self.cell

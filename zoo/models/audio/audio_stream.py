@@ -15,7 +15,7 @@ class AudioStream(PredictorStream):
     `[frames, feature_dim]`.
 
     A frame counts once all samples that it depends on have arrived: up to 16 ms after its centre,
-    and 36 ms if it has slopes. `is_last` completes the last ones.
+    or 36 ms with deltas. `is_last` completes the last frames.
     """
 
     def __init__(self, model: TaskModel) -> None:

@@ -22,7 +22,7 @@ class FeatureMasking(keras.layers.Layer):
             utterance.
         feature_masks: int, masks of features in each utterance.
         feature_width: int, the greatest number of features under a mask.
-        copies: int, how many parts of equal width the features have, such as values and slopes.
+        copies: int, how many parts of equal width the features have, such as values and deltas.
             The same features of each part are masked.
 
     Call arguments:

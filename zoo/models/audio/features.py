@@ -15,7 +15,7 @@ def means(features: Tensor, mask: Tensor) -> Tensor:
 
 
 def slopes(features: Tensor, mask: Tensor) -> Tensor:
-    """Slope of a least-squares line through five frames (S. Furui 1986).
+    """Deltas: the slope of a least-squares line through five frames (S. Furui 1986).
 
     The first and the last frame of a clip are repeated beyond its ends, so padding has no effect.
 

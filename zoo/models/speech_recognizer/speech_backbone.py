@@ -1,4 +1,4 @@
-"""Speech backbone: slopes, normalisation, subsampled frames and recurrent layers."""
+"""Speech backbone: deltas, normalisation, subsampled frames and recurrent layers."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -14,14 +14,14 @@ from zoo.models.audio.utterance_normalization import UtteranceNormalization
 from zoo.models.recurrent_stack import RecurrentBackbone, recurrent_stack
 from zoo.typing import DType, Shape, Tensor
 
-ORDERS = 3  # values, slopes, and slopes of slopes
+ORDERS = 3  # values, deltas, and deltas of deltas
 NORMALIZATIONS = ("utterance", "running")
 SUBSAMPLINGS = ("stack", "convolution")
 
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Slopes(keras.layers.Layer):
-    """Appends to features their slopes of first and second order over time (S. Furui 1986).
+    """Appends to features their deltas and delta-deltas, slopes over time (S. Furui 1986).
 
     Call arguments:
         features: float tensor `[batch, frames, features]`.
@@ -114,7 +114,7 @@ class SpeechBackbone(RecurrentBackbone):
         dropout: float, dropout rate between layers.
         noise: see `FrameAugmentation`.
         time_masks, time_width, feature_masks, feature_width: see `FeatureMasking`.
-        dtype: dtype or dtype policy of the layers; slopes and normalisation are float32.
+        dtype: dtype or dtype policy of the layers; deltas and normalisation are float32.
 
     Call arguments:
         inputs: dict with `"frames"`, float32 `[batch, frames, feature_dim]`, and
