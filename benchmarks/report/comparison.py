@@ -19,7 +19,7 @@ the test split after training; a run of the step `climb`, after training at each
 
 - **test**: the mean over seeds ± their standard deviation; of longest gaps, the median.
 - **95 % interval**: reflects the size of the test split; for several seeds, the mean of the bounds.
-- **baseline**: a reference that ignores order or copies.
+- **baseline**: a model without a neural network, which the page of each task describes.
 - **latency**: the median time from one raw input to its answer.
 - **kernel**: `native` is the compiled recurrence, `keras` one built from Keras operations.
 
