@@ -91,6 +91,42 @@ SELF_TRAINED = {
     "training.members": "1",
     "training.self_training": "1",
 }
+SUITE = """
+based_on: standard
+tasks:
+  speech:
+    model:
+      front_end: log_mel
+      feature_dim: 40
+      min_frequency: 20
+      deltas: false
+      units: 96
+      dropout: 0.3
+      noise: 0.3
+      shift: 0.2
+      frame_dropout: 0.1
+      speed: 0.05
+      others: 0
+    recipe:
+      - fit: {epochs: 40, batch_size: 32, learning_rate: 0.003, warmup_epochs: 1}
+  sentiment_self_trained:
+    based_on: sentiment
+    preset: imdb_self_trained
+    architectures: [bilstm]
+    dtype: float32
+    model: {vocabulary_size: 20000, units: 128}
+    recipe:
+      - pretrain: {epochs: 2}
+      - adversarial:
+          norm: 4
+          epochs: 3
+          batch_size: 32
+          learning_rate: 0.002
+          warmup_epochs: 0.2
+          monitor: accuracy
+      - ensemble: {ngrams: {order: 4, count: 400000}}
+      - pseudo_label: {}
+"""  # which trains what those runs trained
 
 
 def old_run(experiment, params, **tags):
@@ -127,16 +163,18 @@ def no_presets(store, tmp_path, monkeypatch):
     ],
     ids=["speech", "self_trained"],
 )
-def test_a_migrated_run_is_found(params, experiment):
+def test_a_migrated_run_is_found(params, experiment, tmp_path):
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(SUITE)
     old = {"config_digest": "of another version", "dataset_digest": "0" * 64}
     old_run(experiment, params, **old)
     entry, architecture = params["entry"], params["architecture"]
-    (wanted,) = config.load("standard", tasks=[entry], chosen=[architecture], seeds=1)
+    (wanted,) = config.load(str(suite), tasks=[entry], chosen=[architecture], seeds=1)
     assert runs.find_finished(wanted, "0" * 64) is None
     assert "Runs updated: 1." in migrated()
     found = runs.find_finished(wanted, "0" * 64)
     assert found.tags["validation_metric"] == "accuracy"
-    assert config.from_json(found.tags["config"]) == wanted
+    assert config.from_json(found.tags["config"]) == wanted.model_copy(update={"suite": "standard"})
     assert "Runs updated: 0." in migrated()
 
 
