@@ -33,7 +33,7 @@ class Card:
     Attributes:
         format: int, version of the card and its files.
         preset: its name, `<dataset>_<architecture>`, with the way it was trained in between if
-            there are several, as in `imdb_pretrained_bilstm`.
+            there are several, as in `imdb_ensemble_gru`.
         suite, entry: the benchmark suite that trained it, and the suite's entry for its task.
         task: the task kind, such as `"sentiment"`.
         architecture: a name of `zoo.layers.architectures`.

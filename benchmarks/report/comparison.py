@@ -221,7 +221,8 @@ def _footnote(rows):
     ]
     if _baseline_wins(rows):
         notes.append("no architecture beats the baseline here")
-    notes += dict.fromkeys(f"times: {row.conditions}" for row in rows if row.conditions)
+    conditions = dict.fromkeys(row.conditions for row in rows if row.conditions)
+    notes += [f"times: {' or '.join(conditions)}"] if conditions else []
     return "; ".join(notes)
 
 

@@ -283,7 +283,7 @@ def test_the_digest_depends_on_defaults_and_step_versions(monkeypatch):
 
 
 def test_a_configuration_survives_json():
-    runs = config.load("standard", tasks=["sentiment_self_trained", "new_speakers"])
+    runs = config.load("standard", tasks=["sentiment_ensemble", "new_speakers"])
     for run in runs:
         again = config.from_json(run.as_json())
         assert again == run
@@ -292,7 +292,7 @@ def test_a_configuration_survives_json():
 
 
 def test_flat_parameters_are_prefixed_with_the_step():
-    (run,) = config.load("standard", tasks=["sentiment_self_trained"], chosen=["bilstm"])
+    (run,) = config.load("standard", tasks=["sentiment_ensemble"], chosen=["gru"])
     flat = run.flat()
     assert flat["adversarial.norm"] == 4
     assert flat["ensemble.ngrams.order"] == 4

@@ -21,11 +21,11 @@ def test_each_card_has_a_row():
 def test_an_ensemble_is_named_by_its_members():
     members = {row.preset: row.members for row in presets.rows()}
     assert members["imdb_lstm"] is None
-    assert members["imdb_self_trained_bilstm"] == "bilstm + ngram"
+    assert members["imdb_ensemble_gru"] == "gru + lstm + ngram"
     assert members["spoken_digit_ensemble_bigru"] == "5 × bigru"
     (table,) = presets.tables(presets.rows())
     models = {row[0]: row[2] for row in table.rows}
-    assert models["imdb_self_trained_bilstm"] == "bilstm + ngram"
+    assert models["imdb_ensemble_gru"] == "gru + lstm + ngram"
     assert models["imdb_lstm"] == "lstm"
 
 
