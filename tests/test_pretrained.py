@@ -62,7 +62,7 @@ def test_a_card_matches_its_preset(name):
     assert model.task_kind == card.task
     # Some members, such as an n-gram classifier, have no architecture.
     known = {member.backbone.get_config().get("architecture") for member in model.members}
-    assert known - {None} == {card.architecture}
+    assert card.architecture in known
 
 
 def test_a_preset_is_loaded_by_name_or_folder(presets):

@@ -55,8 +55,11 @@ def test_variants_runs_the_tasks_of_quick_at_equal_parameters():
     assert {run.seed for run in runs} == {0, 1, 2}
     for run in runs:
         assert run.equal_parameters == "lstm"
-        assert run.model == quick[run.task].model
-        assert run.recipe == quick[run.task].recipe
+        if run.task == "sentiment":  # without its adversarial training
+            assert [step.name for step in run.recipe] == ["fit"]
+        else:
+            assert run.model == quick[run.task].model
+            assert run.recipe == quick[run.task].recipe
     without_gates = [run for run in variants if run.architecture in ("rnn", "jordan")]
     rates = {run.recipe[0].learning_rate for run in without_gates if run.task == "translation"}
     assert rates == {0.0025}
@@ -298,7 +301,7 @@ def test_flat_parameters_are_prefixed_with_the_step():
     assert flat["ensemble.ngrams.order"] == 4
     assert flat["splits.unlabelled"] == "unsupervised"
     twice = run.model_copy(update={"recipe": run.recipe[:1] * 2}).flat()
-    assert twice["pretrain.epochs"] == twice["pretrain_2.epochs"] == 2
+    assert twice["pretrain.epochs"] == twice["pretrain_2.epochs"] == 3
 
 
 def test_flat_parameters_leave_out_what_is_off_by_default():

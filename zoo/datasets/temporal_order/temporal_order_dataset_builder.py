@@ -34,7 +34,9 @@ def draw(generator, count, gap):
         ValueError: The gap is too short.
     """
     if gap < 10:
-        raise ValueError(f"gap must be at least 10, so that each symbol has a place. Received: {gap}")
+        raise ValueError(
+            f"gap must be at least 10, so that each symbol has a place. Received: {gap}"
+        )
     symbols = codes(DISTRACTORS)[generator.integers(0, 4, (count, gap), np.uint8)]
     symbols[:, 0] = ord(START)
     symbols[:, -1] = ord(TRIGGER)
