@@ -18,6 +18,7 @@ from zoo.layers import architectures
 from zoo.models.sampled_softmax import sampled_softmax
 
 STEPS = 128  # subwords per piece of text
+PIECES = 32  # pieces per batch
 CANDIDATES = 512  # negatives of the sampled softmax
 FREQUENT = 1e-4  # more frequent subwords are down-weighted as targets
 LEARNING_RATE = 0.003
@@ -34,9 +35,6 @@ class Pretrain(Step, frozen=True):
     Attributes:
         epochs: passes over the texts.
         window: maximum distance of the predicted subword.
-        batch_size: pieces of text per training step.
-        projection: width to which states are projected before the softmax, which makes it cheaper;
-            None for no projection.
     """
 
     name: ClassVar[str] = "pretrain"
@@ -44,11 +42,6 @@ class Pretrain(Step, frozen=True):
 
     epochs: pydantic.PositiveInt
     window: pydantic.PositiveInt = 10
-    # Left out of configurations with the defaults, so that older runs are still found.
-    batch_size: pydantic.PositiveInt = pydantic.Field(32, exclude_if=lambda size: size == 32)
-    projection: pydantic.PositiveInt | None = pydantic.Field(
-        None, exclude_if=lambda width: width is None
-    )
 
     def check(self, task, model, splits, before):
         if model.num_layers > 1:
@@ -79,8 +72,7 @@ class Pretrain(Step, frozen=True):
             `(loss, seconds)`, as `pretrain` returned them when the weights were trained.
         """
         settings = [backbone.architecture, backbone.bidirectional, self.window, self.epochs, seed]
-        settings += [self.VERSION, STEPS, self.batch_size, CANDIDATES, FREQUENT, LEARNING_RATE]
-        settings += [WARMUP, *filter(None, [self.projection])]
+        settings += [self.VERSION, STEPS, PIECES, CANDIDATES, FREQUENT, LEARNING_RATE, WARMUP]
         key = hashlib.sha256(json.dumps(settings).encode())
         for array in (token_ids, *backbone.get_weights()):
             key.update(np.ascontiguousarray(array))
@@ -89,15 +81,7 @@ class Pretrain(Step, frozen=True):
         if (kept := result.load()) is None:
             passes = Checkpoint(folder / f"{key.hexdigest()}-passes")
             loss, seconds = pretrain(
-                backbone,
-                token_ids,
-                self.window,
-                self.epochs,
-                seed,
-                progress,
-                passes,
-                batch_size=self.batch_size,
-                projection=self.projection,
+                backbone, token_ids, self.window, self.epochs, seed, progress, passes
             )
             kept = {"weights": backbone.get_weights()}, {"loss": loss, "seconds": seconds}
             result.save(*kept)
@@ -117,18 +101,7 @@ def _token_ids(texts, unlabelled, model):
     return np.concatenate(parts)
 
 
-def pretrain(
-    backbone,
-    token_ids,
-    window,
-    epochs,
-    seed,
-    progress=lambda part: None,
-    passes=None,
-    *,
-    batch_size=32,
-    projection=None,
-):
+def pretrain(backbone, token_ids, window, epochs, seed, progress=lambda part: None, passes=None):
     """Trains the embedding and the recurrent layer of a `TextBackbone` on text without labels.
 
     From each forward state, the network predicts one of the next `window` subwords, drawn at
@@ -148,7 +121,6 @@ def pretrain(
         seed: int, for the order of the examples; initial weights depend on Keras' seed.
         progress: called with the completed fraction of the training, 0 to 1.
         passes: `Checkpoint` or None. Training resumes from it, and it is saved after each pass.
-        batch_size, projection: see `Pretrain`.
 
     Returns:
         `(loss, seconds)`: the sampled-softmax loss per direction, averaged over the last tenth of
@@ -158,11 +130,11 @@ def pretrain(
 
     frequency = np.bincount(token_ids, minlength=backbone.vocabulary_size) / len(token_ids)
     chance = frequency**0.75 / (frequency**0.75).sum()
-    network = _network(backbone, chance, projection)
+    network = _network(backbone, chance)
     directions = (1, -1)[: len(network.outputs)]
     # Each pass starts at a random offset, so the last piece may be lost.
     pieces = max(1, len(token_ids) // STEPS - 1)
-    size = min(batch_size, pieces)
+    size = min(PIECES, pieces)
     batches = pieces // size
     network.compile(adam(LEARNING_RATE, epochs * batches, WARMUP), jit_compile=False)
     network.optimizer.build(network.trainable_variables)
@@ -199,7 +171,7 @@ def pretrain(
     return float(np.mean(last)) / len(directions), log.seconds
 
 
-def _network(backbone, chance, projection):
+def _network(backbone, chance):
     """A `keras.Model` that adds the loss of each direction.
 
     Its inputs are the subwords, the candidates, and for each direction the targets and their
@@ -213,7 +185,7 @@ def _network(backbone, chance, projection):
     for states in ops.split(sequence, 2, axis=-1) if both else [sequence]:
         targets, weights = keras.Input((None,), dtype="int32"), keras.Input((None,))
         inputs += [targets, weights]
-        outputs.append(_SampledSoftmax(chance, projection)(states, targets, weights, candidates))
+        outputs.append(_SampledSoftmax(chance)(states, targets, weights, candidates))
     return keras.Model(inputs, outputs)
 
 
@@ -236,29 +208,21 @@ def _sample_targets(piece, direction, window, generator):
 
 
 class _SampledSoftmax(keras.layers.Layer):
-    """Adds a sampled-softmax loss over the target and candidates drawn with these probabilities.
+    """Adds a sampled-softmax loss over the target and candidates drawn with these probabilities."""
 
-    With `projection`, an int, states are first projected to this width.
-    """
-
-    def __init__(self, probabilities, projection):
+    def __init__(self, probabilities):
         # Under a policy of mixed precision only the products with candidates are in that precision.
         super().__init__(dtype="float32", autocast=False)
         expected = CANDIDATES * probabilities
         self.log_expected = np.log(np.maximum(expected, 1e-12)).astype("float32")
-        self.projection = projection
 
     def build(self, state_shape, *_):
-        count, width = len(self.log_expected), self.projection or state_shape[-1]
-        if self.projection:
-            self.kernel = self.add_weight((state_shape[-1], width), name="kernel")
-        self.vectors = self.add_weight((count, width), "random_normal", name="vectors")
+        count = len(self.log_expected)
+        self.vectors = self.add_weight((count, state_shape[-1]), "random_normal", name="vectors")
         self.bias = self.add_weight((count,), "zeros", name="bias")
 
     def call(self, states, targets, weights, candidates):
         states = ops.reshape(states, (-1, states.shape[-1]))
-        if self.projection:
-            states = ops.matmul(states, ops.cast(self.kernel, states.dtype))
         targets, weights = ops.reshape(targets, (-1,)), ops.reshape(weights, (-1,))
         losses = sampled_softmax(
             states,

@@ -1,6 +1,5 @@
 """Pretraining: what is learned, without leaking targets, and how it is cached and resumed."""
 
-import functools
 import types
 
 import keras
@@ -12,17 +11,16 @@ from benchmarks.metrics import ACCURACY
 from benchmarks.recipes import Training, train
 from benchmarks.recipes import pretrain as pretraining
 from benchmarks.recipes.checkpoint import Checkpoint
-from benchmarks.recipes.pretrain import Pretrain
+from benchmarks.recipes.pretrain import Pretrain, pretrain
 from benchmarks.recipes.run_log import RunLog
 from benchmarks.tasks import TASKS
 from zoo import models
-
-pretrain = functools.partial(pretraining.pretrain, batch_size=8)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(pretraining, "STEPS", 16)
+    monkeypatch.setattr(pretraining, "PIECES", 8)
     monkeypatch.setattr(pretraining, "WARMUP", 10)
     monkeypatch.setattr(pretraining, "CANDIDATES", 40)
     monkeypatch.setattr(pretraining, "LEARNING_RATE", 0.05)
@@ -48,11 +46,6 @@ def test_regular_text_is_predicted_and_noise_is_not(architecture):
     """If a direction saw its targets, noise would be predicted too."""
     assert pretrain(backbone(architecture), cycle(), 1, epochs=4, seed=0)[0] < 0.2
     assert pretrain(backbone(architecture), noise(), 1, epochs=4, seed=0)[0] > 1.5
-
-
-def test_states_may_be_projected_before_the_softmax():
-    loss, _ = pretrain(backbone(), cycle(), 1, epochs=4, seed=0, projection=6)
-    assert loss < 0.2
 
 
 def test_with_a_wider_window_the_target_is_ambiguous():
@@ -97,9 +90,7 @@ def test_pretrained_weights_are_cached(monkeypatch, tmp_path):
     monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
 
     def once(model, token_ids, window, epochs, seed):
-        return Pretrain(epochs=epochs, window=window, batch_size=8).pretrained(
-            model, token_ids, seed
-        )
+        return Pretrain(epochs=epochs, window=window).pretrained(model, token_ids, seed)
 
     first, again = backbone(), backbone()
     loss, seconds = once(first, cycle(), 1, 1, seed=0)
@@ -112,9 +103,6 @@ def test_pretrained_weights_are_cached(monkeypatch, tmp_path):
         with pytest.raises(TypeError):
             once(backbone(), *settings)
     again.token_embedding.embeddings.assign_add(np.ones((20, 8)))
-    projected = Pretrain(epochs=1, window=1, batch_size=8, projection=4)
-    with pytest.raises(TypeError):
-        projected.pretrained(backbone(), cycle(), seed=0)
     for different in (backbone("lstm"), again):  # another architecture, other initial weights
         with pytest.raises(TypeError):
             once(different, cycle(), 1, 1, seed=0)
