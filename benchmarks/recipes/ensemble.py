@@ -5,7 +5,7 @@ from typing import ClassVar
 import pydantic
 
 from benchmarks.recipes import ngrams
-from benchmarks.recipes.step import Step, Trained, total_epochs, train
+from benchmarks.recipes.step import Step, Trained, makes_ensemble, total_epochs, train
 from zoo import models
 from zoo.layers import architectures
 
@@ -47,8 +47,13 @@ class Ensemble(Step, frozen=True):
             architectures.get(name)
         return names
 
+    @property
+    def _networks(self):
+        """Number of recurrent members."""
+        return self.members * max(1, len(self.architectures))
+
     def check(self, task, model, splits, before):
-        if self.members * max(1, len(self.architectures)) == 1 and self.ngrams is None:
+        if self._networks == 1 and self.ngrams is None:
             raise ValueError(
                 "an ensemble needs at least two `members` or `architectures`, or `ngrams`"
             )
@@ -60,7 +65,10 @@ class Ensemble(Step, frozen=True):
             raise ValueError("`ngrams` need a task that classifies texts")
 
     def total_epochs(self, before):
-        return self.members * max(1, len(self.architectures)) * total_epochs(before)
+        return self._networks * total_epochs(before)
+
+    def is_ensemble(self, before):
+        return True
 
     def reuses(self, config, before):
         return [
@@ -99,12 +107,3 @@ class Ensemble(Step, frozen=True):
         model, seconds = training.shared[self.ngrams]
         training.log.spend("ngrams", seconds)
         return model
-
-
-def makes_ensemble(recipe):
-    """Whether the result of a recipe, a list of `Step`, is an ensemble."""
-    found = False
-    for step in recipe:
-        is_single = getattr(step, "single", False)  # a student of an ensemble
-        found = (found or step.name == Ensemble.name) and not is_single
-    return found

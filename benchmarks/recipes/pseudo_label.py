@@ -8,8 +8,8 @@ import numpy as np
 import pydantic
 
 from benchmarks.recipes.checkpoint import Checkpoint
-from benchmarks.recipes.ensemble import Ensemble, makes_ensemble
-from benchmarks.recipes.step import Step, total_epochs, train
+from benchmarks.recipes.ensemble import Ensemble
+from benchmarks.recipes.step import Step, makes_ensemble, total_epochs, train
 
 LEAST_WORDS = 4  # of a sentence
 
@@ -48,6 +48,9 @@ class PseudoLabel(Step, frozen=True):
 
     def total_epochs(self, before):
         return total_epochs(before) + self.rounds * total_epochs(self._of_students(before))
+
+    def is_ensemble(self, before):
+        return before and not self.single
 
     def run(self, training, before):
         trained = train(training.branch("teacher"), before)

@@ -50,6 +50,10 @@ class Step(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
         """Epochs through this step, for the progress bar, given the earlier steps, a tuple."""
         return total_epochs(before)
 
+    def is_ensemble(self, before):
+        """Whether the step's result is an ensemble, given whether that of the earlier steps is."""
+        return before
+
     def reuses(self, config, before):
         """The runs whose models this step loads if they are finished, with `Training.find`.
 
@@ -168,6 +172,14 @@ def reused(config):
     """The runs whose models the recipe of a `RunConfig` loads if they are finished, a list."""
     recipe = config.recipe
     return [one for n, step in enumerate(recipe) for one in step.reuses(config, recipe[:n])]
+
+
+def makes_ensemble(recipe):
+    """Whether the result of a recipe, a list of `Step`, is an ensemble."""
+    found = False
+    for step in recipe:
+        found = step.is_ensemble(found)
+    return found
 
 
 def total_epochs(recipe):

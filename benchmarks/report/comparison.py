@@ -137,8 +137,8 @@ def members(run):
         run: a `Record`.
     """
     steps = [name for name in ("ensemble_2", "ensemble") if f"{name}.members" in run.params]
-    # A single student of an ensemble comes after it.
-    if len(steps) == (run.params.get("pseudo_label.single") == "True"):
+    is_student = run.params.get("pseudo_label.single") == "True"  # of the first ensemble
+    if not steps or (is_student and len(steps) == 1):
         return None
     keys = {name: run.params.get(f"{steps[0]}.{name}") for name in ("members", "architectures")}
     architectures = ast.literal_eval(keys["architectures"] or "()") or [run.tags["architecture"]]
